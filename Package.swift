@@ -1,0 +1,93 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// Arrows point down only: mains -> Supervisor | workers -> Worker -> Link, System -> Wire, Metrics -> Core.
+// Workers never import each other; the supervisor imports no domain. `HouseTests` holds this picture.
+
+let nio = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
+let nioHTTP = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
+let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let metrics = Target.Dependency.product(name: "CoreMetrics", package: "swift-metrics")
+let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let jwt = Target.Dependency.product(name: "JWTKit", package: "jwt-kit")
+let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
+let yams = Target.Dependency.product(name: "Yams", package: "Yams")
+let histogram = Target.Dependency.product(name: "Histogram", package: "hdrhistogram-swift")
+
+let package = Package(
+  name: "avalo-realtime",
+  platforms: [.macOS(.v15)],
+  products: [
+    .executable(name: "avalod", targets: ["avalod"]),
+    .executable(name: "avalo-gateway", targets: ["avalo-gateway"]),
+    .executable(name: "avalo-presence", targets: ["avalo-presence"]),
+    .executable(name: "avalo-scheduler", targets: ["avalo-scheduler"]),
+    .executable(name: "avaloctl", targets: ["avaloctl"]),
+    .executable(name: "avalo-bench", targets: ["avalo-bench"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+    .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+    .package(url: "https://github.com/vapor/jwt-kit", from: "5.7.1"),
+    .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+    .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
+  ],
+  targets: [
+    // C at the edges: names Swift cannot import, and the parts that must run between fork and exec.
+    .systemLibrary(name: "CSystemd", pkgConfig: "libsystemd", providers: [.apt(["libsystemd-dev"])]),
+    .target(name: "CAvalo", cSettings: [.define("_GNU_SOURCE")]),
+
+    // Values and codecs: no I/O.
+    .target(name: "AvaloCore", dependencies: ["CAvalo"]),
+    .target(name: "AvaloWire", dependencies: ["AvaloCore"]),
+
+    // The machine: service protocols, journal, metrics, links.
+    .target(name: "AvaloMetrics", dependencies: [metrics]),
+    .target(
+      name: "AvaloSystem",
+      dependencies: ["CSystemd", "CAvalo", "AvaloMetrics", logging, nio, nioPosix, nioHTTP]),
+    .target(name: "AvaloLink", dependencies: ["AvaloWire", "AvaloMetrics", logging, nio, nioPosix]),
+    .target(name: "AvaloWorker", dependencies: ["AvaloSystem", "AvaloLink", "AvaloMetrics", logging, nio, nioPosix]),
+
+    // The supervisor: knows processes, no domain.
+    .target(name: "AvaloSupervisor", dependencies: ["AvaloSystem", "CAvalo", yams, logging, nio, nioPosix, nioHTTP]),
+
+    // The data plane of the gateway, without domain.
+    .target(name: "AvaloReactor", dependencies: ["CAvalo"]),
+
+    // The log and its engines.
+    .target(name: "AvaloStore", dependencies: ["AvaloCore", "AvaloWire"]),
+    .target(name: "AvaloStoreSQLite", dependencies: ["AvaloStore", grdb]),
+
+    // The workers.
+    .target(
+      name: "AvaloGateway",
+      dependencies: [
+        "AvaloWorker", "AvaloReactor", "AvaloCore", "AvaloWire", "CAvalo", jwt, crypto, nio, nioPosix, nioHTTP, nioSSL,
+      ]),
+    .target(name: "AvaloScheduler", dependencies: ["AvaloWorker", "AvaloStore", "AvaloStoreSQLite", "AvaloCore", "AvaloWire"]),
+    .target(name: "AvaloPresence", dependencies: ["AvaloWorker", "AvaloCore", "AvaloWire", grdb]),
+
+    // A client, for the tools and the tests.
+    .target(name: "AvaloClient", dependencies: ["AvaloCore", nio, nioPosix, nioHTTP]),
+
+    // Mains.
+    .executableTarget(name: "avalod", dependencies: ["AvaloSupervisor", arguments]),
+    .executableTarget(name: "avalo-gateway", dependencies: ["AvaloGateway"]),
+    .executableTarget(name: "avalo-presence", dependencies: ["AvaloPresence"]),
+    .executableTarget(name: "avalo-scheduler", dependencies: ["AvaloScheduler"]),
+    .executableTarget(
+      name: "avaloctl", dependencies: ["AvaloClient", "AvaloCore", arguments, jwt, crypto, nio, nioPosix, nioHTTP]),
+    .executableTarget(
+      name: "avalo-bench", dependencies: ["AvaloCore", "CAvalo", arguments, histogram, crypto]),
+  ],
+  swiftLanguageModes: [.v6]
+)

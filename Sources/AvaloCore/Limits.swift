@@ -1,0 +1,19 @@
+/// The bounds that belong to the values themselves; each target with bounds of its own has a `Limits` too.
+public enum Limits {
+  /// Ids of users, devices, chats, messages and topics: enough for a UUID with a prefix, small enough for an index.
+  public static let identifierBytesMax = 128
+  /// A topic kind is a word.
+  public static let topicKindBytesMax = 32
+  /// `kind:id`.
+  public static let topicBytesMax = topicKindBytesMax + 1 + identifierBytesMax
+  /// Event ids are free text to the publisher, but an index key to us.
+  public static let eventIDBytesMax = 128
+  /// One event's payload. Larger things belong in a blob store with a link to them in the event.
+  public static let payloadBytesMax = 64 << 10
+  /// Longest life of an event: log disk is planned by it.
+  public static let ttlSecondsMax: UInt32 = 30 * 24 * 3600
+  /// Objects and arrays within each other: a scanner's stack stays small.
+  public static let jsonDepthMax = 32
+  /// Recipients of one broadcast that is answered when committed.
+  public static let broadcastRecipientsMax = 1000
+}

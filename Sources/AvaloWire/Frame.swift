@@ -1,0 +1,94 @@
+/// Frames between our processes: a fixed head, then a body whose shape the kind decides.
+///
+///     0 u32 body bytes · 4 u16 kind · 6 u16 reserved (0) · 8 u32 correlation · 12 body      (little-endian)
+///
+/// An answer carries its request's correlation; 0 where nothing is answered. A frame that does not parse closes the
+/// link, never the process.
+public enum Frame {
+  public static let headBytes = 12
+
+  /// A frame's head.
+  public struct Head: Equatable, Sendable {
+    public var bodyBytes: Int
+    public var kind: FrameKind
+    public var correlation: UInt32
+
+    public init(bodyBytes: Int, kind: FrameKind, correlation: UInt32) {
+      self.bodyBytes = bodyBytes
+      self.kind = kind
+      self.correlation = correlation
+    }
+  }
+
+  /// Reads the head at the start of `bytes`; `nil` when fewer than ``headBytes`` have arrived.
+  /// Throws when the peer announces a body over the bound or the reserved bits are set.
+  @inlinable public static func head(of bytes: UnsafeRawBufferPointer) throws(WireError) -> Head? {
+    guard bytes.count >= headBytes else { return nil }
+    let length = UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: 0, as: UInt32.self))
+    guard length <= WireLimits.frameBodyBytesMax else { throw .frameTooLarge(Int(length)) }
+    guard bytes.loadUnaligned(fromByteOffset: 6, as: UInt16.self) == 0 else { throw .malformed("reserved bits") }
+    return Head(
+      bodyBytes: Int(length),
+      kind: FrameKind(rawValue: UInt16(littleEndian: bytes.loadUnaligned(fromByteOffset: 4, as: UInt16.self))),
+      correlation: UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: 8, as: UInt32.self)))
+  }
+}
+
+/// What a frame's body is. Numbers, not a closed enum: a plugin declares its own from 0x8000.
+public struct FrameKind: RawRepresentable, Hashable, Sendable {
+  public let rawValue: UInt16
+  @inlinable public init(rawValue: UInt16) { self.rawValue = rawValue }
+
+  // 0x00xx: every link.
+  public static let hello = FrameKind(rawValue: 0x0001)
+  public static let welcome = FrameKind(rawValue: 0x0002)
+  public static let failed = FrameKind(rawValue: 0x0003)
+  public static let probe = FrameKind(rawValue: 0x0004)
+  public static let probed = FrameKind(rawValue: 0x0005)
+
+  // 0x01xx: gateway and scheduler.
+  public static let publish = FrameKind(rawValue: 0x0101)
+  public static let published = FrameKind(rawValue: 0x0102)
+  public static let broadcast = FrameKind(rawValue: 0x0103)
+  public static let broadcasted = FrameKind(rawValue: 0x0104)
+  public static let attach = FrameKind(rawValue: 0x0105)
+  public static let attached = FrameKind(rawValue: 0x0106)
+  public static let detach = FrameKind(rawValue: 0x0107)
+  public static let watch = FrameKind(rawValue: 0x0108)
+  public static let watched = FrameKind(rawValue: 0x0109)
+  public static let unwatch = FrameKind(rawValue: 0x010A)
+  public static let unwatched = FrameKind(rawValue: 0x010B)
+  public static let deliver = FrameKind(rawValue: 0x010C)
+  public static let lagged = FrameKind(rawValue: 0x010D)
+  public static let read = FrameKind(rawValue: 0x010E)
+  public static let readResult = FrameKind(rawValue: 0x010F)
+  public static let acknowledge = FrameKind(rawValue: 0x0110)
+  public static let cursors = FrameKind(rawValue: 0x0111)
+
+  // 0x02xx: gateway and presence.
+  public static let sessions = FrameKind(rawValue: 0x0201)
+  public static let sessionsEnd = FrameKind(rawValue: 0x0202)
+  public static let sessionsClosed = FrameKind(rawValue: 0x0203)
+  public static let presenceQuery = FrameKind(rawValue: 0x0204)
+  public static let presenceAnswer = FrameKind(rawValue: 0x0205)
+  public static let sessionsSeen = FrameKind(rawValue: 0x0206)
+
+  public static let pluginRange: ClosedRange<UInt16> = 0x8000...0xFFFF
+}
+
+/// A peer broke the wire.
+public enum WireError: Error, Equatable, Sendable {
+  case truncated
+  case trailingBytes(Int)
+  case frameTooLarge(Int)
+  case malformed(String)
+  case unexpectedKind(UInt16)
+}
+
+/// The bounds of the links.
+public enum WireLimits {
+  /// A broadcast names 1 000 recipients of 130 bytes beside 64 KiB of payload; a page of a replay is cut below this.
+  public static let frameBodyBytesMax = 1 << 20
+  /// Entries in one batch (watches, acknowledgements, sessions): a batch stays well below a frame's bound.
+  public static let batchEntriesMax = 4096
+}

@@ -1,0 +1,503 @@
+import AvaloCore
+
+// Gateway -> scheduler asks (`Publish`), scheduler -> gateway tells (`Published`). Shapes in the order of encoding.
+
+/// Append one event to `topic`. Answered by ``Published`` or ``Failed``.
+public struct Publish: WireMessage, Equatable {
+  public static let kind = FrameKind.publish
+  /// Who published, for idempotency: the API key's owner, or `user:{id}`. Survives a key's rotation.
+  public var owner: String
+  public var topic: Topic
+  /// Over everything the publisher said: the same event id with another hash is ALREADY_EXISTS.
+  public var contentHash: UInt64
+  /// Milliseconds since 1970 before which the event is held; 0 for at once.
+  public var deliverAtMilliseconds: Int64
+  /// An ``EventRecord``.
+  public var record: [UInt8]
+
+  public init(owner: String, topic: Topic, contentHash: UInt64, deliverAtMilliseconds: Int64 = 0, record: [UInt8]) {
+    self.owner = owner
+    self.topic = topic
+    self.contentHash = contentHash
+    self.deliverAtMilliseconds = deliverAtMilliseconds
+    self.record = record
+  }
+
+  public func encode(into writer: inout WireWriter) {
+    writer.string(owner)
+    writer.string(topic.name)
+    writer.integer(contentHash)
+    writer.integer(deliverAtMilliseconds)
+    writer.blob(record)
+  }
+  public init(from reader: inout WireReader) throws(WireError) {
+    owner = try reader.string()
+    topic = try reader.topic()
+    contentHash = try reader.integer()
+    deliverAtMilliseconds = try reader.integer()
+    record = Array(try reader.record().bytes)
+  }
+}
+
+/// The event is in the log (or, delayed, in the queue: then the position is ``Position/none``).
+public struct Published: WireMessage, Equatable {
+  public static let kind = FrameKind.published
+  public var position: Position
+  public var durability: Durability
+  /// The same event had been accepted before; the position is that one's.
+  public var duplicate: Bool
+
+  public init(position: Position, durability: Durability, duplicate: Bool) {
+    self.position = position
+    self.durability = durability
+    self.duplicate = duplicate
+  }
+
+  public func encode(into writer: inout WireWriter) {
+    writer.position(position)
+    writer.integer(durability.rawValue)
+    writer.boolean(duplicate)
+  }
+  public init(from reader: inout WireReader) throws(WireError) {
+    position = try reader.position()
+    durability = try reader.durability()
+    duplicate = try reader.boolean()
+  }
+}
+
+/// Append one event to the inboxes of many users. Answered by ``Broadcasted`` or ``Failed``; all or none.
+public struct Broadcast: WireMessage, Equatable {
+  public static let kind = FrameKind.broadcast
+  public var owner: String
+  public var contentHash: UInt64
+  /// An ``EventRecord``, stored once.
+  public var record: [UInt8]
+  /// User ids, each once, at most ``Limits/broadcastRecipientsMax``.
+  public var recipients: [String]
+
+  public init(owner: String, contentHash: UInt64, record: [UInt8], recipients: [String]) {
+    self.owner = owner
+    self.contentHash = contentHash
+    self.record = record
+    self.recipients = recipients
+  }
+
+  public func encode(into writer: inout WireWriter) {
+    writer.string(owner)
+    writer.integer(contentHash)
+    writer.blob(record)
+    writer.list(recipients) { $0.string($1) }
+  }
+  public init(from reader: inout WireReader) throws(WireError) {
+    owner = try reader.string()
+    contentHash = try reader.integer()
+    record = Array(try reader.record().bytes)
+    recipients = try reader.list(max: Limits.broadcastRecipientsMax) { (r: inout WireReader) throws(WireError) in
+      let user = try r.string()
+      guard Topic.isWellFormedID(user.utf8) else { throw .malformed("user id") }
+      return user
+    }
+  }
+}
+
+/// The broadcast is in every recipient's log.
+public struct Broadcasted: WireMessage, Equatable {
+  public static let kind = FrameKind.broadcasted
+  public var recipients: UInt32
+  public var durability: Durability
+  public var duplicate: Bool
+
+  public init(recipients: UInt32, durability: Durability, duplicate: Bool) {
+    self.recipients = recipients
+    self.durability = durability
+    self.duplicate = duplicate
+  }
+
+  public func encode(into writer: inout WireWriter) {
+    writer.integer(recipients)
+    writer.integer(durability.rawValue)
+    writer.boolean(duplicate)
+  }
+  public init(from reader: inout WireReader) throws(WireError) {
+    recipients = try reader.integer()
+    durability = try reader.durability()
+    duplicate = try reader.boolean()
+  }
+}
+
+/// A session has authenticated: register its device and tell where it stopped. Answered, after the commit, by
+/// ``Attached`` or ``Failed``. After a new link the gateway attaches every open session again.
+public struct Attach: WireMessage, Equatable {
+  public static let kind = FrameKind.attach
+  /// The gateway's number for the session, unique within its incarnation.
+  public var session: UInt64
+  public var user: String
+  public var device: String
+  public var platform: Platform
+  /// What it will subscribe to; a topic without a cursor gets one: an inbox's at its oldest retained event when the
+  /// device is new, at the head otherwise.
+  public var topics: [Topic]
+
+  public init(session: UInt64, user: String, device: String, platform: Platform, topics: [Topic]) {
+    self.session = session
+    self.user = user
+    self.device = device
+    self.platform = platform
+    self.topics = topics
+  }
+
+  public func encode(into writer: inout WireWriter) {
+    writer.integer(session)
+    writer.string(user)
+    writer.string(device)
+    writer.integer(platform.rawValue)
+    writer.list(topics) { $0.string($1.name) }
+  }
+  public init(from reader: inout WireReader) throws(WireError) {
+    session = try reader.integer()
+    user = try reader.identifier()
+    device = try reader.identifier()
+    platform = try reader.platform()
+    topics = try reader.list { (r: inout WireReader) throws(WireError) in try r.topic() }
+  }
+}
+
+/// Where the device stopped, in the order of the request's topics. Answers ``Attach`` and ``Cursors``.
+public struct Attached: WireMessage, Equatable {
+  public static let kind = FrameKind.attached
+  public var cursors: [Position]
+
+  public init(cursors: [Position]) { self.cursors = cursors }
+
+  public func encode(into writer: inout WireWriter) { writer.list(cursors) { $0.position($1) } }
+  public init(from reader: inout WireReader) throws(WireError) {
+    cursors = try reader.list { (r: inout WireReader) throws(WireError) in try r.position() }
+  }
+}
+
+/// An attached session subscribes to more: where did its device stop there? Answered by ``Attached`` or ``Failed``.
+public struct Cursors: WireMessage, Equatable {
+  public static let kind = FrameKind.cursors
+  public var session: UInt64
+  public var topics: [Topic]
+
+  public init(session: UInt64, topics: [Topic]) {
+    self.session = session
+    self.topics = topics
+  }
+
+  public func encode(into writer: inout WireWriter) {
+    writer.integer(session)
+    writer.list(topics) { $0.string($1.name) }
+  }
+  public init(from reader: inout WireReader) throws(WireError) {
+    session = try reader.integer()
+    topics = try reader.list { (r: inout WireReader) throws(WireError) in try r.topic() }
+  }
+}
+
+/// Sessions that ended.
+public struct Detach: WireMessage, Equatable {
+  public static let kind = FrameKind.detach
+  public var sessions: [UInt64]
+
+  public init(sessions: [UInt64]) { self.sessions = sessions }
+
+  public func encode(into writer: inout WireWriter) { writer.list(sessions) { $0.integer($1) } }
+  public init(from reader: inout WireReader) throws(WireError) {
+    sessions = try reader.list { (r: inout WireReader) throws(WireError) in try r.integer() }
+  }
+}
+
+/// Send what is appended to these topics from now on. Answered by ``Watched`` at a commit boundary: every ``Deliver``
+/// above its head follows it.
+public struct Watch: WireMessage, Equatable {
+  public static let kind = FrameKind.watch
+  public struct Entry: Sendable, Equatable {
+    /// The gateway's name for the topic on this link; its high byte is the loop that watches.
+    public var handle: UInt32
+    public var topic: Topic
+    /// Up to where this gateway has it; ``Position/none`` when it starts. Above the head it proves that the log was rewound.
+    public var position: Position
+
+    public init(handle: UInt32, topic: Topic, position: Position) {
+      self.handle = handle
+      self.topic = topic
+      self.position = position
+    }
+  }
+  public var entries: [Entry]
+
+  public init(entries: [Entry]) { self.entries = entries }
+
+  public func encode(into writer: inout WireWriter) {
+    writer.list(entries) {
+      $0.integer($1.handle)
+      $0.string($1.topic.name)
+      $0.position($1.position)
+    }
+  }
+  public init(from reader: inout WireReader) throws(WireError) {
+    entries = try reader.list { (r: inout WireReader) throws(WireError) in
+      Entry(handle: try r.integer(), topic: try r.topic(), position: try r.position())
+    }
+  }
+}
+
+/// Where one watched topic stands.
+public struct Head: Sendable, Equatable {
+  public var handle: UInt32
+  /// Epoch and the last appended offset.
+  public var position: Position
+  /// Offsets up to and including this one were evicted by the topic's bounds.
+  public var floor: UInt64
+
+  public init(handle: UInt32, position: Position, floor: UInt64) {
+    self.handle = handle
+    self.position = position
+    self.floor = floor
+  }
+}
+
+/// Answers ``Watch``.
+public struct Watched: WireMessage, Equatable {
+  public static let kind = FrameKind.watched
+  public var heads: [Head]
+  public init(heads: [Head]) { self.heads = heads }
+  public func encode(into writer: inout WireWriter) { writer.heads(heads) }
+  public init(from reader: inout WireReader) throws(WireError) { heads = try reader.heads() }
+}
+
+/// Delivers of these topics were dropped because the link was full; here is where they stand now.
+public struct Lagged: WireMessage, Equatable {
+  public static let kind = FrameKind.lagged
+  public var heads: [Head]
+  public init(heads: [Head]) { self.heads = heads }
+  public func encode(into writer: inout WireWriter) { writer.heads(heads) }
+  public init(from reader: inout WireReader) throws(WireError) { heads = try reader.heads() }
+}
+
+/// Send no more of these. Answered by ``Unwatched``, after which the handles may be used anew.
+public struct Unwatch: WireMessage, Equatable {
+  public static let kind = FrameKind.unwatch
+  public var handles: [UInt32]
+  public init(handles: [UInt32]) { self.handles = handles }
+  public func encode(into writer: inout WireWriter) { writer.list(handles) { $0.integer($1) } }
+  public init(from reader: inout WireReader) throws(WireError) {
+    handles = try reader.list { (r: inout WireReader) throws(WireError) in try r.integer() }
+  }
+}
+
+/// Answers ``Unwatch``: the last word about these handles.
+public struct Unwatched: WireMessage, Equatable {
+  public static let kind = FrameKind.unwatched
+  public var handles: [UInt32]
+  public init(handles: [UInt32]) { self.handles = handles }
+  public func encode(into writer: inout WireWriter) { writer.list(handles) { $0.integer($1) } }
+  public init(from reader: inout WireReader) throws(WireError) {
+    handles = try reader.list { (r: inout WireReader) throws(WireError) in try r.integer() }
+  }
+}
+
+/// One committed event for every watched topic it was appended to. A view: it borrows the frame's bytes.
+///
+/// Body: u32 record bytes, record, u32 targets, then per target u32 handle, u64 offset.
+public struct Deliver {
+  public struct Target: Equatable, Sendable {
+    public var handle: UInt32
+    public var offset: UInt64
+
+    public init(handle: UInt32, offset: UInt64) {
+      self.handle = handle
+      self.offset = offset
+    }
+  }
+  public static let kind = FrameKind.deliver
+  public let record: EventRecord
+  public let targetCount: Int
+  @usableFromInline let targetBytes: UnsafeRawBufferPointer
+
+  public init(body: UnsafeRawBufferPointer) throws(WireError) {
+    var reader = WireReader(body)
+    record = try reader.record()
+    targetCount = Int(try reader.integer(UInt32.self))
+    guard targetCount <= WireLimits.batchEntriesMax else { throw .malformed("\(targetCount) targets") }
+    targetBytes = try reader.bytes(targetCount * 12)
+    try reader.finish()
+  }
+
+  @inline(__always) public func target(_ index: Int) -> Target {
+    precondition(index >= 0 && index < targetCount)
+    return Target(
+      handle: UInt32(littleEndian: targetBytes.loadUnaligned(fromByteOffset: index * 12, as: UInt32.self)),
+      offset: UInt64(littleEndian: targetBytes.loadUnaligned(fromByteOffset: index * 12 + 4, as: UInt64.self)))
+  }
+
+  /// Appends one frame. `targets` has at most ``WireLimits/batchEntriesMax`` entries.
+  public static func write(record: some Collection<UInt8>, targets: some Collection<Target>, into writer: inout WireWriter) {
+    writer.frame(kind) {
+      $0.blob(record)
+      $0.integer(UInt32(targets.count))
+      for target in targets {
+        $0.integer(target.handle)
+        $0.integer(target.offset)
+      }
+    }
+  }
+}
+
+/// Asks for the events after `after`, up to and including `upTo`. Answered by ``ReadResult`` or ``Failed``
+/// (FAILED_PRECONDITION when the topic's epoch is another).
+public struct Read: WireMessage, Equatable {
+  public static let kind = FrameKind.read
+  public var topic: Topic
+  public var epoch: Epoch
+  public var after: UInt64
+  public var upTo: UInt64
+  /// The page's bound: rows stop after the first that reaches it.
+  public var bytesMax: UInt32
+
+  public init(topic: Topic, epoch: Epoch, after: UInt64, upTo: UInt64, bytesMax: UInt32) {
+    self.topic = topic
+    self.epoch = epoch
+    self.after = after
+    self.upTo = upTo
+    self.bytesMax = bytesMax
+  }
+
+  public func encode(into writer: inout WireWriter) {
+    writer.string(topic.name)
+    writer.integer(epoch.rawValue)
+    writer.integer(after)
+    writer.integer(upTo)
+    writer.integer(bytesMax)
+  }
+  public init(from reader: inout WireReader) throws(WireError) {
+    topic = try reader.topic()
+    epoch = Epoch(rawValue: try reader.integer())
+    after = try reader.integer()
+    upTo = try reader.integer()
+    bytesMax = try reader.integer()
+  }
+}
+
+/// One page of a topic's log. Offsets up to `through` that are not among the rows are holes: evicted up to `floor`,
+/// expired above it. A view: it borrows the frame's bytes.
+///
+/// Body: u64 epoch, u64 floor, u64 through, u32 rows, then per row u64 offset, u32 record bytes, record.
+public struct ReadResult {
+  public static let kind = FrameKind.readResult
+  public let epoch: Epoch
+  public let floor: UInt64
+  public let through: UInt64
+  public let rowCount: Int
+  private let rowBytes: UnsafeRawBufferPointer
+
+  public init(body: UnsafeRawBufferPointer) throws(WireError) {
+    var reader = WireReader(body)
+    epoch = Epoch(rawValue: try reader.integer())
+    floor = try reader.integer()
+    through = try reader.integer()
+    rowCount = Int(try reader.integer(UInt32.self))
+    rowBytes = reader.rest
+    var previous: UInt64 = 0
+    for _ in 0..<rowCount {
+      let offset: UInt64 = try reader.integer()
+      guard offset > previous, offset <= through else { throw .malformed("row \(offset) after \(previous)") }
+      previous = offset
+      _ = try reader.record()
+    }
+    try reader.finish()
+  }
+
+  /// Calls `body` with each row, in order.
+  public func forEachRow(_ body: (UInt64, EventRecord) -> Void) {
+    var reader = WireReader(rowBytes)
+    for _ in 0..<rowCount {
+      guard let offset = try? reader.integer(UInt64.self), let record = try? reader.record() else {
+        preconditionFailure("rows were checked when the page was read")
+      }
+      body(offset, record)
+    }
+  }
+
+  /// Appends one frame.
+  public static func write(
+    epoch: Epoch, floor: UInt64, through: UInt64, rows: [(offset: UInt64, record: [UInt8])], correlation: UInt32,
+    into writer: inout WireWriter
+  ) {
+    writer.frame(kind, correlation: correlation) {
+      $0.integer(epoch.rawValue)
+      $0.integer(floor)
+      $0.integer(through)
+      $0.list(rows) {
+        $0.integer($1.offset)
+        $0.blob($1.record)
+      }
+    }
+  }
+}
+
+/// Sessions have processed everything up to these positions. Not answered.
+public struct Acknowledge: WireMessage, Equatable {
+  public static let kind = FrameKind.acknowledge
+  public struct Entry: Sendable, Equatable {
+    public var session: UInt64
+    public var handle: UInt32
+    public var position: Position
+
+    public init(session: UInt64, handle: UInt32, position: Position) {
+      self.session = session
+      self.handle = handle
+      self.position = position
+    }
+  }
+  public var entries: [Entry]
+
+  public init(entries: [Entry]) { self.entries = entries }
+
+  public func encode(into writer: inout WireWriter) {
+    writer.list(entries) {
+      $0.integer($1.session)
+      $0.integer($1.handle)
+      $0.position($1.position)
+    }
+  }
+  public init(from reader: inout WireReader) throws(WireError) {
+    entries = try reader.list { (r: inout WireReader) throws(WireError) in
+      Entry(session: try r.integer(), handle: try r.integer(), position: try r.position())
+    }
+  }
+}
+
+extension WireWriter {
+  mutating func heads(_ heads: [Head]) {
+    list(heads) {
+      $0.integer($1.handle)
+      $0.position($1.position)
+      $0.integer($1.floor)
+    }
+  }
+}
+
+extension WireReader {
+  mutating func heads() throws(WireError) -> [Head] {
+    try list { (r: inout WireReader) throws(WireError) in
+      Head(handle: try r.integer(), position: try r.position(), floor: try r.integer())
+    }
+  }
+  mutating func durability() throws(WireError) -> Durability {
+    guard let value = Durability(rawValue: try integer()) else { throw .malformed("durability") }
+    return value
+  }
+  mutating func platform() throws(WireError) -> Platform {
+    guard let value = Platform(rawValue: try integer()) else { throw .malformed("platform") }
+    return value
+  }
+  /// A user's, device's or connection's id.
+  mutating func identifier() throws(WireError) -> String {
+    let value = try string()
+    guard Topic.isWellFormedID(value.utf8) else { throw .malformed("identifier") }
+    return value
+  }
+}
