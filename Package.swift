@@ -88,6 +88,29 @@ let package = Package(
       name: "avaloctl", dependencies: ["AvaloClient", "AvaloCore", arguments, jwt, crypto, nio, nioPosix, nioHTTP]),
     .executableTarget(
       name: "avalo-bench", dependencies: ["AvaloCore", "CAvalo", arguments, histogram, crypto]),
+
+    // Tests mirror the sources; ProcessTests run the real executables.
+    .target(
+      name: "AvaloTesting", dependencies: ["AvaloClient", "AvaloCore", "CAvalo", nio, nioPosix], path: "Tests/AvaloTesting"),
+    .testTarget(name: "AvaloCoreTests", dependencies: ["AvaloCore"]),
+    .testTarget(name: "AvaloWireTests", dependencies: ["AvaloWire"]),
+    .testTarget(name: "AvaloMetricsTests", dependencies: ["AvaloMetrics"]),
+    .testTarget(name: "AvaloSystemTests", dependencies: ["AvaloSystem", "AvaloTesting"]),
+    .testTarget(name: "AvaloLinkTests", dependencies: ["AvaloLink", "AvaloTesting"]),
+    .testTarget(name: "AvaloWorkerTests", dependencies: ["AvaloWorker", "AvaloTesting"]),
+    .testTarget(name: "AvaloSupervisorTests", dependencies: ["AvaloSupervisor", "AvaloTesting"]),
+    .testTarget(name: "AvaloReactorTests", dependencies: ["AvaloReactor", "AvaloTesting"]),
+    .testTarget(name: "AvaloStoreTests", dependencies: ["AvaloStore", "AvaloStoreSQLite", "AvaloTesting"]),
+    .testTarget(name: "AvaloSchedulerTests", dependencies: ["AvaloScheduler", "AvaloTesting"]),
+    .testTarget(name: "AvaloPresenceTests", dependencies: ["AvaloPresence", "AvaloTesting"]),
+    .testTarget(name: "AvaloGatewayTests", dependencies: ["AvaloGateway", "AvaloTesting"]),
+    .testTarget(name: "AvaloToolTests", dependencies: ["AvaloClient", "AvaloTesting"]),
+    .testTarget(
+      name: "ProcessTests",
+      dependencies: [
+        "AvaloTesting", "AvaloClient", "avalod", "avalo-gateway", "avalo-presence", "avalo-scheduler", "avaloctl",
+      ]),
+    .testTarget(name: "HouseTests", dependencies: ["AvaloTesting", "AvaloCore"]),
   ],
   swiftLanguageModes: [.v6]
 )
