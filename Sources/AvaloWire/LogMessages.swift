@@ -137,13 +137,19 @@ public struct Attach: WireMessage, Equatable {
   /// What it will subscribe to; a topic without a cursor gets one: an inbox's at its oldest retained event when the
   /// device is new, at the head otherwise.
   public var topics: [Topic]
+  /// The id of the single-use ticket the session was opened with, spent by this; empty when there was none. A second
+  /// ``Attach`` of another session with it is refused UNAUTHENTICATED.
+  public var ticket: String
 
-  public init(session: UInt64, user: String, device: String, platform: Platform, topics: [Topic]) {
+  public init(
+    session: UInt64, user: String, device: String, platform: Platform, topics: [Topic], ticket: String = ""
+  ) {
     self.session = session
     self.user = user
     self.device = device
     self.platform = platform
     self.topics = topics
+    self.ticket = ticket
   }
 
   public func encode(into writer: inout WireWriter) {
@@ -152,6 +158,7 @@ public struct Attach: WireMessage, Equatable {
     writer.string(device)
     writer.integer(platform.rawValue)
     writer.list(topics) { $0.string($1.name) }
+    writer.string(ticket)
   }
   public init(from reader: inout WireReader) throws(WireError) {
     session = try reader.integer()
@@ -159,6 +166,7 @@ public struct Attach: WireMessage, Equatable {
     device = try reader.identifier()
     platform = try reader.platform()
     topics = try reader.list { (r: inout WireReader) throws(WireError) in try r.topic() }
+    ticket = try reader.string()
   }
 }
 
