@@ -1,1 +1,4 @@
 #pragma once
+
+// One header a user: each keeps to itself.
+#include "avalo_system.h"
