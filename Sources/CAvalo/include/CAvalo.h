@@ -2,3 +2,4 @@
 
 // One header a user: each keeps to itself.
 #include "avalo_system.h"
+#include "avalo_reactor.h"
