@@ -15,6 +15,7 @@ let jwt = Target.Dependency.product(name: "JWTKit", package: "jwt-kit")
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
+let nioWebSocket = Target.Dependency.product(name: "NIOWebSocket", package: "swift-nio")
 let histogram = Target.Dependency.product(name: "Histogram", package: "hdrhistogram-swift")
 
 let package = Package(
@@ -76,8 +77,9 @@ let package = Package(
     .target(name: "AvaloScheduler", dependencies: ["AvaloWorker", "AvaloStore", "AvaloStoreSQLite", "AvaloCore", "AvaloWire"]),
     .target(name: "AvaloPresence", dependencies: ["AvaloWorker", "AvaloCore", "AvaloWire", grdb]),
 
-    // A client, for the tools and the tests.
-    .target(name: "AvaloClient", dependencies: ["AvaloCore", nio, nioPosix, nioHTTP]),
+    // A client, and the keys a development set-up needs: for the tools and the tests.
+    .target(name: "AvaloClient", dependencies: ["AvaloCore", nio, nioPosix, nioHTTP, nioWebSocket]),
+    .target(name: "AvaloKeys", dependencies: ["AvaloCore", crypto]),
 
     // Mains.
     .executableTarget(name: "avalod", dependencies: ["AvaloSupervisor", arguments]),
@@ -85,13 +87,14 @@ let package = Package(
     .executableTarget(name: "avalo-presence", dependencies: ["AvaloPresence"]),
     .executableTarget(name: "avalo-scheduler", dependencies: ["AvaloScheduler"]),
     .executableTarget(
-      name: "avaloctl", dependencies: ["AvaloClient", "AvaloCore", arguments, jwt, crypto, nio, nioPosix, nioHTTP]),
+      name: "avaloctl", dependencies: ["AvaloClient", "AvaloKeys", "AvaloCore", arguments]),
     .executableTarget(
-      name: "avalo-bench", dependencies: ["AvaloCore", "CAvalo", arguments, histogram, crypto]),
+      name: "avalo-bench", dependencies: ["AvaloClient", "AvaloKeys", "AvaloCore", "CAvalo", arguments, histogram]),
 
     // Tests mirror the sources; ProcessTests run the real executables.
     .target(
-      name: "AvaloTesting", dependencies: ["AvaloClient", "AvaloCore", "CAvalo", nio, nioPosix], path: "Tests/AvaloTesting"),
+      name: "AvaloTesting", dependencies: ["AvaloClient", "AvaloKeys", "AvaloCore", "CAvalo", nio, nioPosix],
+      path: "Tests/AvaloTesting"),
     .testTarget(name: "AvaloCoreTests", dependencies: ["AvaloCore"]),
     .testTarget(name: "AvaloWireTests", dependencies: ["AvaloWire"]),
     .testTarget(name: "AvaloMetricsTests", dependencies: ["AvaloMetrics"]),
@@ -104,7 +107,11 @@ let package = Package(
     .testTarget(name: "AvaloSchedulerTests", dependencies: ["AvaloScheduler", "AvaloTesting"]),
     .testTarget(name: "AvaloPresenceTests", dependencies: ["AvaloPresence", "AvaloTesting"]),
     .testTarget(name: "AvaloGatewayTests", dependencies: ["AvaloGateway", "AvaloTesting"]),
-    .testTarget(name: "AvaloToolTests", dependencies: ["AvaloClient", "AvaloTesting"]),
+    .testTarget(
+      name: "AvaloToolTests",
+      dependencies: [
+        "AvaloClient", "AvaloKeys", "AvaloTesting", "avaloctl", "avalo-bench", nio, nioPosix, nioHTTP, nioWebSocket, jwt,
+      ]),
     .testTarget(
       name: "ProcessTests",
       dependencies: [
