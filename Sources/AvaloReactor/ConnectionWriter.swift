@@ -6,21 +6,21 @@ import Glibc
 public final class ConnectionWriter {
   public let settings: LoopSettings
   /// Monotonic seconds; stands still within a turn.
-  public internal(set) var nowSeconds: UInt32 = 0
+  public package(set) var nowSeconds: UInt32 = 0
   /// What the loop did since its start, for metrics.
-  public internal(set) var counters = LoopCounters()
+  public package(set) var counters = LoopCounters()
   /// Connections that hold a slot, those that are on their way out included.
-  public internal(set) var connectionCount = 0
+  public private(set) var connectionCount = 0
 
   // The slab. Reserved address space: a page costs memory once a connection was on it.
-  let slots: UnsafeMutablePointer<Slot>
+  package let slots: UnsafeMutablePointer<Slot>
   private var slotsUsed: UInt32 = 0
   private var free: [UInt32] = []
   private var retired: [UInt32] = []
 
   // The turn: which connections have something to do at its end, and the memory their bytes lie in.
-  let dirty: UnsafeMutablePointer<UInt32>
-  private(set) var dirtyCount = 0
+  package let dirty: UnsafeMutablePointer<UInt32>
+  package private(set) var dirtyCount = 0
   private var arena = Arena()
   private let whenDirty: (() -> Void)?
 
@@ -146,7 +146,7 @@ public final class ConnectionWriter {
   func append(_ slot: UnsafeMutablePointer<Slot>, _ index: UInt32, _ start: UnsafeRawPointer, _ count: Int) {
     let held = Int(slot.pointee.turnBytes)
     guard held + count <= Limits.turnBytesMax else {
-      slot.pointee.flags.insert(.overflowed)
+      slot.pointee.flags.insert(.failed)
       markDirty(slot, index)
       return
     }
@@ -223,7 +223,7 @@ public final class ConnectionWriter {
 
   /// Ends a connection's stay. Its ids are stale at once; the slot is used again only after the turn, because the turn's
   /// list and epoll's answers may still name it.
-  func vacate(_ index: UInt32) {
+  package func vacate(_ index: UInt32) {
     let slot = slots + Int(index)
     precondition(!slot.pointee.flags.isGone, "slot \(index) was vacated twice")
     dropSide(slot)
@@ -237,7 +237,7 @@ public final class ConnectionWriter {
   }
 
   /// After everything was sent: forgets the turn's bytes, and frees the slots that were vacated in it.
-  func endTurn() {
+  package func endTurn() {
     for position in 0..<dirtyCount {
       let slot = slots + Int(dirty[position])
       slot.pointee.turn = nil
@@ -255,17 +255,43 @@ public final class ConnectionWriter {
   /// One past the highest slot ever used.
   var slotsEnd: UInt32 { slotsUsed }
 
+  /// The id of the connection that is in a slot now.
+  package func id(_ index: UInt32) -> ConnectionID {
+    ConnectionID(slot: index, generation: slots[Int(index)].generation)
+  }
+
+  /// What is queued on a connection in this turn, without the first `skipped` bytes, piece by piece.
+  package func eachPiece(
+    _ slot: UnsafeMutablePointer<Slot>, after skipped: Int = 0, _ body: (UnsafeRawBufferPointer) -> Void
+  ) {
+    guard slot.pointee.turnBytes > 0, let turn = slot.pointee.turn else { return }
+    guard slot.pointee.flags.contains(.gathered) else {
+      body(UnsafeRawBufferPointer(start: turn + skipped, count: Int(slot.pointee.turnBytes) - skipped))
+      return
+    }
+    let list = UnsafeMutableRawPointer(mutating: turn)
+    let pieces = PieceList.pieces(of: list)
+    var rest = skipped
+    for position in 0..<list.assumingMemoryBound(to: PieceList.self).pointee.count {
+      let piece = pieces[position]
+      if rest < piece.iov_len {
+        body(UnsafeRawBufferPointer(start: piece.iov_base + rest, count: piece.iov_len - rest))
+      }
+      rest = max(0, rest - piece.iov_len)
+    }
+  }
+
   func side(of slot: UnsafeMutablePointer<Slot>) -> UnsafeMutablePointer<Side> {
     if let side = slot.pointee.side { return side }
     let side = UnsafeMutablePointer<Side>.allocate(capacity: 1)
-    side.initialize(to: Side(messageBytesMax: settings.messageBytesMax))
+    side.initialize(to: Side())
     slot.pointee.side = side
     return side
   }
 
   /// Gives the side back when nothing of the connection is half done.
   func trimSide(_ slot: UnsafeMutablePointer<Slot>) {
-    guard let side = slot.pointee.side, side.pointee.outbox.isEmpty, side.pointee.decoder.isAtRest else { return }
+    guard let side = slot.pointee.side, side.pointee.outbox.isEmpty, side.pointee.decoder == nil else { return }
     dropSide(slot)
   }
 

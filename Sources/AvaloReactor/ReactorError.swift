@@ -1,4 +1,4 @@
-import Glibc
+import CAvalo
 
 /// Why a loop could not be made.
 public enum ReactorError: Error, CustomStringConvertible {
@@ -7,7 +7,10 @@ public enum ReactorError: Error, CustomStringConvertible {
 
   public var description: String {
     switch self {
-    case .system(let call, let code): "\(call): \(String(cString: strerror(code)))"
+    case .system(let call, let code):
+      withUnsafeTemporaryAllocation(of: CChar.self, capacity: 256) { buffer in
+        "\(call): \(String(cString: avalo_error_text(code, buffer.baseAddress, buffer.count)))"
+      }
     }
   }
 }
