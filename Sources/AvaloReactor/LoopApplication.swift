@@ -23,4 +23,11 @@ public protocol LoopApplication: AnyObject {
 
   /// The last chance to queue in this turn: everything queued is sent after it.
   func turnEnding()
+
+  /// What the turn queued is sent, or put aside where the kernel refused it. Nothing may be queued here.
+  func turnEnded()
+}
+
+extension LoopApplication {
+  public func turnEnded() {}
 }

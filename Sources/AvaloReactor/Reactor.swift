@@ -121,6 +121,7 @@ public final class Reactor {
       life.sent(index)
     }
     writer.endTurn()
+    life.application?.turnEnded()
     if placesFreed > 0 {
       shared.places.subtract(placesFreed, ordering: .relaxed)
       placesFreed = 0

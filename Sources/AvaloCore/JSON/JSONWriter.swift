@@ -25,6 +25,9 @@ public struct JSONWriter: Sendable {
     return taken
   }
 
+  /// Starts empty, keeping the memory for what is written next.
+  public mutating func clear() { bytes.removeAll(keepingCapacity: true) }
+
   // MARK: Containers
 
   @inlinable public mutating func object<Failure: Error>(
@@ -65,6 +68,11 @@ public struct JSONWriter: Sendable {
   public mutating func member(_ name: StaticString, _ value: some FixedWidthInteger) {
     key(name)
     integer(value)
+  }
+  /// `value` is UTF-8.
+  public mutating func member(_ name: StaticString, utf8 value: UnsafeRawBufferPointer) {
+    key(name)
+    string(utf8: value)
   }
   public mutating func member(_ name: StaticString, _ value: Bool) {
     key(name)
