@@ -78,7 +78,7 @@ let package = Package(
     .target(name: "AvaloPresence", dependencies: ["AvaloWorker", "AvaloCore", "AvaloWire", grdb]),
 
     // A client, and the keys a development set-up needs: for the tools and the tests.
-    .target(name: "AvaloClient", dependencies: ["AvaloCore", nio, nioPosix, nioHTTP, nioWebSocket]),
+    .target(name: "AvaloClient", dependencies: ["AvaloCore", "CAvalo", nio, nioPosix, nioHTTP, nioWebSocket]),
     .target(name: "AvaloKeys", dependencies: ["AvaloCore", crypto]),
 
     // Mains.

@@ -1,0 +1,50 @@
+import AvaloCore
+
+/// Why something asked of the client could not be done.
+public enum ClientError: Error, Sendable, Equatable, CustomStringConvertible {
+  /// The server could not be reached, or the connection broke before the answer.
+  case unreachable(String)
+  /// Nothing came in time; what was asked for may still happen.
+  case timedOut(String)
+  /// The server answered what the protocol does not know.
+  case broken(String)
+  /// The server refused, with its code and its sentence.
+  case refused(CallError)
+  /// The server ended the connection.
+  case closed(CloseReason)
+
+  public var description: String {
+    switch self {
+    case .unreachable(let why): why
+    case .timedOut(let why): why
+    case .broken(let why): why
+    case .refused(let error): "\(error.code.wireName): \(error.message)"
+    case .closed(let reason): "the server closed the connection: \(reason)"
+    }
+  }
+}
+
+/// How a connection ended.
+public struct CloseReason: Sendable, Equatable, CustomStringConvertible {
+  /// As in RFC 6455 §7.4 and docs/protocol/client.md; 1006 when the connection broke without a word.
+  public var code: Int
+  public var text: String
+
+  public init(code: Int, text: String = "") {
+    self.code = code
+    self.text = text
+  }
+
+  /// A connection that broke without a close frame (RFC 6455 §7.1.5).
+  public static func broken(_ text: String) -> CloseReason { CloseReason(code: 1006, text: text) }
+
+  /// Whether coming back with the same request can succeed.
+  public var isRetryable: Bool {
+    switch code {
+    case 4500...4999, 1002, 1003, 1007, 1008, 1009, 1010: false
+    default: true
+    }
+  }
+
+  public var description: String { text.isEmpty ? "\(code)" : "\(code) \(text)" }
+}

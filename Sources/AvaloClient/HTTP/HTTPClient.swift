@@ -1,0 +1,90 @@
+import NIOCore
+import NIOHTTP1
+import NIOPosix
+
+/// Asks one server over one kept-alive connection, made when it is needed and made anew when it has ended.
+///
+/// Requests that are asked at the same time share the connection and are answered in order. A request that got no
+/// answer is never repeated: only who asked knows whether that is safe.
+public actor HTTPClient {
+  public nonisolated let endpoint: Endpoint
+  private let group: any EventLoopGroup
+  private var connecting: Task<any Channel, any Error>?
+
+  public init(_ endpoint: Endpoint, group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton) {
+    self.endpoint = endpoint
+    self.group = group
+  }
+
+  /// Throws ``ClientError`` `unreachable`, `timedOut` or `broken`; any status is an answer.
+  public func send(_ request: HTTPRequest, timeout: Duration = .milliseconds(ClientLimits.answerTimeoutMilliseconds))
+    async throws -> HTTPReply
+  {
+    let channel = try await connection()
+    let reply = channel.eventLoop.makePromise(of: HTTPReply.self)
+    let exchange = HTTPExchange(request: request, authority: endpoint.authority, reply: reply)
+    let deadline = channel.eventLoop.scheduleTask(in: TimeAmount(timeout)) {
+      let error = ClientError.timedOut("\(self.endpoint) did not answer \(request.target) within \(timeout)")
+      do {
+        let context = try channel.pipeline.syncOperations.context(handlerType: HTTPExchangeHandler.self)
+        try channel.pipeline.syncOperations.handler(type: HTTPExchangeHandler.self).timeOut(context, error)
+      } catch {
+        // The pipeline is gone with its channel, and whoever waited was told so.
+      }
+    }
+    channel.writeAndFlush(exchange, promise: nil)
+    defer { deadline.cancel() }
+    return try await reply.futureResult.get()
+  }
+
+  /// Ends the connection; the next request makes a new one.
+  public func close() async {
+    guard let connecting else { return }
+    self.connecting = nil
+    // That it is closed already is what was wanted.
+    if let channel = try? await connecting.value { try? await channel.close() }
+  }
+
+  private func connection() async throws -> any Channel {
+    if let connecting {
+      // An attempt that failed, or a connection that ended, is replaced below.
+      if let channel = try? await connecting.value, channel.isActive { return channel }
+      // Another request may have replaced it while this one waited.
+      if self.connecting == connecting { self.connecting = nil }
+    }
+    if let connecting { return try await connecting.value }
+    let attempt = Task { [endpoint, group] in try await HTTPClient.connect(endpoint, group) }
+    connecting = attempt
+    return try await attempt.value
+  }
+
+  private static func connect(_ endpoint: Endpoint, _ group: any EventLoopGroup) async throws -> any Channel {
+    let bootstrap = ClientBootstrap(group: group)
+      .connectTimeout(.milliseconds(Int64(ClientLimits.connectTimeoutMilliseconds)))
+      .channelInitializer { channel in
+        channel.eventLoop.makeCompletedFuture {
+          try channel.pipeline.syncOperations.addHTTPClientHandlers()
+          try channel.pipeline.syncOperations.addHandler(
+            NIOHTTPClientResponseAggregator(maxContentLength: ClientLimits.answerBytesMax))
+          try channel.pipeline.syncOperations.addHandler(HTTPExchangeHandler())
+        }
+      }
+    do {
+      switch endpoint {
+      case .tcp(let host, let port): return try await bootstrap.connect(host: host, port: port).get()
+      case .unix(let path): return try await bootstrap.connect(unixDomainSocketPath: path).get()
+      }
+    } catch {
+      throw ClientError.unreachable("cannot connect to \(endpoint): \(describe(error))")
+    }
+  }
+}
+
+/// What went wrong, without NIO's wrapping.
+func describe(_ error: any Error) -> String {
+  if let error = error as? NIOConnectionError {
+    return error.connectionErrors.first.map { describe($0.error) } ?? "the name does not resolve"
+  }
+  if let error = error as? IOError { return error.description }
+  return "\(error)"
+}

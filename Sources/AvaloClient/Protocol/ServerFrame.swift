@@ -1,0 +1,180 @@
+import AvaloCore
+
+/// What the server says in one frame of `avalo.v1`. Shapes: docs/protocol/client.md.
+public enum ServerFrame: Sendable, Equatable {
+  /// Authenticated; the subscriptions are in place, their replays begin.
+  case ready(Ready)
+  case event(Delivery)
+  /// Offsets that will not come.
+  case gap(Gap)
+  /// The replay of a topic has reached the present.
+  case live(topic: String, Position)
+  /// The answer to a call.
+  case answer(id: JSONText, Result<JSONText, CallError>)
+  case pong(id: JSONText?)
+  /// Leave within that many milliseconds and come back.
+  case goaway(retryAfterMilliseconds: Int)
+  /// What was wrong with a frame that was no call, or why the connection ends.
+  case error(CallError)
+
+  public struct Ready: Sendable, Equatable {
+    public var connectionID: String
+    public var userID: String
+    public var deviceID: String
+    public var subscriptions: [String]
+    public var denied: [Denied]
+    public var pingIntervalMilliseconds: Int
+    /// When the token ends, in milliseconds since 1970.
+    public var expiresAtMilliseconds: Int64?
+    public var text: JSONText
+  }
+
+  public struct Denied: Sendable, Equatable {
+    public var topic: String
+    public var code: String
+  }
+
+  public struct Gap: Sendable, Equatable {
+    public var topic: String
+    /// Absent when the topic's log was lost or restored.
+    public var offsets: ClosedRange<UInt64>?
+    /// `expired`, `evicted` or `epoch`.
+    public var reason: String
+    /// The new epoch, when that is the reason.
+    public var epoch: Epoch?
+  }
+}
+
+/// An event as it came, with its place in its topic.
+public struct Delivery: Sendable, Equatable {
+  public var topic: String
+  public var offset: UInt64
+  /// On the first event of a topic on a connection, and after each change.
+  public var epoch: Epoch?
+  /// What lay between the last event and this one and will not come.
+  public var skipped: ServerFrame.Gap?
+  /// An urgent event that overtook a running replay: it moves no position.
+  public var isAhead: Bool
+  public var event: ReceivedEvent
+  /// The whole frame.
+  public var text: JSONText
+}
+
+/// An event's fields. What is not there is `nil`.
+public struct ReceivedEvent: Sendable, Equatable {
+  public var eventID: String
+  /// The wire name; a type of a later server is passed on as it is.
+  public var type: String
+  public var targetUserID: String?
+  public var sourceUserID: String?
+  /// A JSON object, byte for byte as it was published.
+  public var payload: JSONText
+  /// Milliseconds since 1970.
+  public var timestampMilliseconds: Int64
+  public var ttlSeconds: Int?
+  public var priority: Priority
+}
+
+/// Why a frame could not be read.
+public struct FrameError: Error, Sendable, CustomStringConvertible {
+  public var description: String
+}
+
+extension ServerFrame {
+  /// Reads one frame. Members it does not know are passed over, so that a newer server can say more.
+  public init(_ text: JSONText) throws(FrameError) {
+    let result: Result<ServerFrame, FrameError> = text.read { view in
+      Result { () throws(FrameError) in try ServerFrame(text, view) }
+    }
+    self = try result.get()
+  }
+
+  private init(_ text: JSONText, _ view: JSONView) throws(FrameError) {
+    if let event = view["event"] {
+      self = .event(try Delivery(text, view, event))
+    } else if let live = view["live"] {
+      let epoch = try live.need("epoch", \.epoch)
+      self = .live(
+        topic: try live.need("topic", \.string), Position(epoch: epoch, offset: try live.need("offset", \.offset)))
+    } else if let gap = view["gap"] {
+      self = .gap(try Gap(topic: try gap.need("topic", \.string), gap))
+    } else if let ready = view["ready"] {
+      self = .ready(try Ready(text, ready))
+    } else if let id = view["id"], view["pong"] == nil {
+      if let error = view["error"] {
+        self = .answer(id: JSONText(id), .failure(CallError(view: error)))
+      } else {
+        self = .answer(id: JSONText(id), .success(try view.need("result", { JSONText($0) })))
+      }
+    } else if view["pong"] != nil {
+      self = .pong(id: view["id"].map { JSONText($0) })
+    } else if let goaway = view["goaway"] {
+      self = .goaway(retryAfterMilliseconds: Int(goaway["retryAfterMs"]?.integer ?? 0))
+    } else if let error = view["error"] {
+      self = .error(CallError(view: error))
+    } else {
+      throw FrameError(description: "a frame of no known kind: \(text.description.prefix(200))")
+    }
+  }
+}
+
+extension ServerFrame.Ready {
+  fileprivate init(_ text: JSONText, _ view: JSONView) throws(FrameError) {
+    connectionID = try view.need("connectionId", \.string)
+    userID = try view.need("userId", \.string)
+    deviceID = view["deviceId"]?.string ?? ""
+    subscriptions = view["subscriptions"]?.elements.compactMap(\.string) ?? []
+    denied =
+      view["denied"]?.elements.map {
+        ServerFrame.Denied(topic: $0["topic"]?.string ?? "", code: $0["code"]?.string ?? "")
+      } ?? []
+    pingIntervalMilliseconds = Int(try view.need("pingInterval", \.integer))
+    expiresAtMilliseconds = view["expiresAt"]?.integer
+    self.text = text
+  }
+}
+
+extension ServerFrame.Gap {
+  fileprivate init(topic: String, _ view: JSONView) throws(FrameError) {
+    self.topic = topic
+    reason = try view.need("reason", \.string)
+    epoch = view["epoch"]?.epoch
+    if view["from"] == nil { return }
+    let from = try view.need("from", \.offset)
+    let to = try view.need("to", \.offset)
+    guard from <= to else { throw FrameError(description: "a gap from \(from) to \(to)") }
+    offsets = from...to
+  }
+}
+
+extension Delivery {
+  fileprivate init(_ text: JSONText, _ frame: JSONView, _ event: JSONView) throws(FrameError) {
+    topic = try frame.need("topic", \.string)
+    offset = try frame.need("offset", \.offset)
+    epoch = frame["epoch"]?.epoch
+    if let view = frame["skipped"] { skipped = try ServerFrame.Gap(topic: topic, view) }
+    isAhead = frame["ahead"]?.boolean ?? false
+    self.event = ReceivedEvent(
+      eventID: try event.need("eventId", \.string),
+      type: try event.need("type", \.string),
+      targetUserID: event["targetUserId"]?.string,
+      sourceUserID: event["sourceUserId"]?.string,
+      payload: try event.need("payload", { JSONText($0) }),
+      timestampMilliseconds: try event.need("timestamp", \.integer),
+      ttlSeconds: event["ttl"]?.integer.map(Int.init),
+      priority: event["priority"]?.string.flatMap(Priority.init(wireName:)) ?? .normal)
+    self.text = text
+  }
+}
+
+extension JSONView {
+  fileprivate var epoch: Epoch? { string.flatMap(Epoch.init) }
+  fileprivate var offset: UInt64? { integer.flatMap { UInt64(exactly: $0) } }
+
+  fileprivate func need<Value>(_ key: StaticString, _ read: (JSONView) -> Value?) throws(FrameError) -> Value {
+    guard let value = self[key].flatMap(read) else {
+      throw FrameError(description: "\(key) is missing or wrong in \(String(decoding: raw.prefix(200), as: UTF8.self))")
+    }
+    return value
+  }
+}
