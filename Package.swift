@@ -106,7 +106,9 @@ let package = Package(
     .testTarget(name: "AvaloStoreTests", dependencies: ["AvaloStore", "AvaloStoreSQLite", "AvaloTesting"]),
     .testTarget(name: "AvaloSchedulerTests", dependencies: ["AvaloScheduler", "AvaloTesting"]),
     .testTarget(name: "AvaloPresenceTests", dependencies: ["AvaloPresence", "AvaloTesting"]),
-    .testTarget(name: "AvaloGatewayTests", dependencies: ["AvaloGateway", "AvaloTesting"]),
+    .testTarget(
+      name: "AvaloGatewayTests",
+      dependencies: ["AvaloGateway", "AvaloKeys", "AvaloTesting", jwt, crypto, nio, nioPosix, nioHTTP, nioSSL]),
     .testTarget(
       name: "AvaloToolTests",
       dependencies: [

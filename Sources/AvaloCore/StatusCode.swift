@@ -74,10 +74,13 @@ public struct CallError: Error, Sendable, Equatable {
   public var message: String
   /// Milliseconds after which trying again makes sense; `nil` when it does not.
   public var retryAfterMilliseconds: Int?
+  /// The event whose fate the answer leaves open: to be tried again under this id, which may have been made here.
+  public var eventID: String?
 
-  public init(_ code: StatusCode, _ message: String, retryAfterMilliseconds: Int? = nil) {
+  public init(_ code: StatusCode, _ message: String, retryAfterMilliseconds: Int? = nil, eventID: String? = nil) {
     self.code = code
     self.message = message
     self.retryAfterMilliseconds = retryAfterMilliseconds
+    self.eventID = eventID
   }
 }

@@ -1,3 +1,4 @@
+import AvaloCore
 import Crypto
 
 /// A server's key: what a backend presents to publish. Only its hash is kept where the server runs.

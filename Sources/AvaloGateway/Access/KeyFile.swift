@@ -1,0 +1,26 @@
+import Glibc
+
+/// Reads the small files that keys are in.
+enum KeyFile {
+  static func read(_ path: String) throws(KeyMaterial.Refusal) -> [UInt8] {
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { throw refusal(path) }
+    defer { close(descriptor) }
+    var bytes: [UInt8] = []
+    var chunk = [UInt8](repeating: 0, count: 16 << 10)
+    while true {
+      let count = Glibc.read(descriptor, &chunk, chunk.count)
+      if count < 0, errno == EINTR { continue }
+      guard count >= 0 else { throw refusal(path) }
+      if count == 0 { return bytes }
+      bytes += chunk[..<count]
+      guard bytes.count <= GatewayLimits.keyFileBytesMax else {
+        throw KeyMaterial.Refusal("\(path): over \(GatewayLimits.keyFileBytesMax) bytes")
+      }
+    }
+  }
+
+  private static func refusal(_ path: String) -> KeyMaterial.Refusal {
+    KeyMaterial.Refusal("\(path): \(String(cString: strerror(errno)))")
+  }
+}

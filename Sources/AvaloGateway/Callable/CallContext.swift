@@ -1,0 +1,62 @@
+import AvaloCore
+import AvaloSystem
+import AvaloWire
+
+/// What the callables ask of the workers behind. One for each loop, used on it alone: the completion is called on the
+/// same loop, once, before or after the call returns, and whatever happens to the link.
+public protocol Services: AnyObject {
+  /// UNAVAILABLE means that it is not known whether the event was kept.
+  func publish(_ publish: Publish, completion: @escaping (Result<Published, CallError>) -> Void)
+  func broadcast(_ broadcast: Broadcast, completion: @escaping (Result<Broadcasted, CallError>) -> Void)
+  /// In the order of `users`.
+  func presence(_ users: [String], completion: @escaping (Result<[PresenceAnswer.Entry], CallError>) -> Void)
+}
+
+/// Told of every call, on the loop that served it.
+public protocol CallObserver: AnyObject {
+  func called(_ name: StaticString, _ code: StatusCode, took: Duration)
+}
+
+/// What calls need, of one loop. Confined to it, but for the parts that all loops share.
+public final class CallContext {
+  let services: any Services
+  let access: SharedAccess
+  let admission: Admission
+  let wall: WallClock
+  let monotonic: MonotonicClock
+  var random: any RandomNumberGenerator
+  var eventIDs = EventIDs()
+  weak var observer: (any CallObserver)?
+
+  /// - `access`, `admission`: those of the process.
+  public init(
+    services: any Services, access: SharedAccess, admission: Admission, wall: WallClock = .system,
+    monotonic: MonotonicClock = .system, random: any RandomNumberGenerator = SystemRandomNumberGenerator(),
+    observer: (any CallObserver)? = nil
+  ) {
+    self.services = services
+    self.access = access
+    self.admission = admission
+    self.wall = wall
+    self.monotonic = monotonic
+    self.random = random
+    self.observer = observer
+  }
+
+  func newEventID() -> String { eventIDs.next("evt_", now: wall.milliseconds, using: &random) }
+  func newConnectionID() -> String { eventIDs.next("conn_", now: wall.milliseconds, using: &random) }
+
+  func observed(_ name: StaticString, _ reply: @escaping CallReply) -> CallReply {
+    guard let observer else { return reply }
+    let started = monotonic.now
+    return { [monotonic] result in
+      let code: StatusCode =
+        switch result {
+        case .success: .ok
+        case .failure(let error): error.code
+        }
+      observer.called(name, code, took: monotonic.now - started)
+      reply(result)
+    }
+  }
+}

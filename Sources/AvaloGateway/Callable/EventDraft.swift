@@ -1,0 +1,165 @@
+import AvaloCore
+
+/// An event as its publisher wrote it, checked field by field, with nothing filled in yet. Borrows the request's bytes.
+struct EventDraft {
+  private(set) var type = EventType.chatMessage
+  private(set) var targetUser: String?
+  private(set) var topicName: String?
+  private(set) var payload: JSONView
+  private(set) var eventID: String?
+  private(set) var sourceUserID: String?
+  private(set) var timestamp: Int64?
+  private(set) var ttlSeconds: UInt32?
+  private(set) var priority = Priority.normal
+  private(set) var chatID: String?
+  private(set) var messageID: String?
+  private(set) var deliverAt: Int64?
+
+  private static let fields =
+    "type, targetUserId, topic, payload, eventId, sourceUserId, timestamp, ttl, priority, chatId, messageId, deliverAt"
+
+  /// - `now`: milliseconds since 1970.
+  init(_ view: JSONView, now: Int64) throws(CallError) {
+    payload = view
+    var type: EventType?
+    var payload: JSONView?
+    try view.forEachMember { (key, value) throws(CallError) in
+      if key.matches("type") {
+        type = try EventDraft.type(value)
+      } else if key.matches("payload") {
+        payload = try EventDraft.payload(value)
+      } else if value.isNull {
+        // As if it were not there; but it must be a field.
+        guard EventDraft.isField(key) else { throw CallValue.unknown(key, among: EventDraft.fields) }
+      } else if key.matches("targetUserId") {
+        targetUser = try CallValue.identifier(value, "targetUserId")
+      } else if key.matches("topic") {
+        guard let name = value.string, Topic(name) != nil else {
+          throw CallValue.refusal("topic", "a topic such as \"user:u\" or \"chat:c\"", value)
+        }
+        topicName = name
+      } else if key.matches("eventId") {
+        eventID = try EventDraft.eventID(value)
+      } else if key.matches("sourceUserId") {
+        sourceUserID = try CallValue.identifier(value, "sourceUserId")
+      } else if key.matches("timestamp") {
+        timestamp = try EventDraft.time(value, "timestamp")
+      } else if key.matches("ttl") {
+        let max = Int64(Limits.ttlSecondsMax)
+        ttlSeconds = UInt32(
+          try CallValue.integer(value, "ttl", in: 1...max, "an integer of 1 to \(max) seconds"))
+      } else if key.matches("priority") {
+        guard let priority = value.string.flatMap(Priority.init(wireName:)) else {
+          throw CallValue.refusal("priority", "one of low, normal, high, urgent", value)
+        }
+        self.priority = priority
+      } else if key.matches("chatId") {
+        chatID = try CallValue.identifier(value, "chatId")
+      } else if key.matches("messageId") {
+        messageID = try CallValue.identifier(value, "messageId")
+      } else if key.matches("deliverAt") {
+        deliverAt = try EventDraft.time(value, "deliverAt")
+      } else {
+        throw CallValue.unknown(key, among: EventDraft.fields)
+      }
+    }
+    guard let type else { throw CallError(.invalidArgument, "type is missing: \(EventDraft.types)") }
+    guard let payload else { throw CallError(.invalidArgument, "payload is missing: a JSON object") }
+    self.type = type
+    self.payload = payload
+    if let deliverAt, deliverAt - now > GatewayLimits.deliverAheadMax.milliseconds {
+      throw CallError(.invalidArgument, "deliverAt must be at most 30 days ahead, not \(deliverAt)")
+    }
+    if chatID == nil { chatID = try lifted(payload["chatId"], "payload.chatId") }
+    if messageID == nil { messageID = try lifted(payload["messageId"], "payload.messageId") }
+  }
+
+  /// The event with every default, ready for the log.
+  /// - `sourceUserID`: who is known to have caused it, over what the draft says.
+  func fields(
+    eventID: String, topic: Topic?, sourceUserID source: String? = nil, acceptedMicroseconds: Int64
+  ) -> EventFields {
+    var chat = chatID ?? ""
+    if chat.isEmpty, let topic, topic.kind == "chat" { chat = String(topic.id) }
+    return EventFields(
+      type: type, priority: priority, ttlSeconds: ttlSeconds,
+      timestampMilliseconds: timestamp ?? acceptedMicroseconds / 1000, acceptedMicroseconds: acceptedMicroseconds,
+      eventID: eventID, sourceUserID: source ?? sourceUserID ?? "", chatID: chat, messageID: messageID ?? "",
+      payload: Array(payload.raw))
+  }
+
+  /// Over what the publisher said, and nothing that was filled in: the same request has the same hash, whenever and
+  /// wherever it arrives. The payload counts byte for byte.
+  /// - `targets`: the topic, or the users.
+  func contentHash(targets: some Sequence<String>) -> UInt64 {
+    var hash = ContentHash()
+    hash.add(Int64(type.rawValue))
+    hash.add(Int64(priority.rawValue))
+    hash.add(timestamp)
+    hash.add(ttlSeconds.map(Int64.init))
+    hash.add(deliverAt)
+    hash.add(sourceUserID)
+    hash.add(chatID)
+    hash.add(messageID)
+    hash.add(payload.raw)
+    for target in targets { hash.add(target) }
+    return hash.value()
+  }
+
+  // MARK: Fields
+
+  private static let types =
+    "one of " + EventType.allCases.filter(isPublishable).map(\.wireName).joined(separator: ", ")
+
+  private static func type(_ view: JSONView) throws(CallError) -> EventType {
+    guard let type = view.string.flatMap(EventType.init(wireName:)) else {
+      throw CallValue.refusal("type", types, view)
+    }
+    guard isPublishable(type) else {
+      throw CallError(
+        .invalidArgument, "events of type \(type.wireName) cannot be published: they are the engine's own to send")
+    }
+    return type
+  }
+
+  /// The others are no events of a log: keyed state and ephemeral facts have paths of their own.
+  private static func isPublishable(_ type: EventType) -> Bool { type.retention == .durable }
+
+  private static func payload(_ view: JSONView) throws(CallError) -> JSONView {
+    guard view.kind == .object else { throw CallValue.refusal("payload", "an object", view) }
+    guard view.raw.count <= Limits.payloadBytesMax else {
+      throw CallError(
+        .invalidArgument, "payload may have \(Limits.payloadBytesMax) bytes, not \(view.raw.count): send a link instead"
+      )
+    }
+    try TypeKeys.check(view)
+    return view
+  }
+
+  private static func eventID(_ view: JSONView) throws(CallError) -> String {
+    let expected = "a text of 1 to \(Limits.eventIDBytesMax) bytes without control characters"
+    guard let id = view.string, (1...Limits.eventIDBytesMax).contains(id.utf8.count),
+      id.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F })
+    else { throw CallValue.refusal("eventId", expected, view) }
+    return id
+  }
+
+  private static func time(_ view: JSONView, _ field: String) throws(CallError) -> Int64 {
+    let range = GatewayLimits.timestampRange
+    return try CallValue.integer(
+      view, field, in: range, "milliseconds since 1970 (\(range.lowerBound) to \(range.upperBound))")
+  }
+
+  /// A member of the payload that read state needs. A message's must be an id; in other events it may be what it likes.
+  private func lifted(_ view: JSONView?, _ field: String) throws(CallError) -> String? {
+    guard let view, !view.isNull else { return nil }
+    if type == .chatMessage { return try CallValue.identifier(view, field) }
+    guard let id = view.string, Topic.isWellFormedID(id.utf8) else { return nil }
+    return id
+  }
+
+  private static func isField(_ key: JSONView) -> Bool {
+    guard let name = key.string else { return false }
+    return fields.split(separator: ", ").contains { $0 == name }
+  }
+}

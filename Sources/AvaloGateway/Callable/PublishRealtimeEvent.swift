@@ -1,0 +1,97 @@
+import AvaloCore
+import AvaloWire
+
+/// `publishRealtimeEvent`: appends one event to a topic's log. For servers with the scope `publish`, and for users
+/// where the topic kind's rule lets its members publish; then the event's source is the user, whatever it says.
+enum PublishRealtimeEvent: Callable {
+  static let name: StaticString = "publishRealtimeEvent"
+
+  static func call(_ request: CallRequest, _ context: CallContext, reply: @escaping CallReply) throws(CallError) {
+    let access = context.access.current
+    if case .server(let key) = request.caller { try admit(key, .publish, context, access) }
+    let data = try request.object("type, payload, and targetUserId or topic")
+    let accepted = context.wall.microseconds
+    let draft = try EventDraft(data, now: accepted / 1000)
+    let topic = try topic(of: draft)
+    let (owner, source) = try publisher(request.caller, to: topic, access.rules)
+
+    let eventID = draft.eventID ?? context.newEventID()
+    let fields = draft.fields(
+      eventID: eventID, topic: topic, sourceUserID: source, acceptedMicroseconds: accepted)
+    let publish = Publish(
+      owner: owner, topic: topic, contentHash: draft.contentHash(targets: [topic.name]),
+      deliverAtMilliseconds: draft.deliverAt ?? 0, record: fields.record())
+    try context.admission.enter(max: access.settings.limits.publishesInFlight)
+    context.services.publish(publish) { result in
+      context.admission.leave()
+      reply(
+        result.map { answer($0, eventID: eventID, topic: topic) }
+          .mapError { outcomeUnknown($0, eventID: eventID) })
+    }
+  }
+
+  /// A server's right and rate.
+  static func admit(
+    _ key: APIKey, _ scope: APIKey.Scopes, _ context: CallContext, _ access: Access
+  ) throws(CallError) {
+    guard key.scopes.contains(scope) else {
+      let name = APIKey.Scopes.names.first { $0.scope == scope }?.name ?? "?"
+      throw CallError(.permissionDenied, "the API key \"\(key.name)\" does not have the scope \"\(name)\"")
+    }
+    if let rate = access.settings.limits.publishesPerSecond {
+      try context.admission.take(key, perSecond: rate, now: context.monotonic.now)
+    }
+  }
+
+  /// UNAVAILABLE and its kin leave open whether the event was kept: say under which id to find out.
+  static func outcomeUnknown(_ error: CallError, eventID: String) -> CallError {
+    guard error.code.isSystemError else { return error }
+    var error = error
+    error.eventID = eventID
+    error.message += "; it is not known whether the event was kept: try again with eventId \"\(eventID)\""
+    return error
+  }
+
+  private static func topic(of draft: EventDraft) throws(CallError) -> Topic {
+    switch (draft.targetUser.flatMap(Topic.inbox(of:)), draft.topicName.flatMap(Topic.init)) {
+    case (let inbox?, nil): return inbox
+    case (nil, let topic?): return topic
+    case (nil, nil): throw CallError(.invalidArgument, "targetUserId or topic is missing: who is the event for?")
+    case (_?, _?): throw CallError(.invalidArgument, "targetUserId and topic are both there: give one of them")
+    }
+  }
+
+  /// Whose event it is, and who is known to have caused it.
+  private static func publisher(
+    _ caller: Caller, to topic: Topic, _ rules: AccessRules
+  ) throws(CallError) -> (owner: String, source: String?) {
+    switch caller {
+    case .server(let key): return (key.owner, nil)
+    case .user(let identity):
+      guard rules.mayPublish(identity, to: topic) else {
+        throw CallError(.permissionDenied, "users may not publish to \(topic)")
+      }
+      return ("user:" + identity.user, identity.user)
+    case .anonymous:
+      throw CallError(.unauthenticated, "an API key is missing: Authorization: Bearer avk_…")
+    }
+  }
+
+  private static func answer(_ published: Published, eventID: String, topic: Topic) -> [UInt8] {
+    var json = JSONWriter(capacity: 192)
+    json.object {
+      $0.member("success", true)
+      $0.member("eventId", eventID)
+      $0.member("topic", topic.name)
+      if published.position.epoch == .none {
+        $0.member("scheduled", true)
+      } else {
+        $0.member("epoch", published.position.epoch.description)
+        $0.member("offset", published.position.offset)
+      }
+      $0.member("durability", published.durability.wireName)
+      $0.member("duplicate", published.duplicate)
+    }
+    return json.bytes
+  }
+}

@@ -1,0 +1,61 @@
+import AvaloCore
+
+/// The bounds of the gateway, each with its reason. Those that operators have reason to move are defaults of
+/// ``GatewaySettings``, with the range they may be set to.
+public enum GatewayLimits {
+  // MARK: HTTP
+
+  /// A request's line and headers. A token may have 8 KiB; the rest of a browser's headers fit in as much.
+  public static let httpHeadBytesMax = 16 << 10
+  public static let httpHeadersMax = 64
+  /// A broadcast carries 64 KiB of payload and 1 000 user ids.
+  public static let httpBodyBytesDefault = 256 << 10
+  public static let httpBodyBytesRange = (4 << 10)...(1 << 20)
+  /// From a head's first byte to its last, and from a head's end to the body's. Whoever is slower holds a descriptor
+  /// for nothing.
+  public static let httpReadTimeDefault: Duration = .seconds(10)
+  /// Between two requests. Longer than load balancers keep theirs (60 s), so that they close first.
+  public static let httpIdleTimeDefault: Duration = .seconds(75)
+  /// Nothing that is answered here takes longer, a held poll (60 s) included.
+  public static let httpAnswerTimeMax: Duration = .seconds(75)
+  /// A client that does not read its answers.
+  public static let httpWriteTimeMax: Duration = .seconds(20)
+  /// After a last answer to a request that was not read to its end: time to read the answer before the reset.
+  public static let httpLingerTimeMax: Duration = .seconds(2)
+  /// Requests of one connection that wait for their answers; then nothing more is read from it.
+  public static let httpPipelinedMax = 64
+
+  // MARK: Access
+
+  /// A token's compact form: larger ones cost time before they are known to be good.
+  public static let tokenBytesMax = 8 << 10
+  /// Keys of the same algorithm that a token without `kid` is tried with.
+  public static let keysTriedMax = 4
+  /// Of a secret, PEM, JWKS or API key file.
+  public static let keyFileBytesMax = 1 << 20
+  public static let verificationKeysMax = 64
+  public static let apiKeysMax = 10_000
+  /// RFC 7518 §3.2: a secret has at least its hash's size.
+  public static let secretBytesMin = 32
+  /// A page loads, then opens its socket.
+  public static let ticketLifetime: Duration = .seconds(60)
+  /// Proxies and browsers take URLs of this length everywhere.
+  public static let ticketURLBytesMax = 4 << 10
+  /// The clocks of two machines that keep time.
+  public static let leewayDefault: Duration = .seconds(30)
+
+  // MARK: Calls
+
+  /// Publishes that wait for the log, over all connections: about a second's worth at full speed.
+  public static let publishesInFlightDefault = 20_000
+  /// What a call that found too many in flight is told to wait.
+  public static let overloadRetryMilliseconds = 1000
+  /// Topics of one connection, in one call or over its life.
+  public static let topicsPerConnectionDefault = 100
+  /// Users of one presence query.
+  public static let presenceUsersMax = 1000
+  /// From now: a delayed event lies in the log until then.
+  public static let deliverAheadMax: Duration = .seconds(30 * 24 * 3600)
+  /// Milliseconds since 1970 that are meant as such: 2001 to 2286. What lies below was meant as seconds.
+  public static let timestampRange: ClosedRange<Int64> = 1_000_000_000_000...9_999_999_999_999
+}
