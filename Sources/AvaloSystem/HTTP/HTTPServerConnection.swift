@@ -15,12 +15,13 @@ final class HTTPServerConnection: ChannelInboundHandler {
   private enum Phase {
     /// Between requests.
     case idle
-    /// A request is arriving; `nil` when it was refused and the rest is thrown away.
+    /// A request is arriving.
     case reading(HTTPRequestHead, body: [UInt8])
+    /// It was refused: what is left of it is thrown away.
     case refused
     /// A handler works on it.
     case answering(keepAlive: Bool)
-    /// The answer is being read by the client.
+    /// The last answer is on its way.
     case writing
   }
 
@@ -160,11 +161,16 @@ final class HTTPServerConnection: ChannelInboundHandler {
       context.write(
         wrapOutboundOut(.body(.byteBuffer(context.channel.allocator.buffer(bytes: response.body)))), promise: nil)
     }
+    // This first: the pipelining handler passes the next request on while the end is being written.
+    if keepAlive { enter(.idle, context) }
     let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
     context.writeAndFlush(wrapOutboundOut(.end(nil))).whenComplete { result in
       let (connection, context) = bound.value
-      guard case .success = result, keepAlive, !connection.closing else { return context.close(promise: nil) }
-      if case .writing = connection.phase { connection.enter(.idle, context) }
+      switch (result, connection.phase) {
+      case (.failure, _), (.success, .writing), (.success, .refused): context.close(promise: nil)
+      case (.success, .idle): if connection.closing { context.close(promise: nil) }
+      case (.success, .reading), (.success, .answering): break
+      }
     }
   }
 
