@@ -63,7 +63,7 @@ public struct Welcome: WireMessage, Equatable {
 }
 
 /// A request's refusal, on the request's correlation.
-public struct Failed: WireMessage, Equatable {
+public struct Failed: WireMessage, Equatable, Error {
   public static let kind = FrameKind.failed
   public var code: StatusCode
   /// A sentence for the caller.

@@ -1,0 +1,212 @@
+import AvaloCore
+import AvaloWire
+import Testing
+
+/// The bytes of every message, written by hand from the documented shapes: a change here breaks running neighbours and
+/// needs a new ``Hello/currentVersion``.
+@Suite struct GoldenBytesTests {
+  private let inbox = Topic("user:abc")!
+  private let chat = Topic("chat:c1")!
+  private let position = Position(epoch: Sample.epoch, offset: 17)
+
+  /// The message's frame is exactly these bytes, and they are read as the same message.
+  private func expect<Message: WireMessage & Equatable>(
+    _ message: Message, _ hexadecimal: String, _ location: SourceLocation = #_sourceLocation
+  ) throws {
+    var writer = WireWriter()
+    writer.frame(message, correlation: 0x0A0B_0C0D)
+    #expect(Sample.hexadecimal(writer.bytes) == hexadecimal, sourceLocation: location)
+    try writer.bytes.withUnsafeBytes { bytes in
+      let head = try #require(try Frame.head(of: bytes), sourceLocation: location)
+      #expect(
+        head == Frame.Head(bodyBytes: bytes.count - Frame.headBytes, kind: Message.kind, correlation: 0x0A0B_0C0D),
+        sourceLocation: location)
+      let body = UnsafeRawBufferPointer(rebasing: bytes[Frame.headBytes...])
+      #expect(try Message(body: body) == message, sourceLocation: location)
+      // Every shorter body and every longer one is refused.
+      for count in 0..<body.count {
+        #expect(throws: WireError.self, sourceLocation: location) {
+          try Message(body: UnsafeRawBufferPointer(rebasing: body[..<count]))
+        }
+      }
+      let longer = Array(body) + [0]
+      #expect(throws: WireError.self, sourceLocation: location) {
+        try longer.withUnsafeBytes { try Message(body: $0) }
+      }
+    }
+  }
+
+  @Test func ofEveryLink() throws {
+    try expect(
+      Hello(role: "gateway", instance: "gateway.0", incarnation: 0x1122_3344_5566_7788),
+      "1e000000010000000d0c0b0a01000700676174657761790900676174657761792e308877665544332211")
+    try expect(
+      Welcome(generation: 7, credit: 64),
+      "0a000000020000000d0c0b0a01000700000040000000")
+    try expect(
+      Failed(.unavailable, "später", retryAfterMilliseconds: 250),
+      "0e000000030000000d0c0b0a0e07007370c3a4746572fa000000")
+    try expect(
+      Probe(),
+      "00000000040000000d0c0b0a")
+    try expect(
+      Probed(),
+      "00000000050000000d0c0b0a")
+  }
+
+  @Test func ofPublishing() throws {
+    try expect(
+      Publish(
+        owner: "shop", topic: inbox, contentHash: 0xDEAD_BEEF_CAFE_F00D, deliverAtMilliseconds: -1,
+        record: Sample.record),
+      "63000000010100000d0c0b0a040073686f700800757365723a6162630df0fecaefbeaddeffffffffffffffff3f000000"
+        + "010201013c0000000047a47d8b010000403ab7c9e208060000000000000000000500030002000200070000006576745f"
+        + "3178797a63316d317b2261223a317d")
+    try expect(
+      Published(position: position, durability: .os, duplicate: true),
+      "12000000020100000d0c0b0aaac0d1420100000011000000000000000101")
+    try expect(
+      Broadcast(owner: "shop", contentHash: 5, record: Sample.record, recipients: ["a", "b@c"]),
+      "5d000000030100000d0c0b0a040073686f7005000000000000003f000000010201013c0000000047a47d8b010000403a"
+        + "b7c9e208060000000000000000000500030002000200070000006576745f3178797a63316d317b2261223a317d020000"
+        + "000100610300624063")
+    try expect(
+      Broadcasted(recipients: 2, durability: .disk, duplicate: false),
+      "06000000040100000d0c0b0a020000000200")
+  }
+
+  @Test func ofSessions() throws {
+    try expect(
+      Attach(
+        session: 9, user: "abc", device: "dev", platform: .ios, topics: [inbox, chat], ticket: "tkt"),
+      "2f000000050100000d0c0b0a09000000000000000300616263030064657602020000000800757365723a616263070063"
+        + "6861743a63310300746b74")
+    try expect(
+      Attached(cursors: [position, .none]),
+      "24000000060100000d0c0b0a02000000aac0d14201000000110000000000000000000000000000000000000000000000")
+    try expect(
+      Cursors(session: 9, topics: [chat]),
+      "15000000110100000d0c0b0a0900000000000000010000000700636861743a6331")
+    try expect(
+      Detach(sessions: [9, 10]),
+      "14000000070100000d0c0b0a0200000009000000000000000a00000000000000")
+  }
+
+  @Test func ofWatching() throws {
+    try expect(
+      Watch(entries: [.init(handle: 0x0100_0002, topic: inbox, position: position)]),
+      "22000000080100000d0c0b0a01000000020000010800757365723a616263aac0d142010000001100000000000000")
+    try expect(
+      Watched(heads: [Head(handle: 0x0100_0002, position: position, floor: 3)]),
+      "20000000090100000d0c0b0a0100000002000001aac0d1420100000011000000000000000300000000000000")
+    try expect(
+      Unwatch(handles: [1, 2]),
+      "0c0000000a0100000d0c0b0a020000000100000002000000")
+    try expect(
+      Unwatched(handles: [1]),
+      "080000000b0100000d0c0b0a0100000001000000")
+    try expect(
+      Lagged(heads: [Head(handle: 4, position: Position(epoch: Sample.epoch, offset: 18), floor: 0)]),
+      "200000000d0100000d0c0b0a0100000004000000aac0d1420100000012000000000000000000000000000000")
+    try expect(
+      Read(topic: Topic("feed:f")!, epoch: Sample.epoch, after: 3, upTo: 18, bytesMax: 65536),
+      "240000000e0100000d0c0b0a0600666565643a66aac0d142010000000300000000000000120000000000000000000100")
+    try expect(
+      Acknowledge(entries: [.init(session: 9, handle: 1, position: position)]),
+      "20000000100100000d0c0b0a01000000090000000000000001000000aac0d142010000001100000000000000")
+  }
+
+  @Test func ofPresence() throws {
+    try expect(
+      Sessions(entries: [
+        .init(
+          session: 9, user: "abc", device: "dev", platform: .web, connectionID: "conn_1",
+          connectedMilliseconds: 1_698_620_000_000)
+      ]),
+      "27000000010200000d0c0b0a01000000090000000000000003006162630300646576010600636f6e6e5f310047a47d8b"
+        + "010000")
+    try expect(
+      SessionsEnd(),
+      "00000000020200000d0c0b0a")
+    try expect(
+      SessionsClosed(entries: [.init(session: 9, clean: true), .init(session: 10, clean: false)]),
+      "16000000030200000d0c0b0a020000000900000000000000010a0000000000000000")
+    try expect(
+      SessionsSeen(sessions: [9]),
+      "0c000000060200000d0c0b0a010000000900000000000000")
+    try expect(
+      PresenceQuery(users: ["a", "b"]),
+      "0a000000040200000d0c0b0a02000000010061010062")
+    try expect(
+      PresenceAnswer(entries: [
+        .init(online: true, lastSeenMilliseconds: 1_698_620_000_000, platform: .android),
+        .init(online: false, lastSeenMilliseconds: 0, platform: .unknown),
+      ]),
+      "18000000050200000d0c0b0a02000000010047a47d8b0100000300000000000000000000")
+  }
+
+  @Test func ofADelivery() throws {
+    var writer = WireWriter()
+    Deliver.write(
+      record: Sample.record, targets: [.init(handle: 1, offset: 17), .init(handle: 2, offset: 18)], into: &writer)
+    #expect(
+      Sample.hexadecimal(writer.bytes)
+        == "5f0000000c010000000000003f000000010201013c0000000047a47d8b010000403ab7c9e20806000000000000000000"
+        + "0500030002000200070000006576745f3178797a63316d317b2261223a317d0200000001000000110000000000000002"
+        + "0000001200000000000000")
+    try writer.bytes.withUnsafeBytes { bytes in
+      let deliver = try Deliver(body: UnsafeRawBufferPointer(rebasing: bytes[Frame.headBytes...]))
+      #expect(deliver.record.payload.elementsEqual(#"{"a":1}"#.utf8))
+      #expect(deliver.targetCount == 2)
+      #expect(deliver.target(0) == .init(handle: 1, offset: 17))
+      #expect(deliver.target(1) == .init(handle: 2, offset: 18))
+    }
+  }
+
+  @Test func ofAPage() throws {
+    var writer = WireWriter()
+    ReadResult.write(
+      epoch: Sample.epoch, floor: 2, through: 18, rows: [(17, Sample.record)], correlation: 0x0A0B_0C0D, into: &writer)
+    #expect(
+      Sample.hexadecimal(writer.bytes)
+        == "670000000f0100000d0c0b0aaac0d1420100000002000000000000001200000000000000010000001100000000000000"
+        + "3f000000010201013c0000000047a47d8b010000403ab7c9e20806000000000000000000050003000200020007000000"
+        + "6576745f3178797a63316d317b2261223a317d")
+    try writer.bytes.withUnsafeBytes { bytes in
+      let page = try ReadResult(body: UnsafeRawBufferPointer(rebasing: bytes[Frame.headBytes...]))
+      #expect(page.epoch == Sample.epoch && page.floor == 2 && page.through == 18 && page.rowCount == 1)
+      page.forEachRow { offset, record in
+        #expect(offset == 17)
+        #expect(record.bytes.elementsEqual(Sample.record))
+      }
+    }
+  }
+
+  @Test func ofARecord() throws {
+    #expect(
+      Sample.hexadecimal(Sample.record)
+        == "010201013c0000000047a47d8b010000403ab7c9e208060000000000000000000500030002000200070000006576745f"
+        + "3178797a63316d317b2261223a317d")
+    try Sample.record.withUnsafeBytes { bytes in
+      let record = try #require(EventRecord(bytes))
+      #expect(record.type == .chatMessage && record.priority == .high && record.hasOwnTTL && record.ttlSeconds == 60)
+      #expect(record.timestampMilliseconds == 1_698_620_000_000 && record.acceptedMicroseconds == 1_698_620_000_123_456)
+      #expect(record.eventID.elementsEqual("evt_1".utf8) && record.sourceUserID.elementsEqual("xyz".utf8))
+      #expect(record.chatID.elementsEqual("c1".utf8) && record.messageID.elementsEqual("m1".utf8))
+    }
+  }
+}
+
+/// What the tests of the wire share.
+enum Sample {
+  static let epoch = Epoch(rawValue: 0x0000_0001_42D1_C0AA)
+  static let record = EventFields(
+    type: .chatMessage, priority: .high, ttlSeconds: 60, timestampMilliseconds: 1_698_620_000_000,
+    acceptedMicroseconds: 1_698_620_000_123_456, eventID: "evt_1", sourceUserID: "xyz", chatID: "c1", messageID: "m1",
+    payload: Array(#"{"a":1}"#.utf8)
+  ).record()
+
+  static func hexadecimal(_ bytes: [UInt8]) -> String {
+    bytes.map { $0 < 16 ? "0" + String($0, radix: 16) : String($0, radix: 16) }.joined()
+  }
+}

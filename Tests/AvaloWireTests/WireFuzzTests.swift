@@ -1,0 +1,197 @@
+import AvaloCore
+import AvaloWire
+import Testing
+
+/// Random and mutated bytes into every decoder: a value or a ``WireError``, never a trap, never more memory than the
+/// frame itself could fill. The generator is seeded: a failure repeats.
+@Suite struct WireFuzzTests {
+  /// Reads a body as everything there is.
+  private static let decoders: [(kind: FrameKind, decode: @Sendable (UnsafeRawBufferPointer) throws -> Void)] = [
+    message(Hello.self), message(Welcome.self), message(Failed.self), message(Probe.self), message(Probed.self),
+    message(Publish.self), message(Published.self), message(Broadcast.self), message(Broadcasted.self),
+    message(Attach.self), message(Attached.self), message(Cursors.self), message(Detach.self), message(Watch.self),
+    message(Watched.self), message(Unwatch.self), message(Unwatched.self), message(Lagged.self), message(Read.self),
+    message(Acknowledge.self), message(Sessions.self), message(SessionsEnd.self), message(SessionsClosed.self),
+    message(SessionsSeen.self), message(PresenceQuery.self), message(PresenceAnswer.self),
+    (
+      Deliver.kind,
+      { bytes in
+        let deliver = try Deliver(body: bytes)
+        touch(deliver.record)
+        for index in 0..<deliver.targetCount { _ = deliver.target(index) }
+      }
+    ),
+    (
+      ReadResult.kind,
+      { bytes in
+        let page = try ReadResult(body: bytes)
+        var rows = 0
+        page.forEachRow { _, record in
+          touch(record)
+          rows += 1
+        }
+        #expect(rows == page.rowCount)
+      }
+    ),
+    (FrameKind(rawValue: 0xFFFF), { bytes in if let record = EventRecord(bytes) { touch(record) } }),
+  ]
+
+  private static func message<Message: WireMessage & Equatable>(_: Message.Type)
+    -> (FrameKind, @Sendable (UnsafeRawBufferPointer) throws -> Void)
+  {
+    (
+      Message.kind,
+      { bytes in
+        let message = try Message(body: bytes)
+        // What is accepted is written back and read the same.
+        var writer = WireWriter()
+        writer.frame(message)
+        let again = try writer.bytes.withUnsafeBytes {
+          try Message(body: UnsafeRawBufferPointer(rebasing: $0[Frame.headBytes...]))
+        }
+        #expect(again == message)
+      }
+    )
+  }
+
+  private static func touch(_ record: EventRecord) {
+    _ = (record.type, record.priority, record.ttlSeconds, record.expiresMilliseconds)
+    let strings = [record.eventID, record.sourceUserID, record.chatID, record.messageID, record.payload]
+    #expect(strings.reduce(EventRecord.headBytes) { $0 + $1.count } == record.bytes.count)
+  }
+
+  /// A body of each kind to start from.
+  private static let seeds: [(kind: FrameKind, body: [UInt8])] = {
+    let topic = Topic("user:abc")!
+    let position = Position(epoch: Sample.epoch, offset: 17)
+    var writer = WireWriter()
+    writer.frame(Hello(role: "gateway", instance: "gateway.0", incarnation: 1))
+    writer.frame(Welcome(generation: 1, credit: 2))
+    writer.frame(Failed(.unavailable, "later"))
+    writer.frame(Publish(owner: "shop", topic: topic, contentHash: 1, record: Sample.record))
+    writer.frame(Published(position: position, durability: .os, duplicate: false))
+    writer.frame(Broadcast(owner: "shop", contentHash: 1, record: Sample.record, recipients: ["a", "b"]))
+    writer.frame(Broadcasted(recipients: 2, durability: .os, duplicate: false))
+    writer.frame(Attach(session: 1, user: "a", device: "d", platform: .web, topics: [topic], ticket: "t"))
+    writer.frame(Attached(cursors: [position]))
+    writer.frame(Cursors(session: 1, topics: [topic]))
+    writer.frame(Detach(sessions: [1, 2]))
+    writer.frame(Watch(entries: [.init(handle: 1, topic: topic, position: position)]))
+    writer.frame(Watched(heads: [Head(handle: 1, position: position, floor: 0)]))
+    writer.frame(Unwatch(handles: [1]))
+    writer.frame(Unwatched(handles: [1]))
+    writer.frame(Lagged(heads: [Head(handle: 1, position: position, floor: 0)]))
+    writer.frame(Read(topic: topic, epoch: Sample.epoch, after: 1, upTo: 2, bytesMax: 3))
+    writer.frame(Acknowledge(entries: [.init(session: 1, handle: 1, position: position)]))
+    writer.frame(
+      Sessions(entries: [
+        .init(session: 1, user: "a", device: "d", platform: .ios, connectionID: "c", connectedMilliseconds: 1)
+      ]))
+    writer.frame(SessionsClosed(entries: [.init(session: 1, clean: true)]))
+    writer.frame(SessionsSeen(sessions: [1]))
+    writer.frame(PresenceQuery(users: ["a"]))
+    writer.frame(PresenceAnswer(entries: [.init(online: true, lastSeenMilliseconds: 1, platform: .web)]))
+    Deliver.write(record: Sample.record, targets: [.init(handle: 1, offset: 2)], into: &writer)
+    ReadResult.write(
+      epoch: Sample.epoch, floor: 0, through: 9, rows: [(1, Sample.record), (4, Sample.record)], correlation: 0,
+      into: &writer)
+    var seeds: [(FrameKind, [UInt8])] = [(FrameKind(rawValue: 0xFFFF), Sample.record)]
+    var rest = writer.bytes[...]
+    while !rest.isEmpty {
+      let head = rest.withUnsafeBytes { try? Frame.head(of: $0) }!
+      seeds.append((head.kind, Array(rest.dropFirst(Frame.headBytes).prefix(head.bodyBytes))))
+      rest = rest.dropFirst(Frame.headBytes + head.bodyBytes)
+    }
+    return seeds
+  }()
+
+  @Test func everyDecoderSurvivesMutatedBodies() {
+    var random = SeededRandom(seed: 0x5EED_0002)
+    var accepted = 0
+    for _ in 0..<30_000 {
+      let seed = Self.seeds.randomElement(using: &random)!
+      let body = Self.mutated(seed.body, &random)
+      // Mostly as what it was, sometimes as something else.
+      let kind = Int.random(in: 0..<8, using: &random) == 0 ? nil : seed.kind
+      for decoder in Self.decoders where kind == nil || decoder.kind == kind {
+        if (try? body.withUnsafeBytes { try decoder.decode($0) }) != nil { accepted += 1 }
+      }
+    }
+    // The mutations are neither all harmless nor all fatal, or this test would test nothing.
+    #expect(accepted > 1000)
+  }
+
+  @Test func everyDecoderSurvivesNoise() {
+    var random = SeededRandom(seed: 0x5EED_0003)
+    for _ in 0..<3000 {
+      let body = (0..<Int.random(in: 0...120, using: &random)).map { _ in
+        Bool.random(using: &random)
+          ? UInt8.random(in: 0...255, using: &random) : UInt8.random(in: 0...4, using: &random)
+      }
+      for decoder in Self.decoders { _ = try? body.withUnsafeBytes { try decoder.decode($0) } }
+    }
+  }
+
+  @Test func theHeadSurvivesNoise() {
+    var random = SeededRandom(seed: 0x5EED_0004)
+    for _ in 0..<100_000 {
+      let bytes = (0..<Int.random(in: 0...16, using: &random)).map { _ in UInt8.random(in: 0...255, using: &random) }
+      guard let head = bytes.withUnsafeBytes({ try? Frame.head(of: $0) }) else { continue }
+      #expect(bytes.count >= Frame.headBytes && head.bodyBytes <= WireLimits.frameBodyBytesMax)
+    }
+  }
+
+  /// A count without the elements behind it must not make room for them.
+  @Test func aLyingCountIsRefused() {
+    let body = [UInt8](repeating: 0xFF, count: 4)
+    #expect(throws: WireError.self) { try body.withUnsafeBytes { try Detach(body: $0) } }
+    let many = Array<UInt8>([0x00, 0x00, 0x01, 0x00]) + [UInt8](repeating: 0, count: 0x10000 * 8)
+    #expect(throws: WireError.self) { try many.withUnsafeBytes { try Detach(body: $0) } }
+    // A page whose count says more rows than its bytes can hold, offsets past the end, rows out of order.
+    var writer = WireWriter()
+    ReadResult.write(
+      epoch: Sample.epoch, floor: 0, through: 1, rows: [(2, Sample.record)], correlation: 0, into: &writer)
+    ReadResult.write(
+      epoch: Sample.epoch, floor: 0, through: 9, rows: [(5, Sample.record), (5, Sample.record)], correlation: 0,
+      into: &writer)
+    var rest = writer.bytes[...]
+    for _ in 0..<2 {
+      let head = rest.withUnsafeBytes { try? Frame.head(of: $0) }!
+      let body = Array(rest.dropFirst(Frame.headBytes).prefix(head.bodyBytes))
+      #expect(throws: WireError.self) { try body.withUnsafeBytes { _ = try ReadResult(body: $0) } }
+      rest = rest.dropFirst(Frame.headBytes + head.bodyBytes)
+    }
+  }
+
+  private static func mutated(_ body: [UInt8], _ random: inout SeededRandom) -> [UInt8] {
+    var bytes = body
+    for _ in 0..<Int.random(in: 1...3, using: &random) {
+      let index = bytes.isEmpty ? 0 : Int.random(in: 0..<bytes.count, using: &random)
+      switch Int.random(in: 0..<6, using: &random) {
+      case 0 where !bytes.isEmpty: bytes[index] ^= 1 << UInt8.random(in: 0..<8, using: &random)
+      case 1 where !bytes.isEmpty: bytes[index] = [0, 1, 0x7F, 0x80, 0xFF].randomElement(using: &random)!
+      case 2: bytes.removeLast(bytes.count - index)
+      case 3: bytes.insert(UInt8.random(in: 0...255, using: &random), at: index)
+      case 4 where bytes.count >= 4:
+        let start = min(index, bytes.count - 4)
+        let value = [0, 1, 0xFFFF_FFFF, 0x7FFF_FFFF, 4096, 4097].randomElement(using: &random)!
+        for byte in 0..<4 { bytes[start + byte] = UInt8(truncatingIfNeeded: value >> (8 * byte)) }
+      default: bytes.append(contentsOf: bytes.suffix(index))
+      }
+    }
+    return bytes
+  }
+}
+
+/// SplitMix64: the same run every time.
+struct SeededRandom: RandomNumberGenerator {
+  private var state: UInt64
+  init(seed: UInt64) { state = seed }
+  mutating func next() -> UInt64 {
+    state &+= 0x9E37_79B9_7F4A_7C15
+    var z = state
+    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+    return z ^ (z >> 31)
+  }
+}
