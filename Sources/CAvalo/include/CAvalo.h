@@ -4,3 +4,4 @@
 #include "avalo_system.h"
 #include "avalo_reactor.h"
 #include "avalo_load.h"
+#include "avalo_spawn.h"

@@ -1,0 +1,97 @@
+import AvaloSystem
+import Glibc
+import Logging
+
+// Control: what `avaloctl` and curl ask on the control socket. Who may open it is decided by the socket's permissions
+// and, once more, by the user the kernel names.
+extension Supervisor {
+  func controlRoutes() -> HTTPRoutes {
+    let routes = HTTPRoutes()
+    routes.add("GET", "/status") { request in
+      await self.permitted(request) { .json(await self.statusDocument()) }
+    }
+    routes.add("GET", "/metrics") { request in
+      await self.permitted(request) { HTTPResponse(body: await self.metricsPage()) }
+    }
+    routes.add("POST", "/reload") { request in
+      await self.permitted(request) { await self.reloadAnswer() }
+    }
+    routes.add("POST", "/loglevel") { request in
+      await self.permitted(request) { await self.setLogLevel(request) }
+    }
+    routes.add(prefix: "/workers/") { request in
+      await self.permitted(request) { await self.workerAnswer(request) }
+    }
+    return routes
+  }
+
+  private nonisolated func permitted(_ request: HTTPRequest, _ body: () async -> HTTPResponse) async -> HTTPResponse {
+    guard let user = request.peerUserID, user == 0 || user == geteuid() else {
+      return .text("only root and avalod's own user may ask here", status: 403)
+    }
+    return await body()
+  }
+
+  private func reloadAnswer() async -> HTTPResponse {
+    let result = await reload()
+    let problems = SettingsNode(.list(result.problems.map { SettingsNode(.string($0)) }))
+    return .json(
+      SettingsNode(
+        .section([
+          .init(key: "result", node: SettingsNode(.string(result.isSuccess ? "success" : "failure"))),
+          .init(key: "generation", node: SettingsNode(.integer(Int64(generation)))),
+          .init(key: "problems", node: problems),
+        ])), status: result.isSuccess ? 200 : 422)
+  }
+
+  private func setLogLevel(_ request: HTTPRequest) -> HTTPResponse {
+    let name = request.parameter("level") ?? String(decoding: request.body, as: UTF8.self)
+    guard let level = Logs.level(named: name.filter { !$0.isWhitespace }) else {
+      return .text("expected ?level= with one of debug, info, notice, warning, error", status: 400)
+    }
+    Logs.level = level
+    return .text("avalod's level is \(level) until the next reload")
+  }
+
+  /// `/workers/NAME[.SLOT]/…`: `POST …/restart` is ours, everything else the worker's.
+  private func workerAnswer(_ request: HTTPRequest) async -> HTTPResponse {
+    let parts = request.path.dropFirst("/workers/".count).split(
+      separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
+    let name = parts.first.map(String.init) ?? ""
+    let rest = parts.count == 2 ? "/" + parts[1] : "/"
+    let named = ordered.filter { $0.id.worker == name || "\($0.id)" == name }
+    guard !named.isEmpty else {
+      let nearest = EditDistance.nearest(to: name, among: Set(ordered.map(\.id.worker)))
+      return .text("there is no worker \"\(name)\"" + (nearest.map { "; did you mean \"\($0)\"?" } ?? ""), status: 404)
+    }
+    if rest == "/restart" {
+      guard request.method == "POST" else { return .text("/restart takes POST", status: 405) }
+      return await restartAnswer(named)
+    }
+    return await forward(request, to: named, path: rest)
+  }
+
+  private func restartAnswer(_ instances: [Instance]) async -> HTTPResponse {
+    log.notice("restart asked", metadata: ["workers": "\(instances.map { "\($0.id)" }.joined(separator: " "))"])
+    let problems = await roll(instances.map(\.id))
+    return problems.isEmpty ? .text("restarted") : .text(problems.joined(separator: "\n"), status: 503)
+  }
+
+  private func forward(_ request: HTTPRequest, to instances: [Instance], path: String) async -> HTTPResponse {
+    guard instances.contains(where: \.manifest.metrics) else {
+      return .text("\(instances[0].id.worker) answers no requests: its manifest has no metrics: true", status: 404)
+    }
+    guard let instance = instances.first(where: \.state.isUp) else {
+      return .text("\(instances[0].id) is \(instances[0].state.phase)", status: 503)
+    }
+    var forwarded = request
+    forwarded.path = path
+    let socket = SocketTable.metricsPath(configuration, instance.id.worker, instance.id.slot)
+    let id = instance.id
+    do {
+      return try await HTTPClient.send(forwarded, unixSocket: socket, timeout: SupervisorLimits.forwardTimeout)
+    } catch {
+      return .text("\(id) did not answer: \(error)", status: 504)
+    }
+  }
+}

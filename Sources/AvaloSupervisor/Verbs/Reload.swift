@@ -1,0 +1,197 @@
+import AvaloSystem
+import Glibc
+import Logging
+
+/// What came of a reload: nothing, or everything that was wrong.
+struct ReloadResult: Equatable, Sendable {
+  var problems: [String] = []
+  var isSuccess: Bool { problems.isEmpty }
+}
+
+// Reload: the whole new configuration is validated and bound before anything changes; a bad one changes nothing. Then
+// mark and sweep: workers that are as before are not touched.
+extension Supervisor {
+  /// Storms are harmless: while one reload runs, all that come share the next.
+  func reloadForSignal() {
+    guard nextReload == nil, phase != .stopping else { return }
+    // Ends by itself: every wait in it has a deadline, or ends with the service.
+    Task { _ = await self.reload() }
+  }
+
+  func reload() async -> ReloadResult {
+    if let nextReload { return await nextReload.value }
+    let current = currentReload
+    let task = Task {
+      _ = await current?.value
+      self.currentReload = self.nextReload
+      self.nextReload = nil
+      let result = await self.reloadOnce()
+      self.currentReload = nil
+      return result
+    }
+    nextReload = task
+    return await task.value
+  }
+
+  private func reloadOnce() async -> ReloadResult {
+    // Before READY there is nothing to say RELOADING about: systemd would wait for ever.
+    await until { $0.phase != .starting }
+    guard phase == .running else { return ReloadResult(problems: ["avalod is stopping"]) }
+    log.notice("reloading")
+    notifier.reloading()
+    let result = await apply()
+    reloads[result.isSuccess ? "success" : "failure", default: 0] += 1
+    lastReload = (result, wallClock.milliseconds)
+    guard phase == .running else { return result }
+    if result.isSuccess {
+      log.notice("reloaded", metadata: ["generation": "\(generation)"])
+    } else {
+      for problem in result.problems { log.error("reload", metadata: ["problem": "\(problem)"]) }
+    }
+    notifier.ready(
+      status: result.isSuccess
+        ? statusLine : "reload failed (\(result.problems.count) problems, see the log); \(statusLine)")
+    lastStatus = nil
+    return result
+  }
+
+  private func apply() async -> ReloadResult {
+    let next: Configuration
+    do {
+      next = try await checks.read(folder: configurationFolder, context: context)
+    } catch {
+      return ReloadResult(problems: error.problems.map(\.description))
+    }
+    // A stop may have come while the workers checked their settings.
+    guard phase == .running else { return ReloadResult(problems: ["avalod is stopping"]) }
+    let fixed = fixedChanges(next)
+    guard fixed.isEmpty else { return ReloadResult(problems: fixed) }
+    let bound: SocketTable
+    do {
+      bound = try sockets.next(for: next)
+    } catch {
+      return ReloadResult(problems: error.errors.map { "\($0.owner): \($0)" })
+    }
+    // From here on the new configuration is in force; what goes wrong now is said, and goes on.
+    let old = configuration
+    let oldSockets = sockets
+    let problems = writeSettings(next)
+    configuration = next
+    generation += 1
+    sockets = bound
+    Logs.level = next.logLevel
+    await moveAdmin(from: oldSockets)
+    let failures = await sweep(old, next)
+    for name in oldSockets.release(for: sockets) { notifier.forget(name: name) }
+    storeSockets()
+    return ReloadResult(problems: problems + failures)
+  }
+
+  /// What cannot change while we run.
+  private func fixedChanges(_ next: Configuration) -> [String] {
+    var problems: [String] = []
+    func fixed(_ key: String, _ isSame: Bool) {
+      if !isSame { problems.append("\(key): cannot change in a reload; restart avalod") }
+    }
+    fixed("runtime_directory", next.runtimeDirectory == configuration.runtimeDirectory)
+    fixed("state_directory", next.stateDirectory == configuration.stateDirectory)
+    fixed("control.socket", next.controlSocket == configuration.controlSocket)
+    fixed("log.destination", next.logDestination == configuration.logDestination)
+    return problems
+  }
+
+  private func writeSettings(_ next: Configuration) -> [String] {
+    guard let runtime else { return [] }
+    var problems: [String] = []
+    for worker in next.workers where configuration.worker(worker.name)?.settings != worker.settings {
+      do {
+        try runtime.writeSettings(worker.settings, of: worker.name, user: worker.user)
+      } catch {
+        problems.append("settings of \(worker.name): \(error)")
+      }
+    }
+    return problems
+  }
+
+  // MARK: Mark and sweep
+
+  private func sweep(_ old: Configuration, _ next: Configuration) async -> [String] {
+    var leaving: [Instance] = []
+    var restarting: [WorkerManifest] = []
+    var signalled: [Instance] = []
+    for instance in ordered {
+      guard let worker = next.worker(instance.id.worker), instance.id.slot < worker.instances else {
+        leaving.append(instance)
+        continue
+      }
+      let before = instance.manifest
+      instance.manifest = worker
+      adopt(worker.policy, instance)
+      let settingsChanged = worker.settings != before.settings
+      if worker.needsRestart(comparedTo: before) || settingsChanged && worker.reload == .restart {
+        if !restarting.contains(worker) { restarting.append(worker) }
+      } else if settingsChanged, worker.reload == .signal {
+        signalled.append(instance)
+      }
+    }
+    for instance in leaving { feed(.stop, to: instance) }
+    for instance in signalled { feed(.reload, to: instance) }
+    for worker in next.workers { addInstances(of: worker) }
+
+    var problems: [String] = []
+    for worker in restarting { problems += await roll(ordered.map(\.id).filter { $0.worker == worker.name }) }
+    let (told, gone) = (signalled.map(\.id), leaving.map(\.id))
+    await until { supervisor in
+      supervisor.phase == .stopping
+        || told.allSatisfy { !supervisor.isReadingSettings($0) }
+          && gone.allSatisfy { supervisor.phase(of: $0) == .idle }
+    }
+    for instance in leaving where instance.state.phase == .idle {
+      retired[instance.id] = instance.restarts
+      instances[instance.id] = nil
+    }
+    // New ones are part of the service only when they serve.
+    for worker in next.workers where old.worker(worker.name)?.instances ?? 0 < worker.instances {
+      let added = ((old.worker(worker.name)?.instances ?? 0)..<worker.instances).map {
+        InstanceID(worker: worker.name, slot: $0)
+      }
+      await until { supervisor in
+        supervisor.phase == .stopping || added.allSatisfy { supervisor.phase(of: $0) != .starting }
+      }
+      problems += added.filter { instances[$0]?.state.isUp != true }.map { "\($0) did not become ready; see the log" }
+    }
+    for worker in old.workers where next.worker(worker.name) == nil { runtime?.removeSettings(of: worker.name) }
+    return phase == .stopping ? ["avalod is stopping"] : problems
+  }
+
+  private func isReadingSettings(_ id: InstanceID) -> Bool {
+    guard let state = instances[id]?.state else { return false }
+    return state.phase == .reloading || state.reloadIsPending
+  }
+
+  /// The new watchdog is for the next process: the present one was told the old interval.
+  private func adopt(_ policy: InstanceState.Policy, _ instance: Instance) {
+    let watchdog = instance.state.policy.watchdog
+    instance.state.policy = policy
+    if instance.state.hasProcess { instance.state.policy.watchdog = watchdog }
+  }
+
+  /// Restarts a worker slot by slot, so that its others serve meanwhile; stops at the first that does not come back.
+  func roll(_ slots: [InstanceID]) async -> [String] {
+    for id in slots {
+      guard let instance = instances[id] else { continue }
+      let starts = instance.starts
+      feed(.restart, to: instance)
+      await until { supervisor in
+        guard let instance = supervisor.instances[id], supervisor.phase != .stopping else { return true }
+        return instance.starts > starts && instance.state.phase != .starting || !instance.state.hasProcess
+      }
+      // Taken out of the service, or the service itself ended, while we waited.
+      guard let instance = instances[id], phase != .stopping else { return [] }
+      guard instance.state.isUp else {
+        return ["\(id) did not come back (\(instance.lastEnding.map(\.description) ?? "not started")); see the log"]
+      }
+    }
+    return []
+  }
+}
