@@ -93,7 +93,8 @@ let package = Package(
 
     // Tests mirror the sources; ProcessTests run the real executables.
     .target(
-      name: "AvaloTesting", dependencies: ["AvaloClient", "AvaloKeys", "AvaloCore", "CAvalo", nio, nioPosix],
+      name: "AvaloTesting",
+      dependencies: ["AvaloClient", "AvaloKeys", "AvaloReactor", "AvaloCore", "CAvalo", nio, nioPosix],
       path: "Tests/AvaloTesting"),
     .testTarget(name: "AvaloCoreTests", dependencies: ["AvaloCore"]),
     .testTarget(name: "AvaloWireTests", dependencies: ["AvaloWire"]),

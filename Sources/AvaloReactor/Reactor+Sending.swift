@@ -97,7 +97,8 @@ extension Reactor {
       return
     }
     let code = CloseCode.slowConsumer
-    withUnsafeBytes(of: (UInt8(0x88), UInt8(2), UInt8(code >> 8), UInt8(code & 0xFF))) { side.pointee.outbox.append($0) }
+    let frame = (UInt8(0x88), UInt8(2), UInt8(code >> 8), UInt8(code & 0xFF))
+    withUnsafeBytes(of: frame) { side.pointee.outbox.append($0) }
     slot.pointee.flags.insert(.closing)
   }
 }

@@ -164,7 +164,9 @@ public final class Reactor {
     var offset = 0
     while offset < early.count, connection == writer.id(connection.slot) {
       let count = min(early.count - offset, readBuffer.count)
-      early.withUnsafeBytes { readBuffer.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[offset..<offset + count])) }
+      early.withUnsafeBytes {
+        readBuffer.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[offset..<offset + count]))
+      }
       life.received(connection.slot, UnsafeMutableRawBufferPointer(rebasing: readBuffer.prefix(count)))
       offset += count
     }

@@ -142,8 +142,8 @@ public struct WebSocketDecoder: ~Copyable {
       at &+= 8
     }
     while at < count {
-      let byte = start.load(fromByteOffset: at, as: UInt8.self) ^ UInt8(truncatingIfNeeded: mask >> UInt32((at & 3) * 8))
-      start.storeBytes(of: byte, toByteOffset: at, as: UInt8.self)
+      let key = UInt8(truncatingIfNeeded: mask >> UInt32((at & 3) * 8))
+      start.storeBytes(of: start.load(fromByteOffset: at, as: UInt8.self) ^ key, toByteOffset: at, as: UInt8.self)
       at &+= 1
     }
     let turn = UInt32((count & 3) * 8)  // the payload's next byte meets the mask's next byte
