@@ -48,6 +48,11 @@ public enum GatewayLimits {
 
   /// Publishes that wait for the log, over all connections: about a second's worth at full speed.
   public static let publishesInFlightDefault = 20_000
+  /// A publish that the log has not answered by then is answered UNAVAILABLE: longer than a scheduler's restart.
+  public static let publishTimeout: Duration = .seconds(10)
+  /// Presence queries that wait for their answer, over all connections.
+  public static let presenceQueriesInFlightMax = 10_000
+  public static let presenceTimeout: Duration = .seconds(5)
   /// What a call that found too many in flight is told to wait.
   public static let overloadRetryMilliseconds = 1000
   /// Topics of one connection, in one call or over its life.

@@ -25,6 +25,12 @@ public struct JSONView {
   /// A value inside a text that was checked.
   init(checked: UnsafeRawBufferPointer) { raw = checked }
 
+  /// What stands for a value that was not given.
+  public static var null: JSONView {
+    let text: StaticString = "null"
+    return JSONView(checked: UnsafeRawBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
+  }
+
   public var kind: Kind {
     switch raw[0] {
     case UInt8(ascii: "{"): .object

@@ -99,6 +99,14 @@ public struct Tickets: Sendable {
     return ticket
   }
 
+  /// As ``redeem(_:now:)``, of text.
+  public func redeem(_ text: String, now: Int64) throws(Refusal) -> Ticket {
+    var text = text
+    return try text.withUTF8 { bytes in
+      Result { () throws(Refusal) in try redeem(UnsafeRawBufferPointer(bytes), now: now) }
+    }.get()
+  }
+
   private static func read(_ reader: inout WireReader) throws(WireError) -> Ticket {
     guard try reader.integer(UInt8.self) == version else { throw .malformed("version") }
     let expires: Int64 = try reader.integer()

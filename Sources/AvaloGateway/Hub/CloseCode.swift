@@ -1,0 +1,25 @@
+/// Why the server ends a WebSocket. 4000–4499 mean "come back", 4500–4999 "something must change first".
+/// The catalogue is documented in docs/protocol/client.md.
+enum CloseCode: UInt16, CaseIterable {
+  case goingAway = 4000
+  case unavailable = 4001
+  case tokenExpired = 4004
+  case connectTimeout = 4006
+  case unauthenticated = 4500
+  case permissionDenied = 4501
+  case badFrame = 4502
+  case limit = 4503
+
+  var reason: StaticString {
+    switch self {
+    case .goingAway: "going_away"
+    case .unavailable: "unavailable"
+    case .tokenExpired: "token_expired"
+    case .connectTimeout: "connect_timeout"
+    case .unauthenticated: "unauthenticated"
+    case .permissionDenied: "permission_denied"
+    case .badFrame: "bad_frame"
+    case .limit: "limit"
+    }
+  }
+}

@@ -1,0 +1,141 @@
+import AvaloCore
+import AvaloReactor
+import AvaloWire
+
+// What clients send: connect, call, ack, ping. Shapes in docs/protocol/client.md.
+extension Hub {
+
+  func receive(_ session: Session, _ message: UnsafeRawBufferPointer) {
+    guard session.callAllowance > 0 else {
+      return refuse(
+        session,
+        CallError(.resourceExhausted, "more than \(HubLimits.callsPerSecondMax) frames a second"), code: .limit)
+    }
+    session.callAllowance -= 1
+    do {
+      let frame = try JSONView(validating: message)
+      guard frame.kind == .object else { throw CallError(.invalidArgument, "a frame is a JSON object") }
+      try receive(session, frame)
+    } catch let error as CallError {
+      reject(session, error)
+    } catch {
+      reject(session, CallError(.invalidArgument, "the frame is not JSON: \(error)"))
+    }
+  }
+
+  private func receive(_ session: Session, _ frame: JSONView) throws(CallError) {
+    if let ack = frame["ack"] { return try acknowledge(session, ack) }
+    if frame["ping"] != nil {
+      return send(session) { $0.pong(id: frame["id"]?.raw, nowMilliseconds: clock.milliseconds) }
+    }
+    if let connect = frame["connect"] { return try receiveConnect(session, connect) }
+    if let name = frame["call"] { return try receiveCall(session, frame, name) }
+    throw CallError(.invalidArgument, "a frame has one of the keys connect, call, ack, ping")
+  }
+
+  /// A frame that is wrong but harmless is told; before authentication it ends the session.
+  private func reject(_ session: Session, _ error: CallError) {
+    metrics.badFrames.add(1)
+    if session.stage == .ready { return send(session) { $0.error(error) } }
+    refuse(session, error)
+  }
+
+  private func receiveConnect(_ session: Session, _ connect: JSONView) throws(CallError) {
+    guard connect.kind == .object else { throw CallError(.invalidArgument, "connect is an object") }
+    if let token = connect["token"] {
+      guard let token = token.string else { throw CallError(.invalidArgument, "connect.token is a string") }
+      guard authenticate(session, token: token) else { return }
+    }
+    guard session.stage == .awaitingConnect else { return }
+    guard let identity = session.identity else {
+      throw CallError(.unauthenticated, "connect needs a token: a JWT signed with a key this server knows")
+    }
+    self.connect(session, identity, try ConnectRequest(connect, topicsMax: policy.limits.topicsPerConnectionMax))
+  }
+
+  // MARK: - Calls
+
+  private func receiveCall(_ session: Session, _ frame: JSONView, _ name: JSONView) throws(CallError) {
+    guard let id = frame["id"], id.kind == .number || id.kind == .string, id.raw.count <= HubLimits.callIDBytesMax else {
+      throw CallError(.invalidArgument, "a call has an id, a number or a string of at most \(HubLimits.callIDBytesMax) bytes")
+    }
+    guard session.stage == .ready, let identity = session.identity else {
+      throw CallError(.unauthenticated, "connect first: send {\"connect\":{\"token\":…}}")
+    }
+    let calls = SessionCalls(self, session)
+    let callID = [UInt8](id.raw)
+    guard let name = name.utf8, let callable = CallTable.find(name) else {
+      return calls.answer(callID, .failure(CallError(.notFound, "there is no function of that name")))
+    }
+    let request = CallRequest(data: frame["data"] ?? .null, caller: .user(identity), carrier: .session(calls))
+    CallTable.invoke(callable, request, self.calls) { calls.answer(callID, $0) }
+  }
+
+  /// Adds topics that the user may subscribe to; those the session has already are in place.
+  func subscribe(
+    _ session: Session, to topics: [Topic], positions: [Topic: Position], completion: @escaping RequestTable.Completion
+  ) {
+    let has = Set(self.topics(of: session))
+    let new = topics.filter { !has.contains($0) }
+    guard !new.isEmpty else { return completion(.success(())) }
+    let max = policy.limits.topicsPerConnectionMax
+    guard has.count + new.count <= max else {
+      return completion(.failure(CallError(.resourceExhausted, "a connection may have \(max) topics, and this would be its \(has.count + new.count)th")))
+    }
+    guard schedulerIsUp else { return completion(.failure(.schedulerAway)) }
+    let joining = new.map { join(session, $0, presented: positions[$0]) }
+    askCursors(session, joining, done: completion)
+  }
+
+  func unsubscribe(_ session: Session, from topics: [Topic]) {
+    for topic in topics {
+      var name = topic.name
+      let index = name.withUTF8 { subscription(of: session, named: UnsafeRawBufferPointer($0)) }
+      if let index { unsubscribe(session, index) }
+    }
+  }
+
+  // MARK: - Acknowledgements
+
+  private func acknowledge(_ session: Session, _ ack: JSONView) throws(CallError) {
+    guard session.stage == .ready else { throw CallError(.unauthenticated, "connect first") }
+    guard ack.kind == .array else { return try acknowledgeOne(session, ack) }
+    for one in ack.elements { try acknowledgeOne(session, one) }
+  }
+
+  /// Cumulative, clamped to what this connection was contiguously written (delivery.md, rule 7); of another epoch, nothing.
+  private func acknowledgeOne(_ session: Session, _ ack: JSONView) throws(CallError) {
+    guard ack.kind == .object, let name = ack["topic"]?.utf8, let offset = ack["offset"]?.integer, offset >= 0,
+      let epoch = ack["epoch"]?.string.flatMap({ Epoch($0) })
+    else {
+      throw CallError(.invalidArgument, "ack is {\"topic\":\"…\",\"epoch\":\"…\",\"offset\":n}, or an array of such")
+    }
+    guard let index = subscription(of: session, named: name) else { return }
+    let topic = topic(of: index)
+    guard epoch == topic.position.epoch else { return }
+    let written: UInt64 =
+      switch subscriptions[index].state {
+      case .live: topic.position.offset
+      case .behind: subscriptions[index].cursor
+      case .joining, .free: 0
+      }
+    let acknowledged = min(UInt64(offset), written)
+    guard acknowledged > 0 else { return }
+    metrics.acknowledged.add(1)
+    if acknowledged == topic.newestOffset, topic.newestAcceptedMicroseconds > 0 {
+      metrics.ackSeconds.observe(microseconds: clock.microseconds - topic.newestAcceptedMicroseconds, count: 1)
+    }
+    acknowledgements.append(
+      Acknowledge.Entry(
+        session: session.number, handle: topic.handle, position: Position(epoch: epoch, offset: acknowledged)))
+  }
+
+  private func subscription(of session: Session, named name: UnsafeRawBufferPointer) -> UInt32? {
+    var index = session.firstSubscription
+    while index != Subscription.none {
+      if topic(of: index).topic.name.utf8.elementsEqual(name) { return index }
+      index = subscriptions[index].next
+    }
+    return nil
+  }
+}

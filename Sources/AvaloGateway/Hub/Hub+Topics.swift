@@ -1,0 +1,257 @@
+import AvaloCore
+import AvaloWire
+
+// What this loop watches at the scheduler: asked for with the first subscriber, given up after the last.
+extension Hub {
+
+  /// Adds a subscription that waits for its cursor and its topic's head. The topic is watched before anything is read:
+  /// nothing that is appended from now on can be missed.
+  func join(_ session: Session, _ name: Topic, presented: Position?) -> UInt32 {
+    let topicIndex = topicByName[name] ?? watch(name)
+    var subscription = Subscription(state: .joining)
+    subscription.session = session.connection.slot
+    subscription.topic = topicIndex
+    subscription.next = session.firstSubscription
+    subscription.epoch = presented?.epoch.rawValue ?? 0
+    subscription.cursor = presented?.offset ?? 0
+    subscription.isPresented = presented != nil
+    let index = subscriptions.insert(subscription)
+    session.firstSubscription = index
+    session.subscriptionCount += 1
+    guard let topic = topics[Int(topicIndex)] else { preconditionFailure("topic \(topicIndex) without its state") }
+    subscriptions[index].place = topic.joining.append(index)
+    metrics.subscriptions.add(1)
+    return index
+  }
+
+  /// Ends a subscription; the caller has unlinked it from its session or is about to forget the session.
+  func leave(_ index: UInt32) {
+    let topic = topic(of: index)
+    // What was fanned out before it left is still its own.
+    if subscriptions[index].state == .live { settle(topic) }
+    if subscriptions[index].reading {
+      reads.remove(index, from: ReadKey(topic: subscriptions[index].topic, after: subscriptions[index].cursor))
+    }
+    unlist(index, topic)
+    ahead[index] = nil
+    subscriptions.remove(index)
+    metrics.subscriptions.add(-1)
+    if !topic.hasSubscribers { unwatch(topic) }
+  }
+
+  private func watch(_ name: Topic) -> UInt32 {
+    let index = freeTopics.popLast() ?? UInt32(topics.count)
+    if Int(index) == topics.count { topics.append(nil) }
+    precondition(index <= 0xFF_FFFF, "handles of a loop have 24 bits")
+    let topic = WatchedTopic(topic: name, handle: UInt32(loop) << 24 | index)
+    topics[Int(index)] = topic
+    topicByName[name] = index
+    if schedulerIsUp { ask(for: topic) }
+    return index
+  }
+
+  private func ask(for topic: WatchedTopic) {
+    topic.state = .watching
+    watches.append(Watch.Entry(handle: topic.handle, topic: topic.topic, position: topic.position))
+  }
+
+  private func unwatch(_ topic: WatchedTopic) {
+    topicByName[topic.topic] = nil
+    guard topic.state == .watching || topic.state == .watched else { return forget(topic) }
+    topic.state = .leaving
+    // A watch that has not left yet goes out before, so the order on the link stays true.
+    unwatches.append(topic.handle)
+  }
+
+  private func forget(_ topic: WatchedTopic) {
+    let index = topic.handle & 0xFF_FFFF
+    topics[Int(index)] = nil
+    freeTopics.append(index)
+  }
+
+  /// The scheduler's last word about handles that were given up.
+  func unwatched(_ handles: [UInt32]) {
+    for handle in handles {
+      guard let topic = topic(handle: handle), topic.state == .leaving else { continue }
+      forget(topic)
+    }
+  }
+
+  /// Where watched topics stand: the answer to a watch, or the news after deliveries were dropped.
+  func heads(_ heads: [Head]) {
+    for head in heads {
+      guard let topic = topic(handle: head.handle), topic.state == .watching || topic.state == .watched else { continue }
+      topic.state = .watched
+      topic.floor = head.floor
+      compare(topic, with: head.position)
+    }
+  }
+
+  private func compare(_ topic: WatchedTopic, with head: Position) {
+    if topic.position == .none {
+      topic.position = head
+    } else if topic.position.epoch != head.epoch || head.offset < topic.position.offset {
+      rewind(topic, to: head)
+    } else if head.offset > topic.position.offset {
+      jump(topic, to: head.offset)
+    } else {
+      readOnAll(topic)
+    }
+    settleJoining(topic)
+  }
+
+  /// The log was lost or restored: everybody is told and goes on from their device's own cursor.
+  private func rewind(_ topic: WatchedTopic, to head: Position) {
+    settle(topic)
+    topic.position = head
+    var affected: [UInt32] = []
+    for place in 0..<Int(topic.live.count) { affected.append(topic.live[place]) }
+    for place in 0..<Int(topic.behind.count) { affected.append(topic.behind[place]) }
+    for index in affected {
+      if subscriptions[index].reading {
+        reads.remove(index, from: ReadKey(topic: subscriptions[index].topic, after: subscriptions[index].cursor))
+      }
+      ahead[index] = nil
+      subscriptions[index].reading = false
+      subscriptions[index].parked = false
+      subscriptions[index].hasCursor = false
+      subscriptions[index].isPresented = false
+      subscriptions[index].epoch = 0
+      move(index, to: .joining)
+      guard let session = sessions[Int(subscriptions[index].session)] else { continue }
+      send(session) { $0.epochGap(topic.topic, head.epoch) }
+      metrics.gaps(.epoch).add(1)
+      askCursors(session, [index], done: nil)
+    }
+  }
+
+  /// Those who waited for the head and have their cursor start now.
+  private func settleJoining(_ topic: WatchedTopic) {
+    var place = Int(topic.joining.count) - 1
+    while place >= 0 {
+      let index = topic.joining[place]
+      place -= 1
+      start(index)
+    }
+  }
+
+  /// Cursor and head are both known: decide where to begin.
+  func start(_ index: UInt32) {
+    guard subscriptions[index].state == .joining, subscriptions[index].hasCursor else { return }
+    let topic = topic(of: index)
+    guard topic.state == .watched, let session = sessions[Int(subscriptions[index].session)] else { return }
+    let head = topic.position
+    if subscriptions[index].epoch != head.epoch.rawValue {
+      if subscriptions[index].isPresented {
+        send(session) { $0.epochGap(topic.topic, head.epoch) }
+        metrics.gaps(.epoch).add(1)
+      }
+      subscriptions[index].cursor = subscriptions[index].deviceCursor
+    }
+    subscriptions[index].cursor = min(subscriptions[index].cursor, head.offset)
+    move(index, to: .behind)
+    readOn(index)
+  }
+
+  // MARK: - The link
+
+  func schedulerCameUp(_ link: UInt32) {
+    schedulerLink = link
+    for case let session? in sessions where session.stage == .attaching || session.stage == .ready { attach(session) }
+    for case let topic? in topics { ask(for: topic) }
+  }
+
+  /// Nothing arrives any more. Sessions stay; what was asked will be asked again.
+  func schedulerWentDown() {
+    schedulerLink = nil
+    for done in requests.removeAll() { done(.failure(.schedulerAway)) }
+    reads.removeAll()
+    watches.removeAll()
+    unwatches.removeAll()
+    acknowledgements.removeAll()
+    detached.removeAll()
+    _ = toScheduler.take()
+    for case let topic? in topics {
+      for place in 0..<Int(topic.behind.count) { subscriptions[topic.behind[place]].reading = false }
+      if topic.state == .leaving { forget(topic) } else { topic.state = .unwatched }
+    }
+  }
+
+  /// Frames from the scheduler, in its order.
+  func received(_ frames: UnsafeRawBufferPointer) {
+    var rest = frames
+    while !rest.isEmpty {
+      guard let head = try? Frame.head(of: rest), rest.count >= Frame.headBytes + head.bodyBytes else {
+        preconditionFailure("the link hands over whole frames")
+      }
+      let end = Frame.headBytes + head.bodyBytes
+      let body = UnsafeRawBufferPointer(rebasing: rest[Frame.headBytes..<end])
+      rest = UnsafeRawBufferPointer(rebasing: rest[end...])
+      do throws(WireError) {
+        try received(head, body)
+      } catch {
+        // The link checked the frame's outside; a body that does not parse is a peer of another make.
+        log.error("frame from the scheduler does not parse", metadata: ["kind": "\(head.kind.rawValue)", "error": "\(error)"])
+        metrics.brokenFrames.add(1)
+        port.breakSchedulerLink(reason: "frame \(head.kind.rawValue): \(error)")
+        return
+      }
+    }
+  }
+
+  private func received(_ head: Frame.Head, _ body: UnsafeRawBufferPointer) throws(WireError) {
+    switch head.kind {
+    case .deliver: deliver(try Deliver(body: body))
+    case .watched: heads(try Watched(body: body).heads)
+    case .lagged: heads(try Lagged(body: body).heads)
+    case .unwatched: unwatched(try Unwatched(body: body).handles)
+    case .attached: attached(head.correlation, try Attached(body: body).cursors)
+    case .readResult:
+      guard case .read(let key)? = requests.remove(head.correlation) else { return }
+      read(key, try ReadResult(body: body))
+    case .failed: failed(head.correlation, try Failed(body: body))
+    default: throw .unexpectedKind(head.kind.rawValue)
+    }
+  }
+
+  private func failed(_ correlation: UInt32, _ failure: Failed) {
+    switch requests.remove(correlation) {
+    case .attach(let number, let slot, _): attachFailed(session(number, slot), failure)
+    case .cursors(let number, let slot, let subscriptions, let done):
+      cursorsFailed(session(number, slot), subscriptions, done, failure)
+    case .read(let key): readFailed(key, failure)
+    case nil: break
+    }
+  }
+
+  /// Sends what the turn gathered: one batch of each kind, all in one mail.
+  func sendGathered() {
+    if let schedulerLink {
+      for batch in watches.batches() { toScheduler.frame(Watch(entries: batch)) }
+      for batch in unwatches.batches() { toScheduler.frame(Unwatch(handles: batch)) }
+      for batch in acknowledgements.batches() { toScheduler.frame(Acknowledge(entries: batch)) }
+      for batch in detached.batches() { toScheduler.frame(Detach(sessions: batch)) }
+      if !toScheduler.isEmpty { port.toScheduler(toScheduler.take(), link: schedulerLink) }
+    }
+    watches.removeAll(keepingCapacity: true)
+    unwatches.removeAll(keepingCapacity: true)
+    acknowledgements.removeAll(keepingCapacity: true)
+    detached.removeAll(keepingCapacity: true)
+    for batch in opened.batches() { toPresence.frame(Sessions(entries: batch)) }
+    for batch in closedSessions.batches() { toPresence.frame(SessionsClosed(entries: batch)) }
+    opened.removeAll(keepingCapacity: true)
+    closedSessions.removeAll(keepingCapacity: true)
+    if !toPresence.isEmpty { port.toPresence(toPresence.take(), snapshotEnds: false) }
+  }
+}
+
+extension Array {
+  /// The elements in runs of at most ``HubLimits/batchMax``; none when empty.
+  fileprivate func batches() -> [[Element]] {
+    if isEmpty { return [] }
+    if count <= HubLimits.batchMax { return [self] }
+    return stride(from: 0, to: count, by: HubLimits.batchMax).map {
+      Array(self[$0..<Swift.min($0 + HubLimits.batchMax, count)])
+    }
+  }
+}

@@ -1,0 +1,208 @@
+import AvaloCore
+import AvaloReactor
+import AvaloSystem
+import AvaloWire
+import Logging
+import NIOCore
+
+/// The domain of one loop: its sessions, the topics they watch, and how far each has got.
+///
+/// The reactor (or the NIO transport) calls it on the loop's thread; everybody else sends it mail. It writes through
+/// the narrow ``ConnectionWriter`` and never waits: what needs an answer from another process is sent, and goes on when the
+/// answer comes. The rules it keeps are those of `docs/delivery.md`; the story of an event reads
+/// `deliver → fan → settle`, of a session `opened → connect → attach → ready → subscribe → behind → live → closed`.
+final class Hub: LoopApplication {
+  let loop: UInt8
+  let writer: ConnectionWriter
+  let mailbox: Mailbox<HubMail>
+  let port: any HubPort
+  let services: HubServices
+  let calls: CallContext
+  let metrics: HubMetrics
+  let clock: WallClock
+  /// Draws below a bound; a test's own sequence in tests.
+  let random: (UInt32) -> UInt32
+  let log: Logger
+  var policy: GatewayPolicy
+
+  /// By the slot of their connection.
+  var sessions: ContiguousArray<Session?> = []
+  var sessionCount = 0
+  var nextSession: UInt64
+  var connectionsOfUser: [String: UInt16] = [:]
+
+  var subscriptions = SubscriptionSlab()
+  /// By index; the handle's low 24 bits.
+  var topics: ContiguousArray<WatchedTopic?> = []
+  var freeTopics: [UInt32] = []
+  var topicByName: [Topic: UInt32] = [:]
+
+  /// The number of the link to the scheduler, while there is one.
+  var schedulerLink: UInt32?
+  var schedulerIsUp: Bool { schedulerLink != nil }
+  var requests = RequestTable()
+  var reads = ReadTable()
+  /// Offsets that overtook the replay of a subscription, by its index.
+  var ahead: [UInt32: [UInt64]] = [:]
+  /// Monotonic seconds by which every session is to be gone, while draining.
+  var drainEnds: UInt32?
+
+  // What this turn will send, gathered so that it leaves as few frames and one mail.
+  var toScheduler = WireWriter()
+  var toPresence = WireWriter()
+  var watches: [Watch.Entry] = []
+  var unwatches: [UInt32] = []
+  var acknowledgements: [Acknowledge.Entry] = []
+  var detached: [UInt64] = []
+  var opened: [Sessions.Entry] = []
+  var closedSessions: [SessionsClosed.Entry] = []
+  var dirtyTopics: [UInt32] = []
+  /// Connections that parked in this turn: what this turn's send empties is not told as drained.
+  var parkedThisTurn: [ConnectionID] = []
+  /// Events given to the writer in this turn, to be measured when it has written them.
+  var deliveries: [(acceptedMicroseconds: Int64, count: Int)] = []
+  var text = JSONWriter(capacity: 4096)
+
+  init(
+    loop: UInt8, writer: ConnectionWriter, mailbox: Mailbox<HubMail>, port: any HubPort, services: HubServices,
+    calls: CallContext, policy: GatewayPolicy, metrics: HubMetrics, clock: WallClock, log: Logger,
+    random: @escaping (UInt32) -> UInt32 = { UInt32.random(in: 0..<$0) }
+  ) {
+    precondition(loop > 0, "correlations of loop 0 are the gateway's own")
+    self.loop = loop
+    self.writer = writer
+    self.mailbox = mailbox
+    self.port = port
+    self.services = services
+    self.calls = calls
+    self.policy = policy
+    self.metrics = metrics
+    self.clock = clock
+    self.log = log
+    self.random = random
+    nextSession = UInt64(loop) << 56
+  }
+
+  // MARK: - What the loop calls
+
+  func opened(_ connection: ConnectionID, _ request: UpgradeRequest) {
+    let slot = Int(connection.slot)
+    while sessions.count <= slot { sessions.append(nil) }
+    precondition(sessions[slot] == nil, "slot \(slot) opened twice")
+    nextSession += 1
+    let session = Session(
+      connection: connection, number: nextSession, nowSeconds: writer.nowSeconds,
+      openedMilliseconds: clock.milliseconds)
+    sessions[slot] = session
+    sessionCount += 1
+    metrics.connections.set(sessionCount)
+    greet(session, request)
+  }
+
+  func message(_ connection: ConnectionID, _ text: UnsafeRawBufferPointer) {
+    guard let session = session(of: connection), session.stage != .closing else { return }
+    session.seen = true
+    receive(session, text)
+  }
+
+  func drained(_ connection: ConnectionID) {
+    guard let session = session(of: connection) else { return }
+    forEachSubscription(of: session) { index in
+      guard subscriptions[index].parked else { return }
+      subscriptions[index].parked = false
+      readOn(index)
+    }
+  }
+
+  func closed(_ connection: ConnectionID, clean: Bool) {
+    guard let session = session(of: connection) else { return }
+    end(session, clean: clean)
+    sessions[Int(connection.slot)] = nil
+    sessionCount -= 1
+    metrics.connections.set(sessionCount)
+  }
+
+  func woken() {
+    mailbox.drain { mail in
+      switch mail {
+      case .scheduler(let frames): frames.withUnsafeReadableBytes { received($0) }
+      case .schedulerUp(let link): schedulerCameUp(link)
+      case .schedulerDown: schedulerWentDown()
+      case .presenceUp: sendSnapshot()
+      case .drained(let connection): drained(connection)
+      case .service(let id, let result): services.answered(id, result)
+      case .policy(let policy): self.policy = policy
+      case .drain(let seconds): startDraining(over: seconds)
+      }
+    }
+  }
+
+  func tick() {
+    let now = writer.nowSeconds
+    let milliseconds = clock.milliseconds
+    for case let session? in sessions { check(session, nowSeconds: now, nowMilliseconds: milliseconds) }
+    retryReads()
+    drainSome()
+    if now % HubLimits.seenReportSeconds == 0 { reportSeen() }
+  }
+
+  func turnEnding() {
+    for index in dirtyTopics {
+      guard let topic = topics[Int(index)] else { continue }
+      settle(topic)
+    }
+    dirtyTopics.removeAll(keepingCapacity: true)
+    sendGathered()
+  }
+
+  func turnEnded() {
+    for connection in parkedThisTurn where writer.backlog(connection) == 0 { mailbox.post(.drained(connection)) }
+    parkedThisTurn.removeAll(keepingCapacity: true)
+    guard !deliveries.isEmpty else { return }
+    let now = clock.microseconds
+    for delivery in deliveries {
+      metrics.liveSeconds.observe(
+        microseconds: now - delivery.acceptedMicroseconds, count: delivery.count)
+    }
+    deliveries.removeAll(keepingCapacity: true)
+  }
+
+  // MARK: - Finding
+
+  func session(of connection: ConnectionID) -> Session? {
+    let slot = Int(connection.slot)
+    guard slot < sessions.count, let session = sessions[slot], session.connection == connection else { return nil }
+    return session
+  }
+
+  /// Calls `body` with each of a session's subscriptions; `body` may remove the one it is given.
+  func forEachSubscription(of session: Session, _ body: (UInt32) -> Void) {
+    var index = session.firstSubscription
+    while index != Subscription.none {
+      let next = subscriptions[index].next
+      body(index)
+      index = next
+    }
+  }
+
+  func topic(of subscription: UInt32) -> WatchedTopic {
+    guard let topic = topics[Int(subscriptions[subscription].topic)] else {
+      preconditionFailure("subscription \(subscription) without its topic")
+    }
+    return topic
+  }
+
+  /// Queues what `build` writes as one text frame.
+  func send(_ session: Session, _ build: (inout JSONWriter) -> Void) {
+    text.clear()
+    build(&text)
+    text.bytes.withUnsafeBytes { writer.text(session.connection, $0) }
+  }
+
+  func close(_ session: Session, _ code: CloseCode) {
+    guard session.stage != .closing else { return }
+    session.enter(.closing, nowSeconds: writer.nowSeconds)
+    metrics.closes(code).add(1)
+    writer.close(session.connection, code: code.rawValue, reason: code.reason)
+  }
+}

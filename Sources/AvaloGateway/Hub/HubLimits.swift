@@ -1,0 +1,19 @@
+/// The bounds of sessions and delivery that nobody has reason to move; the others are in ``GatewayLimits`` and the settings.
+enum HubLimits {
+  /// An attach that the scheduler has not answered by then: better another gateway than a hung client.
+  static let attachSecondsMax: UInt32 = 10
+  /// Client frames (calls, acks, pings) in one second.
+  static let callsPerSecondMax = 100
+  /// A page of replay, before JSON: small enough that one session's replay never fills a turn.
+  static let readPageBytes: UInt32 = 64 << 10
+  /// Reads under way from one loop; further ones wait their turn, so that a storm of resumes does not flood the link.
+  static let readsMax = 512
+  /// Urgent events that may overtake one session's replay, after which urgent waits its turn.
+  static let aheadMax = 32
+  /// Entries of one Watch, Acknowledge or Sessions frame.
+  static let batchMax = 512
+  /// Between two reports to the presence worker of which sessions were heard of.
+  static let seenReportSeconds: UInt32 = 60
+  /// Bytes of a client's call id.
+  static let callIDBytesMax = 64
+}

@@ -1,0 +1,157 @@
+import AvaloCore
+
+/// Why offsets will not come.
+enum GapReason: Int, CaseIterable {
+  case expired, evicted, epoch
+
+  var wireName: String {
+    switch self {
+    case .expired: "expired"
+    case .evicted: "evicted"
+    case .epoch: "epoch"
+    }
+  }
+}
+
+/// A run of offsets that holds no event any more.
+struct Hole: Equatable {
+  var from: UInt64
+  var to: UInt64
+  var reason: GapReason
+}
+
+// The shapes of docs/protocol/client.md, in one place. Each appends one whole JSON object.
+extension JSONWriter {
+  /// `{"event":{…},"topic":"user:u","offset":18}` with what belongs to it.
+  mutating func event(
+    _ record: EventRecord, topic: Topic, offset: UInt64, epoch: Epoch? = nil, skipped: Hole? = nil, ahead: Bool = false
+  ) {
+    object {
+      $0.key("event")
+      $0.eventObject(record, topic)
+      $0.member("topic", topic.name)
+      $0.member("offset", offset)
+      if let epoch { $0.member("epoch", epoch.description) }
+      if let skipped {
+        $0.key("skipped")
+        $0.object { $0.members(skipped) }
+      }
+      if ahead { $0.member("ahead", true) }
+    }
+  }
+
+  /// The event as the publisher gave it, with the server's defaults.
+  private mutating func eventObject(_ record: EventRecord, _ topic: Topic) {
+    object {
+      $0.member("eventId", utf8: record.eventID)
+      $0.member("type", record.type.wireName)
+      if topic.isInbox { $0.targetMember(topic) }
+      if !record.sourceUserID.isEmpty { $0.member("sourceUserId", utf8: record.sourceUserID) }
+      $0.key("payload")
+      $0.raw(record.payload)
+      $0.member("timestamp", record.timestampMilliseconds)
+      if record.hasOwnTTL { $0.member("ttl", record.ttlSeconds) }
+      if record.priority != .normal { $0.member("priority", record.priority.wireName) }
+    }
+  }
+
+  /// The inbox's owner, where it lies in the topic's name.
+  private mutating func targetMember(_ topic: Topic) {
+    var name = topic.name
+    name.withUTF8 { name in
+      member("targetUserId", utf8: UnsafeRawBufferPointer(UnsafeBufferPointer(rebasing: name.dropFirst(5))))
+    }
+  }
+
+  mutating func gap(_ topic: Topic, _ hole: Hole) {
+    object {
+      $0.key("gap")
+      $0.object {
+        $0.member("topic", topic.name)
+        $0.members(hole)
+      }
+    }
+  }
+
+  /// The log was lost or restored; `epoch` is the new one.
+  mutating func epochGap(_ topic: Topic, _ epoch: Epoch) {
+    object {
+      $0.key("gap")
+      $0.object {
+        $0.member("topic", topic.name)
+        $0.member("epoch", epoch.description)
+        $0.member("reason", GapReason.epoch.wireName)
+      }
+    }
+  }
+
+  private mutating func members(_ hole: Hole) {
+    member("from", hole.from)
+    member("to", hole.to)
+    member("reason", hole.reason.wireName)
+  }
+
+  mutating func live(_ topic: Topic, _ position: Position) {
+    object {
+      $0.key("live")
+      $0.object {
+        $0.member("topic", topic.name)
+        $0.member("epoch", position.epoch.description)
+        $0.member("offset", position.offset)
+      }
+    }
+  }
+
+  mutating func ready(_ session: Session, _ subscriptions: [Topic], pingIntervalMilliseconds: Int64, nowMilliseconds: Int64) {
+    object {
+      $0.key("ready")
+      $0.object {
+        $0.member("connectionId", session.connectionID)
+        $0.member("userId", session.identity?.user ?? "")
+        $0.member("deviceId", session.device)
+        AccessRules.Grant(granted: subscriptions, denied: session.denied).write(to: &$0)
+        if let expires = session.identity?.expiresAtMilliseconds { $0.member("expiresAt", expires) }
+        $0.member("pingInterval", pingIntervalMilliseconds)
+        $0.member("serverTime", nowMilliseconds)
+      }
+    }
+  }
+
+  mutating func pong(id: UnsafeRawBufferPointer?, nowMilliseconds: Int64) {
+    object {
+      $0.id(id)
+      $0.key("pong")
+      $0.object { $0.member("serverTime", nowMilliseconds) }
+    }
+  }
+
+  mutating func goaway(retryAfterMilliseconds: UInt32) {
+    object {
+      $0.key("goaway")
+      $0.object { $0.member("retryAfterMs", retryAfterMilliseconds) }
+    }
+  }
+
+  /// The answer to a call.
+  mutating func answer(id: UnsafeRawBufferPointer, _ result: Result<[UInt8], CallError>) {
+    object {
+      $0.id(id)
+      CallAnswer.write(result, to: &$0)
+    }
+  }
+
+  /// An error that answers no call.
+  mutating func error(_ error: CallError) {
+    object {
+      $0.key("error")
+      CallAnswer.write(error, to: &$0)
+    }
+  }
+
+  /// The client's id as it came, JSON text.
+  private mutating func id(_ id: UnsafeRawBufferPointer?) {
+    guard let id else { return }
+    key("id")
+    raw(id)
+  }
+}

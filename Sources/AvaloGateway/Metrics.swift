@@ -1,0 +1,152 @@
+import AvaloCore
+import AvaloMetrics
+import AvaloReactor
+
+/// Everything the gateway measures, declared here and nowhere else. Each series exists at 0 from the start.
+struct GatewayMetrics: Sendable {
+  // Connections
+  let connections: GaugeFamily
+  let attempts: CounterFamily
+  let closes: CounterFamily
+  let subscriptions: Gauge
+  let badFrames: Counter
+
+  // Events
+  let published: CounterFamily
+  let delivered: CounterFamily
+  let deliverySeconds: HistogramFamily
+  let ackSeconds: Histogram
+  let acknowledged: Counter
+  let gaps: CounterFamily
+  let reads: Counter
+  let parked: Counter
+
+  // Calls
+  let calls: CounterFamily
+  let callSeconds: HistogramFamily
+  let publishesInFlight: Gauge
+  let shed: Counter
+
+  // Links
+  let linksUp: GaugeFamily
+  let linksLost: CounterFamily
+  let linkBacklogBytes: GaugeFamily
+  let brokenFrames: Counter
+
+  /// Seconds, with an edge at every threshold that an alert or an objective names.
+  static let latencyEdges = [
+    0.0001, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.5, 1, 2.5, 5, 10,
+  ]
+  static let workers = ["scheduler", "presence"]
+  static let transports = ["websocket", "websocket_tls"]
+
+  init(_ registry: MetricsRegistry) {
+    let types = EventType.allCases.map(\.wireName)
+    let paths = DeliveryPath.allCases.map(\.label)
+    connections = registry.gauge(
+      "avalo_connections", help: "Open client connections.", labels: ["transport": GatewayMetrics.transports])
+    attempts = registry.counter(
+      "avalo_connection_attempts_total", help: "Attempts to connect, by how they ended.",
+      labels: ["outcome": ConnectOutcome.allCases.map(\.label)])
+    closes = registry.counter(
+      "avalo_connection_closes_total", help: "Connections the server ended, by close code.",
+      labels: ["code": CloseCode.allCases.map { "\($0.rawValue)" }])
+    subscriptions = registry.gauge("avalo_subscriptions", help: "Topics that open sessions are subscribed to.")
+    badFrames = registry.counter("avalo_bad_frames_total", help: "Client frames that were not of the protocol.")
+    published = registry.counter(
+      "avalo_events_published_total", help: "Events accepted into the log, as answered to their publishers.",
+      labels: ["type": types])
+    delivered = registry.counter(
+      "avalo_events_delivered_total", help: "Events written to connections.", labels: ["type": types, "path": paths])
+    deliverySeconds = registry.histogram(
+      "avalo_event_delivery_seconds", help: "From an event's acceptance at the edge to its being written to a connection.",
+      edges: GatewayMetrics.latencyEdges, labels: ["path": paths, "transport": GatewayMetrics.transports])
+    ackSeconds = registry.histogram(
+      "avalo_event_ack_seconds", help: "From an event's acceptance at the edge to its acknowledgement by a client.",
+      edges: GatewayMetrics.latencyEdges)
+    acknowledged = registry.counter("avalo_acknowledgements_total", help: "Acknowledgements that clients sent.")
+    gaps = registry.counter(
+      "avalo_gaps_total", help: "Gaps told to clients.", labels: ["reason": GapReason.allCases.map(\.wireName)])
+    reads = registry.counter("avalo_replay_reads_total", help: "Pages of the log asked for by sessions that were behind.")
+    parked = registry.counter(
+      "avalo_sessions_parked_total", help: "Times a slow consumer was parked, to go on from the log.")
+    calls = registry.counter(
+      "avalo_calls_total", help: "Calls, by function and status code.",
+      labels: ["function": CallTable.names, "code": StatusCode.allCases.map(\.wireName)])
+    callSeconds = registry.histogram(
+      "avalo_call_seconds", help: "From a call's arrival to its answer.", edges: GatewayMetrics.latencyEdges,
+      labels: ["function": CallTable.names])
+    publishesInFlight = registry.gauge("avalo_publishes_in_flight", help: "Publishes that wait for the log's answer.")
+    shed = registry.counter("avalo_publishes_shed_total", help: "Publishes refused because too many were waiting.")
+    linksUp = registry.gauge(
+      "avalo_link_up", help: "1 while the link to the worker is up.", labels: ["worker_kind": GatewayMetrics.workers])
+    linksLost = registry.counter(
+      "avalo_link_lost_total", help: "Links to the worker that ended.", labels: ["worker_kind": GatewayMetrics.workers])
+    linkBacklogBytes = registry.gauge(
+      "avalo_link_backlog_bytes", help: "Bytes waiting to be sent to the worker.",
+      labels: ["worker_kind": GatewayMetrics.workers])
+    brokenFrames = registry.counter("avalo_link_broken_frames_total", help: "Frames of workers that did not parse.")
+  }
+}
+
+/// What one hub measures: handles, so that nothing is looked up by name where events pass.
+struct HubMetrics: Sendable {
+  let connections: Gauge
+  let subscriptions: Gauge
+  let reads: Counter
+  let parked: Counter
+  let brokenFrames: Counter
+  let badFrames: Counter
+  let acknowledged: Counter
+  let liveSeconds: Histogram
+  let replaySeconds: Histogram
+  let ackSeconds: Histogram
+  private let closes: [Counter]
+  private let gaps: [Counter]
+  private let attempts: [Counter]
+  private let delivered: [Counter]
+
+  init(_ metrics: GatewayMetrics, transport: String) {
+    connections = metrics.connections.with(transport)
+    subscriptions = metrics.subscriptions
+    reads = metrics.reads
+    parked = metrics.parked
+    brokenFrames = metrics.brokenFrames
+    badFrames = metrics.badFrames
+    acknowledged = metrics.acknowledged
+    liveSeconds = metrics.deliverySeconds.with(DeliveryPath.live.label, transport)
+    replaySeconds = metrics.deliverySeconds.with(DeliveryPath.replay.label, transport)
+    ackSeconds = metrics.ackSeconds
+    closes = CloseCode.allCases.map { metrics.closes.with("\($0.rawValue)") }
+    gaps = GapReason.allCases.map { metrics.gaps.with($0.wireName) }
+    attempts = ConnectOutcome.allCases.map { metrics.attempts.with($0.label) }
+    delivered = EventType.allCases.flatMap { type in
+      DeliveryPath.allCases.map { metrics.delivered.with(type.wireName, $0.label) }
+    }
+  }
+
+  func closes(_ code: CloseCode) -> Counter { closes[CloseCode.allCases.firstIndex(of: code)!] }
+  func gaps(_ reason: GapReason) -> Counter { gaps[reason.rawValue] }
+  func attempts(_ outcome: ConnectOutcome) -> Counter { attempts[outcome.rawValue] }
+  /// Types are numbered from 1.
+  func delivered(_ type: EventType, _ path: DeliveryPath) -> Counter {
+    delivered[(Int(type.rawValue) - 1) * DeliveryPath.allCases.count + path.rawValue]
+  }
+}
+
+/// How an event reached a client.
+enum DeliveryPath: Int, CaseIterable {
+  case live, replay
+
+  var label: String {
+    switch self {
+    case .live: "live"
+    case .replay: "replay"
+    }
+  }
+}
+
+extension Histogram {
+  /// A latency that may come out negative when the wall clock jumped: counted as none.
+  func observe(microseconds: Int64, count: Int) { observe(seconds: Double(max(0, microseconds)) / 1e6, count: count) }
+}
