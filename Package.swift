@@ -14,6 +14,7 @@ let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swif
 let jwt = Target.Dependency.product(name: "JWTKit", package: "jwt-kit")
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
+let sqlite = Target.Dependency.product(name: "GRDBSQLite", package: "GRDB.swift")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 let nioWebSocket = Target.Dependency.product(name: "NIOWebSocket", package: "swift-nio")
 let histogram = Target.Dependency.product(name: "Histogram", package: "hdrhistogram-swift")
@@ -66,7 +67,7 @@ let package = Package(
 
     // The log and its engines.
     .target(name: "AvaloStore", dependencies: ["AvaloCore", "AvaloWire"]),
-    .target(name: "AvaloStoreSQLite", dependencies: ["AvaloStore", grdb]),
+    .target(name: "AvaloStoreSQLite", dependencies: ["AvaloStore", grdb, sqlite]),
 
     // The workers.
     .target(

@@ -1,0 +1,131 @@
+import AvaloCore
+
+/// The durable event log, as its one owner sees it: synchronous, called on the engine thread alone.
+///
+/// An engine keeps rows and knows nothing of rights, watches or links; which offset comes next, what a duplicate means
+/// and when something expires is decided by the caller. Everything between `begin` and `commit` becomes visible and
+/// durable together or not at all. After any thrown error the transaction is to be rolled back, and everything read
+/// or written in it forgotten; after a failed `commit` the caller calls ``reopen()`` before it goes on.
+public protocol EventLog: AnyObject {
+  /// Which log this is. Changes by ``mint(nowMilliseconds:)``, and by ``reopen()`` if that had not been committed.
+  var identity: LogIdentity { get }
+  var durability: Durability { get }
+
+  // MARK: Transactions
+
+  func begin() throws(LogError)
+  /// Under ``Durability/disk`` returns when the disk has it.
+  func commit() throws(LogError)
+  func rollback()
+  /// Forgets all that is cached and reads it again; the transaction, if there was one, is gone.
+  func reopen() throws(LogError)
+  /// Marks the log as closed in good order, on disk, and lets it go. Nothing may be called after.
+  func close() throws(LogError)
+  /// Begins a new generation: offsets stay, epochs change, cursors beyond their topic's head fall back to it.
+  func mint(nowMilliseconds: Int64) throws(LogError)
+
+  // MARK: Topics and events
+
+  func topic(named name: String) throws(LogError) -> StoredTopic?
+  func createTopic(named name: String) throws(LogError) -> TopicID
+  /// Appends an event. `offset` must be the topic's head plus one; `key` is remembered with it.
+  func append(
+    topic: TopicID, offset: UInt64, expires: Int64, record: [UInt8], key: StoredKey?
+  ) throws(LogError)
+  /// Stores a record once for many topics; `count` of them follow by ``append(topic:offset:shared:)``.
+  func appendShared(expires: Int64, record: [UInt8], count: Int) throws(LogError) -> Int64
+  func append(topic: TopicID, offset: UInt64, shared: Int64) throws(LogError)
+  /// The offset just before the oldest event that has not expired, or the head when there is none.
+  func tail(of topic: TopicID, nowMilliseconds: Int64) throws(LogError) -> UInt64
+  /// Bytes of the records in a topic.
+  func bytes(of topic: TopicID) throws(LogError) -> Int
+  /// Removes events up to and including `offset`, at most ``StoreLimits/chunkRows`` of them, and advances the floor as
+  /// far as it got, which it returns. Never takes the head.
+  func evict(topic: TopicID, upTo offset: UInt64) throws(LogError) -> (floor: UInt64, removed: Removed)
+  /// Removes events that expired before `before`, at most ``StoreLimits/chunkRows``.
+  func expire(before: Int64) throws(LogError) -> Removed
+
+  // MARK: Idempotency keys
+
+  func key(topic: TopicID, hash: UInt64) throws(LogError) -> StoredKey?
+  /// Stores a key without an event, or anew.
+  func put(_ key: StoredKey, topic: TopicID) throws(LogError)
+
+  // MARK: Devices
+
+  func device(user: String, device: String) throws(LogError) -> StoredDevice?
+  /// Of one user, least recently seen first.
+  func devices(of user: String) throws(LogError) -> [StoredDevice]
+  func register(user: String, device: String, platform: Platform, seen: Int64) throws(LogError) -> DeviceID
+  func touch(device: DeviceID, platform: Platform, seen: Int64) throws(LogError)
+  /// Removes the device and its cursors.
+  func forget(device: DeviceID) throws(LogError)
+  /// Devices in the order of their numbers, after `after`, at most ``StoreLimits/chunkRows``.
+  func devices(after: DeviceID) throws(LogError) -> [StoredDevice]
+  func cursors(of device: DeviceID) throws(LogError) -> [StoredCursor]
+  func put(_ cursor: StoredCursor, device: DeviceID) throws(LogError)
+
+  // MARK: Delayed events
+
+  func hold(_ event: DelayedEvent) throws(LogError)
+  /// Those due at or before `now`, in order, at most `limit`.
+  func due(nowMilliseconds: Int64, limit: Int) throws(LogError) -> [DelayedEvent]
+  /// When the next is due; `nil` when none is held.
+  func nextDue() throws(LogError) -> Int64?
+  func release(delayed id: Int64) throws(LogError)
+
+  // MARK: Housekeeping
+
+  /// Does a bounded piece of the engine's own work in a transaction of its own, outside any other: index, sweep,
+  /// compact. `rows` is how much; what expired before `before` may go. Returns whether more is waiting.
+  func maintain(rows: Int, before: Int64) throws(LogError) -> Bool
+  func statistics() throws(LogError) -> LogStatistics
+  /// A reader with a view of its own, for one other thread.
+  func reader() throws(LogError) -> any EventLogReader
+}
+
+/// Reads what is committed, beside the owner, on a thread of its own.
+public protocol EventLogReader: AnyObject {
+  /// One page. Offsets up to `through` that are not among the rows are holes.
+  func read(_ request: ReadRequest) throws(LogError) -> ReadOutcome
+}
+
+/// Asks for a page of a topic: what lies after `after`, up to and including `upTo`.
+public struct ReadRequest: Sendable, Equatable {
+  public var topic: String
+  public var epoch: Epoch
+  public var after: UInt64
+  public var upTo: UInt64
+  /// Rows stop after the first that reaches it.
+  public var bytesMax: Int
+  /// Events that expired by then are left out.
+  public var nowMilliseconds: Int64
+
+  public init(topic: String, epoch: Epoch, after: UInt64, upTo: UInt64, bytesMax: Int, nowMilliseconds: Int64) {
+    self.topic = topic
+    self.epoch = epoch
+    self.after = after
+    self.upTo = upTo
+    self.bytesMax = bytesMax
+    self.nowMilliseconds = nowMilliseconds
+  }
+}
+
+public enum ReadOutcome {
+  case page(ReadPage)
+  /// The topic's epoch is this one: what was asked for means nothing here.
+  case otherEpoch(Epoch)
+}
+
+/// A page of a topic.
+public struct ReadPage {
+  public var floor: UInt64
+  public var through: UInt64
+  public var rows: [(offset: UInt64, record: [UInt8])]
+
+  public init(floor: UInt64, through: UInt64, rows: [(offset: UInt64, record: [UInt8])]) {
+    self.floor = floor
+    self.through = through
+    self.rows = rows
+  }
+}

@@ -1,0 +1,18 @@
+/// The bounds of what a log keeps, whichever engine carries it.
+public enum StoreLimits {
+  /// Devices of one user: phones, tablets and browser profiles of a busy person; each keeps cursors that hold nothing
+  /// back but cost rows.
+  public static let devicesPerUserMax = 20
+  /// A device unseen for this long is forgotten: nobody reads month-old news on a phone left in a drawer.
+  public static let deviceUnseenMilliseconds: Int64 = 30 * 24 * 3600 * 1000
+  /// An idempotency key outlives its event by at least this: longer than any sane publisher retries.
+  public static let keyMillisecondsMin: Int64 = 10 * 60 * 1000
+  /// Rows a chunk of expiry, eviction or merging touches: a few milliseconds on a slow disk.
+  public static let chunkRows = 500
+  /// A page of a replay stays under a frame's bound with its last record included.
+  public static let pageBytesMax = (1 << 20) - (128 << 10)
+  /// Rows of one page, however small: a reader's turn stays short.
+  public static let pageRowsMax = 4096
+  /// An event id is (expiry in ms, number): the expiry takes 42 bits, which last until 2109.
+  public static let expiryMillisecondsMax: Int64 = (1 << 42) - 1
+}

@@ -1,0 +1,67 @@
+import GRDB
+
+/// The file's shape and how older shapes become it. Migrations are never changed once released, only added.
+enum LogSchema {
+  /// Marks a file as an event log of ours: "AVLO".
+  static let applicationID: Int32 = 0x4156_4C4F
+
+  static var migrator: DatabaseMigrator {
+    var migrator = DatabaseMigrator()
+    migrator.registerMigration("1") { db in
+      try db.execute(sql: "PRAGMA application_id = \(applicationID)")
+      try db.execute(sql: first)
+    }
+    return migrator
+  }
+
+  /// How an event lies in it:
+  ///
+  /// - `events` holds records in the order of their expiry (`id` = expiry in ms << 21 | number), so that appending
+  ///   works at a few hot edges and expiry cuts off the table's beginning.
+  /// - `recent` holds the index rows of the last events in the order of arrival. They are in the owner's memory too, and
+  ///   are merged into `positions` and `keys` many at a time, in the order of topics.
+  /// - `positions` finds events by topic and offset; `event` may be gone already. A topic's last row is never deleted:
+  ///   it is the head. A broadcast is one row in `events` with a row in `positions` for each inbox.
+  /// - `keys` are the idempotency keys, on their own so that trimming events forgets none.
+  private static let first = """
+    CREATE TABLE log (
+      id INTEGER PRIMARY KEY CHECK (id = 1),
+      generation INTEGER NOT NULL,
+      epochLow INTEGER NOT NULL, epochHigh INTEGER NOT NULL,
+      keyLow INTEGER NOT NULL, keyHigh INTEGER NOT NULL,
+      boot TEXT NOT NULL,
+      durability INTEGER NOT NULL,
+      clean INTEGER NOT NULL
+    );
+    CREATE TABLE topics (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, floor INTEGER NOT NULL DEFAULT 0);
+    CREATE TABLE events (id INTEGER PRIMARY KEY, topic INTEGER NOT NULL, position INTEGER NOT NULL, record BLOB NOT NULL);
+    CREATE TABLE recent (
+      seq INTEGER PRIMARY KEY,
+      topic INTEGER NOT NULL, position INTEGER NOT NULL, event INTEGER NOT NULL,
+      hash INTEGER NOT NULL, content INTEGER NOT NULL, accepted INTEGER NOT NULL, until INTEGER NOT NULL
+    );
+    CREATE TABLE positions (
+      topic INTEGER NOT NULL, position INTEGER NOT NULL, event INTEGER NOT NULL,
+      PRIMARY KEY (topic, position)
+    ) WITHOUT ROWID;
+    CREATE TABLE keys (
+      topic INTEGER NOT NULL, hash INTEGER NOT NULL,
+      content INTEGER NOT NULL, position INTEGER NOT NULL,
+      accepted INTEGER NOT NULL, until INTEGER NOT NULL,
+      PRIMARY KEY (topic, hash)
+    ) WITHOUT ROWID;
+    CREATE TABLE devices (
+      id INTEGER PRIMARY KEY AUTOINCREMENT,
+      user TEXT NOT NULL, device TEXT NOT NULL, platform INTEGER NOT NULL, seen INTEGER NOT NULL,
+      UNIQUE (user, device)
+    );
+    CREATE TABLE cursors (
+      device INTEGER NOT NULL, topic INTEGER NOT NULL, position INTEGER NOT NULL,
+      PRIMARY KEY (device, topic)
+    ) WITHOUT ROWID;
+    CREATE TABLE delayed (
+      id INTEGER PRIMARY KEY,
+      topic TEXT NOT NULL, hash INTEGER NOT NULL, content INTEGER NOT NULL, record BLOB NOT NULL
+    );
+    """
+}

@@ -1,0 +1,54 @@
+import AvaloStore
+import Synchronization
+
+/// The committed index rows that are not in the file's trees yet, shared by the owner, which changes them, and readers.
+///
+/// `young` takes what is committed; when it is large it becomes `merging`, which never changes and goes when all of it
+/// is in the trees. So a row is always here, or there, or in both, and never in neither.
+final class RecentIndex: Sendable {
+  private struct Tiers {
+    var young = IndexTier()
+    var merging = IndexTier()
+  }
+  private let tiers = Mutex(Tiers())
+
+  var count: Int { tiers.withLock { $0.young.count + $0.merging.count } }
+  var youngCount: Int { tiers.withLock { $0.young.count } }
+
+  func absorb(_ staged: IndexTier) { tiers.withLock { $0.young.absorb(staged) } }
+
+  /// Makes what is young the tier to merge; the one before must be done. Returns its rows.
+  func rotate() -> [IndexTier.Row] {
+    tiers.withLock {
+      precondition($0.merging.isEmpty, "a merge begins before the last one ended")
+      swap(&$0.young, &$0.merging)
+      return $0.merging.rows
+    }
+  }
+
+  /// All rows of the merging tier are in the trees.
+  func merged() { tiers.withLock { $0.merging = IndexTier() } }
+
+  /// Begins anew with what the file says.
+  func replace(_ young: IndexTier) {
+    tiers.withLock { $0 = Tiers(young: young) }
+  }
+
+  func head(of topic: TopicID) -> UInt64? {
+    tiers.withLock { $0.young.head(of: topic) ?? $0.merging.head(of: topic) }
+  }
+
+  func key(topic: TopicID, hash: UInt64) -> StoredKey? {
+    tiers.withLock { $0.young.key(topic: topic, hash: hash) ?? $0.merging.key(topic: topic, hash: hash) }
+  }
+
+  /// The topic's events above `after`, up to and including `upTo`, in order, and its head here.
+  func entries(of topic: TopicID, after: UInt64, upTo: UInt64) -> (entries: [IndexEntry], head: UInt64) {
+    tiers.withLock {
+      var entries: [IndexEntry] = []
+      $0.young.collect(topic: topic, after: after, upTo: upTo, into: &entries)
+      $0.merging.collect(topic: topic, after: after, upTo: upTo, into: &entries)
+      return (entries, $0.young.head(of: topic) ?? $0.merging.head(of: topic) ?? 0)
+    }
+  }
+}
