@@ -75,7 +75,8 @@ let package = Package(
       dependencies: [
         "AvaloWorker", "AvaloReactor", "AvaloCore", "AvaloWire", "CAvalo", jwt, crypto, nio, nioPosix, nioHTTP, nioSSL,
       ]),
-    .target(name: "AvaloScheduler", dependencies: ["AvaloWorker", "AvaloStore", "AvaloStoreSQLite", "AvaloCore", "AvaloWire"]),
+    .target(
+      name: "AvaloScheduler", dependencies: ["AvaloWorker", "AvaloStore", "AvaloStoreSQLite", "AvaloCore", "AvaloWire"]),
     .target(name: "AvaloPresence", dependencies: ["AvaloWorker", "AvaloCore", "AvaloWire", grdb]),
 
     // A client, and the keys a development set-up needs: for the tools and the tests.
@@ -114,7 +115,8 @@ let package = Package(
     .testTarget(
       name: "AvaloToolTests",
       dependencies: [
-        "AvaloClient", "AvaloKeys", "AvaloTesting", "avaloctl", "avalo-bench", nio, nioPosix, nioHTTP, nioWebSocket, jwt,
+        "AvaloClient", "AvaloKeys", "AvaloTesting", "avaloctl", "avalo-bench", nio, nioPosix, nioHTTP, nioWebSocket,
+        jwt,
       ]),
     .testTarget(
       name: "ProcessTests",

@@ -59,7 +59,8 @@ struct GatewayMetrics: Sendable {
     delivered = registry.counter(
       "avalo_events_delivered_total", help: "Events written to connections.", labels: ["type": types, "path": paths])
     deliverySeconds = registry.histogram(
-      "avalo_event_delivery_seconds", help: "From an event's acceptance at the edge to its being written to a connection.",
+      "avalo_event_delivery_seconds",
+      help: "From an event's acceptance at the edge to its being written to a connection.",
       edges: GatewayMetrics.latencyEdges, labels: ["path": paths, "transport": GatewayMetrics.transports])
     ackSeconds = registry.histogram(
       "avalo_event_ack_seconds", help: "From an event's acceptance at the edge to its acknowledgement by a client.",
@@ -67,7 +68,8 @@ struct GatewayMetrics: Sendable {
     acknowledged = registry.counter("avalo_acknowledgements_total", help: "Acknowledgements that clients sent.")
     gaps = registry.counter(
       "avalo_gaps_total", help: "Gaps told to clients.", labels: ["reason": GapReason.allCases.map(\.wireName)])
-    reads = registry.counter("avalo_replay_reads_total", help: "Pages of the log asked for by sessions that were behind.")
+    reads = registry.counter(
+      "avalo_replay_reads_total", help: "Pages of the log asked for by sessions that were behind.")
     parked = registry.counter(
       "avalo_sessions_parked_total", help: "Times a slow consumer was parked, to go on from the log.")
     calls = registry.counter(

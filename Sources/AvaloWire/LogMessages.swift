@@ -342,7 +342,9 @@ public struct Deliver {
   }
 
   /// Appends one frame. `targets` has at most ``WireLimits/batchEntriesMax`` entries.
-  public static func write(record: some Collection<UInt8>, targets: some Collection<Target>, into writer: inout WireWriter) {
+  public static func write(
+    record: some Collection<UInt8>, targets: some Collection<Target>, into writer: inout WireWriter
+  ) {
     writer.frame(kind) {
       $0.blob(record)
       $0.integer(UInt32(targets.count))

@@ -137,7 +137,9 @@ extension Hub {
 
   /// The next step of a subscription that is behind: live when it has reached the position, else one page from the log.
   func readOn(_ index: UInt32) {
-    guard subscriptions[index].state == .behind, !subscriptions[index].reading, !subscriptions[index].parked else { return }
+    guard subscriptions[index].state == .behind, !subscriptions[index].reading, !subscriptions[index].parked else {
+      return
+    }
     let topic = topic(of: index)
     // Without a link the position is not to be trusted: `Watched` starts it again.
     guard topic.state == .watched else { return }

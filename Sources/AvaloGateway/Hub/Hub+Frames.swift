@@ -56,8 +56,10 @@ extension Hub {
   // MARK: - Calls
 
   private func receiveCall(_ session: Session, _ frame: JSONView, _ name: JSONView) throws(CallError) {
-    guard let id = frame["id"], id.kind == .number || id.kind == .string, id.raw.count <= HubLimits.callIDBytesMax else {
-      throw CallError(.invalidArgument, "a call has an id, a number or a string of at most \(HubLimits.callIDBytesMax) bytes")
+    guard let id = frame["id"], id.kind == .number || id.kind == .string, id.raw.count <= HubLimits.callIDBytesMax
+    else {
+      throw CallError(
+        .invalidArgument, "a call has an id, a number or a string of at most \(HubLimits.callIDBytesMax) bytes")
     }
     guard session.stage == .ready, let identity = session.identity else {
       throw CallError(.unauthenticated, "connect first: send {\"connect\":{\"token\":…}}")
@@ -80,7 +82,11 @@ extension Hub {
     guard !new.isEmpty else { return completion(.success(())) }
     let max = policy.limits.topicsPerConnectionMax
     guard has.count + new.count <= max else {
-      return completion(.failure(CallError(.resourceExhausted, "a connection may have \(max) topics, and this would be its \(has.count + new.count)th")))
+      return completion(
+        .failure(
+          CallError(
+            .resourceExhausted, "a connection may have \(max) topics, and this would be its \(has.count + new.count)th")
+        ))
     }
     guard schedulerIsUp else { return completion(.failure(.schedulerAway)) }
     let joining = new.map { join(session, $0, presented: positions[$0]) }

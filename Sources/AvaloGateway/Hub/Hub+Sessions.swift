@@ -73,7 +73,9 @@ extension Hub {
     session.denied = grant.denied
     guard !grant.granted.isEmpty else {
       return refuse(
-        session, CallError(.permissionDenied, "none of the topics asked for is allowed: \(wanted.prefix(3).joined(separator: ", "))"),
+        session,
+        CallError(
+          .permissionDenied, "none of the topics asked for is allowed: \(wanted.prefix(3).joined(separator: ", "))"),
         code: .permissionDenied)
     }
     connectionsOfUser[identity.user] = count + 1
@@ -203,8 +205,12 @@ extension Hub {
       guard nowSeconds &- session.stageSeconds >= HubLimits.attachSecondsMax else { return }
       refuse(session, .schedulerAway, code: .unavailable)
     case .ready:
-      guard let expires = session.identity?.expiresAtMilliseconds, expires > 0, expires <= nowMilliseconds else { return }
-      refuse(session, CallError(.unauthenticated, "the token has expired: connect again with a new one"), code: .tokenExpired)
+      guard let expires = session.identity?.expiresAtMilliseconds, expires > 0, expires <= nowMilliseconds else {
+        return
+      }
+      refuse(
+        session, CallError(.unauthenticated, "the token has expired: connect again with a new one"), code: .tokenExpired
+      )
     case .closing: break
     }
   }

@@ -80,7 +80,9 @@ extension Hub {
   /// Where watched topics stand: the answer to a watch, or the news after deliveries were dropped.
   func heads(_ heads: [Head]) {
     for head in heads {
-      guard let topic = topic(handle: head.handle), topic.state == .watching || topic.state == .watched else { continue }
+      guard let topic = topic(handle: head.handle), topic.state == .watching || topic.state == .watched else {
+        continue
+      }
       topic.state = .watched
       topic.floor = head.floor
       compare(topic, with: head.position)
@@ -191,7 +193,8 @@ extension Hub {
         try received(head, body)
       } catch {
         // The link checked the frame's outside; a body that does not parse is a peer of another make.
-        log.error("frame from the scheduler does not parse", metadata: ["kind": "\(head.kind.rawValue)", "error": "\(error)"])
+        log.error(
+          "frame from the scheduler does not parse", metadata: ["kind": "\(head.kind.rawValue)", "error": "\(error)"])
         metrics.brokenFrames.add(1)
         port.breakSchedulerLink(reason: "frame \(head.kind.rawValue): \(error)")
         return

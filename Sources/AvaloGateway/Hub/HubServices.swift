@@ -29,7 +29,9 @@ final class HubServices: Services {
   }
 
   func publish(_ publish: Publish, completion: @escaping (Result<Published, CallError>) -> Void) {
-    request(.publish(publish)) { completion($0.picking { if case .published(let answer) = $0 { answer } else { nil } }) }
+    request(.publish(publish)) {
+      completion($0.picking { if case .published(let answer) = $0 { answer } else { nil } })
+    }
   }
 
   func broadcast(_ broadcast: Broadcast, completion: @escaping (Result<Broadcasted, CallError>) -> Void) {
@@ -60,7 +62,8 @@ extension Result where Success == ServiceAnswer, Failure == CallError {
     switch self {
     case .failure(let error): .failure(error)
     case .success(let answer):
-      pick(answer).map { .success($0) } ?? .failure(CallError(.internal, "a worker answered another question than asked"))
+      pick(answer).map { .success($0) }
+        ?? .failure(CallError(.internal, "a worker answered another question than asked"))
     }
   }
 }

@@ -102,7 +102,9 @@ extension JSONWriter {
     }
   }
 
-  mutating func ready(_ session: Session, _ subscriptions: [Topic], pingIntervalMilliseconds: Int64, nowMilliseconds: Int64) {
+  mutating func ready(
+    _ session: Session, _ subscriptions: [Topic], pingIntervalMilliseconds: Int64, nowMilliseconds: Int64
+  ) {
     object {
       $0.key("ready")
       $0.object {

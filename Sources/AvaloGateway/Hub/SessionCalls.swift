@@ -34,7 +34,9 @@ final class SessionCalls: CallSession {
   }
 
   private var session: Session? {
-    guard let session = hub.session(of: connection), session.number == number, session.stage == .ready else { return nil }
+    guard let session = hub.session(of: connection), session.number == number, session.stage == .ready else {
+      return nil
+    }
     return session
   }
 }

@@ -36,9 +36,12 @@ final class PresenceLink: LinkDelegate {
     eventLoop.preconditionInEventLoop()
     self.client = client
     client.start()
-    sweep = eventLoop.scheduleRepeatedTask(initialDelay: .milliseconds(250), delay: .milliseconds(250)) { [weak self] _ in
+    sweep = eventLoop.scheduleRepeatedTask(initialDelay: .milliseconds(250), delay: .milliseconds(250)) {
+      [weak self] _ in
       guard let self else { return }
-      for entry in pending.expired(nowNanoseconds: self.clock.now.nanoseconds) { entry.complete(.failure(.presenceAway)) }
+      for entry in pending.expired(nowNanoseconds: self.clock.now.nanoseconds) {
+        entry.complete(.failure(.presenceAway))
+      }
     }
   }
 

@@ -47,7 +47,8 @@ final class SchedulerLink: LinkDelegate {
     eventLoop.preconditionInEventLoop()
     self.client = client
     client.start()
-    sweep = eventLoop.scheduleRepeatedTask(initialDelay: .milliseconds(250), delay: .milliseconds(250)) { [weak self] _ in
+    sweep = eventLoop.scheduleRepeatedTask(initialDelay: .milliseconds(250), delay: .milliseconds(250)) {
+      [weak self] _ in
       self?.expire()
     }
   }
@@ -68,7 +69,9 @@ final class SchedulerLink: LinkDelegate {
       metrics.shed.add(1)
       return complete(
         .failure(
-          CallError(.unavailable, "\(pending.count) publishes are waiting for the log: try again", retryAfterMilliseconds: 1000)))
+          CallError(
+            .unavailable, "\(pending.count) publishes are waiting for the log: try again", retryAfterMilliseconds: 1000)
+        ))
     }
     let correlation = pending.nextCorrelation()
     var writer = WireWriter()
@@ -198,7 +201,9 @@ final class SchedulerLink: LinkDelegate {
       let delivery = try Deliver(body: body)
       guard delivery.targetCount > 0 else { return .none }
       let loop = delivery.target(0).handle >> 24
-      for index in 1..<max(1, delivery.targetCount) where delivery.target(index).handle >> 24 != loop { return .allHubs }
+      for index in 1..<max(1, delivery.targetCount) where delivery.target(index).handle >> 24 != loop {
+        return .allHubs
+      }
       return try hub(loop)
     case .watched, .lagged, .unwatched:
       // Answers to several loops may share a frame; a hub leaves out what is not its own.
@@ -218,6 +223,7 @@ final class SchedulerLink: LinkDelegate {
 extension CallError {
   /// The link was lost or slow, and nobody can say what became of the request.
   static let unknownOutcome = CallError(
-    .unavailable, "the event log did not answer in time; whether it kept the event is unknown: retry with the same eventId",
+    .unavailable,
+    "the event log did not answer in time; whether it kept the event is unknown: retry with the same eventId",
     retryAfterMilliseconds: 1000)
 }

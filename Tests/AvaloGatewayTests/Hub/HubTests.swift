@@ -159,7 +159,8 @@ import Testing
     try loop.answerRead(after: 0, upTo: 9, floor: 3, [(6, "f"), (7, "g")])
     let frames = loop.take(ann)
     #expect(frames[0] == #"{"gap":{"topic":"user:ann","from":1,"to":3,"reason":"evicted"}}"#)
-    #expect(frames[1].contains(#""offset":6"#) && frames[1].contains(#""skipped":{"from":4,"to":5,"reason":"expired"}"#))
+    #expect(
+      frames[1].contains(#""offset":6"#) && frames[1].contains(#""skipped":{"from":4,"to":5,"reason":"expired"}"#))
     #expect(frames[2].contains(#""offset":7"#) && !frames[2].contains("skipped"))
     #expect(frames[3] == #"{"gap":{"topic":"user:ann","from":8,"to":9,"reason":"expired"}}"#)
     #expect(frames[4].kindOfFrame == "live")

@@ -37,7 +37,8 @@ final class TestLoop: Carrier {
       loop: 1, writer: writer, mailbox: mailbox, port: port, services: services,
       calls: CallContext(
         services: services, access: SharedAccess(policy.access), admission: Admission(), wall: clock.wall,
-        monotonic: clock.monotonic), policy: policy, metrics: HubMetrics(GatewayMetrics(MetricsRegistry()), transport: "websocket"),
+        monotonic: clock.monotonic), policy: policy,
+      metrics: HubMetrics(GatewayMetrics(MetricsRegistry()), transport: "websocket"),
       clock: clock.wall, log: Logger(label: "test"), random: { _ in 0 })
     life.application = hub
     life.carrier = self

@@ -1,0 +1,52 @@
+# Avalo Realtime. `make help` lists what there is.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+CONFIG ?= .avalo/config
+RELEASE := swift build -c release --static-swift-stdlib
+
+.PHONY: help deps deps-test build run demo test test-all lint format bench chaos clean
+
+help: ## what there is
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+deps: ## install what building and running needs
+	@scripts/install-packages libsystemd-dev libsqlite3-dev
+
+deps-test: deps ## install what the tests need besides
+	@scripts/install-packages prometheus python3
+
+build: deps ## build the release
+	$(RELEASE)
+
+run: build ## start everything here, on loopback, and say how to use it
+	@scripts/run "$(CONFIG)"
+
+demo: build ## start, connect two users, publish, show the delivery, stop
+	@scripts/demo
+
+test: deps-test ## build, and run every test that ends within minutes
+	swift build --build-tests
+	swift test --skip-build
+	promtool check rules monitoring/rules/*.yml
+	promtool check config monitoring/prometheus.yml
+	promtool test rules monitoring/tests/*.yml
+
+test-all: test chaos build ## and what takes long
+
+chaos: deps-test ## kill each worker a hundred times under load
+	swift build --build-tests
+	AVALO_CHAOS_KILLS=100 swift test --skip-build --filter ChaosTests
+
+lint: ## the code's form
+	swift format lint --strict --recursive Package.swift Sources Tests
+
+format: ## put the code in form
+	swift format --in-place --recursive Package.swift Sources Tests
+
+bench: build ## a short standard set of measurements, into docs/benchmarks.md
+	@scripts/bench
+
+clean: ## remove what was built and what `make run` keeps
+	rm -rf .build .avalo
