@@ -6,6 +6,9 @@ import CoreMetrics
 /// A counter gets `_total`, a timer `_seconds`. A name that is taken by something else, or has other labels than before,
 /// is kept for its owner and not shown.
 extension MetricsRegistry: MetricsFactory {
+  /// Makes this the process's backend. Once, at the start.
+  public func bootstrap() { MetricsSystem.bootstrap(self) }
+
   public func makeCounter(label: String, dimensions: [(String, String)]) -> any CounterHandler {
     ForeignCounter(foreign(label, "_total", .counter, dimensions) { Counter() } ?? Counter())
   }

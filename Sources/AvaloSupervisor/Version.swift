@@ -1,4 +1,4 @@
-/// The version of this build.
-public enum Version {
-  public static let current = "0.1.0"
-}
+import AvaloSystem
+
+/// For the main, which sees nothing below.
+public typealias Version = AvaloSystem.Version

@@ -18,6 +18,7 @@ enum WorkerEnvironment {
     variables["AVALO_RUNTIME_DIR"] = configuration.runtimeDirectory
     variables["AVALO_STATE_DIR"] = configuration.stateDirectory
     variables["AVALO_CONFIG_DIR"] = configuration.directory
+    variables["AVALO_DRAIN_USEC"] = "\(worker.drain.deadline.nanoseconds / 1000)"
     variables["AVALO_LOG_LEVEL"] = configuration.logLevel.rawValue
     variables["AVALO_LOG"] = (configuration.logDestination ?? .automatic(Environment(inherited))).rawValue
     return variables

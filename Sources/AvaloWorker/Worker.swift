@@ -1,0 +1,22 @@
+import AvaloSystem
+
+/// A kind of worker: what remains of a process when docs/protocol/worker.md is taken care of.
+///
+/// Its life: ``readSettings(_:)``, ``start(_:_:)``, then any number of ``reload(_:)``, at last ``drain(until:)``. The
+/// skeleton calls them one after the other, never two at a time, from the cooperative pool.
+public protocol Worker: AnyObject, Sendable {
+  associatedtype Settings: Sendable
+
+  /// Reads the manifest's `settings`. Problems are collected in the reader; with any, the result is not used. Also run
+  /// by `--check`: it must not look at anything but the reader.
+  static func readSettings(_ reader: inout SettingsReader) -> Settings
+
+  /// Returns when it can serve; READY=1 is sent then. A throw ends the process with its description in the log.
+  static func start(_ context: WorkerContext, _ settings: Settings) async throws -> Self
+
+  /// Takes over new settings. A throw must leave the old ones in force.
+  func reload(_ settings: Settings) async throws
+
+  /// Takes nothing new and returns when nothing is left, by `deadline` at the latest: then the process exits anyway.
+  func drain(until deadline: MonotonicInstant) async
+}
