@@ -82,11 +82,10 @@ static int set_limit(const struct avalo_spawn_limit *wanted) {
 static void child(const struct avalo_spawn *what, char **environment, int *moved, pid_t parent, int pipe) {
   char listen_pid[32], watchdog_pid[32];
 
-  // A handler of the parent's must not run here. The last two numbers of NPTL refuse, which is as good.
-  struct sigaction plain;
-  memset(&plain, 0, sizeof plain);
-  plain.sa_handler = SIG_DFL;
-  for (int signal = 1; signal < NSIG; signal++) sigaction(signal, &plain, NULL);
+  // A handler of the parent's must not run here, and what it ignores the child need not. Raw, because glibc keeps the
+  // first two real-time signals to itself; all zero is the default action, however the kernel's struct is laid out.
+  unsigned long plain[8] = {0};
+  for (int signal = 1; signal < NSIG; signal++) syscall(SYS_rt_sigaction, signal, plain, NULL, 8);
 
   // A group of its own: Ctrl-C is for the supervisor, which then stops its workers in order.
   if (setpgid(0, 0) != 0) fail(pipe, AVALO_SPAWN_GROUP);
@@ -224,44 +223,55 @@ void avalo_reap_orphans(const pid_t *own, int count) {
   }
 }
 
+// SCM_MAX_FD: the kernel passes no more at a time.
+enum { passed_max = 253 };
+
+static ssize_t receive(int descriptor, void *buffer, size_t size, struct ucred *sender, int *passed, int *count) {
+  union {
+    char bytes[CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(sizeof(int) * passed_max)];
+    struct cmsghdr align;
+  } control;
+  struct iovec bytes = {buffer, size};
+  struct msghdr message;
+  memset(&message, 0, sizeof message);
+  message.msg_iov = &bytes;
+  message.msg_iovlen = 1;
+  message.msg_control = control.bytes;
+  message.msg_controllen = sizeof control.bytes;
+  *count = 0;
+  ssize_t length;
+  do length = recvmsg(descriptor, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC | MSG_TRUNC);
+  while (length < 0 && errno == EINTR);
+  if (length < 0) return -1;
+  for (struct cmsghdr *part = CMSG_FIRSTHDR(&message); part; part = CMSG_NXTHDR(&message, part)) {
+    if (part->cmsg_level != SOL_SOCKET) continue;
+    if (part->cmsg_type == SCM_CREDENTIALS) memcpy(sender, CMSG_DATA(part), sizeof *sender);
+    if (part->cmsg_type == SCM_RIGHTS) {
+      size_t length = part->cmsg_len - CMSG_LEN(0);
+      memcpy(passed + *count, CMSG_DATA(part), length);
+      *count += (int)(length / sizeof(int));
+    }
+  }
+  return length;
+}
+
 ssize_t avalo_receive_notification(int descriptor, void *buffer, size_t size, uid_t *user) {
   for (;;) {
-    // Room for the credentials and for more descriptors than the kernel passes (SCM_MAX_FD, 253).
-    union {
-      char bytes[CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(sizeof(int) * 253)];
-      struct cmsghdr align;
-    } control;
-    struct iovec bytes = {buffer, size};
-    struct msghdr message;
-    memset(&message, 0, sizeof message);
-    message.msg_iov = &bytes;
-    message.msg_iovlen = 1;
-    message.msg_control = control.bytes;
-    message.msg_controllen = sizeof control.bytes;
-    ssize_t count = recvmsg(descriptor, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return -1;
-    int is_known = 0;
-    for (struct cmsghdr *part = CMSG_FIRSTHDR(&message); part; part = CMSG_NXTHDR(&message, part)) {
-      if (part->cmsg_level != SOL_SOCKET) continue;
-      if (part->cmsg_type == SCM_CREDENTIALS) {
-        struct ucred credentials;
-        memcpy(&credentials, CMSG_DATA(part), sizeof credentials);
-        *user = credentials.uid;
-        is_known = 1;
-      } else if (part->cmsg_type == SCM_RIGHTS) {
-        // systemd-notify waits until the descriptor of its BARRIER=1 is closed.
-        size_t length = part->cmsg_len - CMSG_LEN(0);
-        for (size_t at = 0; at + sizeof(int) <= length; at += sizeof(int)) {
-          int passed;
-          memcpy(&passed, CMSG_DATA(part) + at, sizeof passed);
-          close(passed);
-        }
-      }
-    }
-    if (!is_known || (message.msg_flags & MSG_TRUNC)) continue;
-    return count;
+    struct ucred sender = {0, (uid_t)-1, (gid_t)-1};
+    int passed[passed_max], count;
+    ssize_t length = receive(descriptor, buffer, size, &sender, passed, &count);
+    if (length < 0) return -1;
+    // systemd-notify waits until the descriptor of its BARRIER=1 is closed.
+    for (int i = 0; i < count; i++) close(passed[i]);
+    *user = sender.uid;
+    if ((size_t)length <= size && sender.uid != (uid_t)-1) return length;
   }
+}
+
+ssize_t avalo_receive_with_descriptors(int descriptor, void *buffer, size_t size, int *passed, int *count) {
+  struct ucred sender;
+  ssize_t length = receive(descriptor, buffer, size, &sender, passed, count);
+  return length > (ssize_t)size ? (ssize_t)size : length;
 }
 
 int avalo_set_reuse_port(int descriptor) {

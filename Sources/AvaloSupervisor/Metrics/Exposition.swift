@@ -95,9 +95,11 @@ struct Exposition: Equatable, Sendable {
       rest = rest[rest.utf8.index(after: end)...]
     }
     let value = rest.drop { $0 == " " || $0 == "\t" }
-    let number = value.prefix { $0 != " " && $0 != "\t" }
-    guard !number.isEmpty, Exposition.number(number) != nil else { throw Malformed() }
-    return Sample(name: String(name), labels: labels, value: String(value))
+    let words = value.split { $0 == " " || $0 == "\t" }
+    guard (1...2).contains(words.count), Exposition.number(words[0]) != nil,
+      words.count == 1 || Int64(words[1]) != nil
+    else { throw Malformed() }
+    return Sample(name: String(name), labels: labels, value: words.joined(separator: " "))
   }
 
   /// Of `{…}`, the closing brace: one that is not within quotes.

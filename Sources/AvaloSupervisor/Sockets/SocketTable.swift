@@ -59,9 +59,16 @@ struct SocketTable: Sendable {
         return
       }
       // The slots of one socket share a port, also one that the kernel chose for the first of them.
-      let first = next.listeners[Key(owner: key.owner, name: key.name, slot: 0)]
-      let shared = key.slot > 0 ? first?.address ?? address : address
-      let neighbour = (Array(next.listeners.values) + Array(left.values)).contains { $0.address == shared }
+      var shared = address
+      if case .internet(let internet) = address, internet.port == 0,
+        let first = next.listeners[Key(owner: key.owner, name: key.name, slot: 0)]
+      {
+        shared = first.address
+      }
+      // Only slots of one socket share an address: any other of ours is as much in the way as a stranger's.
+      let neighbour = next.listeners.contains {
+        $0.key.owner == key.owner && $0.key.name == key.name && $0.value.address == shared
+      }
       do {
         let listener = try Listener(shared, backlog: backlog, mode: mode, neighbour: neighbour)
         fresh.append(listener)

@@ -82,6 +82,10 @@ void avalo_reap_orphans(const pid_t *own, int count);
 /// than `size` is thrown away. Its length, or -1 and errno (EAGAIN when there is none).
 ssize_t avalo_receive_notification(int descriptor, void *buffer, size_t size, uid_t *user);
 
+/// Receives one datagram with the descriptors that came with it, which are the caller's (close-on-exec): at most
+/// SCM_MAX_FD, 253. Its length, or -1 and errno.
+ssize_t avalo_receive_with_descriptors(int descriptor, void *buffer, size_t size, int *passed, int *count);
+
 /// Lets several sockets listen at one address (SO_REUSEPORT), so that the kernel spreads connections. 0, or -1 and errno.
 int avalo_set_reuse_port(int descriptor);
 
