@@ -7,6 +7,7 @@ import PackageDescription
 let nio = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let nioHTTP = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
+let nioEmbedded = Target.Dependency.product(name: "NIOEmbedded", package: "swift-nio")
 let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let metrics = Target.Dependency.product(name: "CoreMetrics", package: "swift-metrics")
@@ -73,7 +74,7 @@ let package = Package(
     .target(
       name: "AvaloGateway",
       dependencies: [
-        "AvaloWorker", "AvaloReactor", "AvaloCore", "AvaloWire", "CAvalo", jwt, crypto, nio, nioPosix, nioHTTP, nioSSL,
+        "AvaloWorker", "AvaloLink", "AvaloMetrics", "AvaloSystem", "AvaloReactor", "AvaloCore", "AvaloWire", "CAvalo", jwt, crypto, nio, nioPosix, nioHTTP, nioSSL,
       ]),
     .target(
       name: "AvaloScheduler", dependencies: ["AvaloWorker", "AvaloStore", "AvaloStoreSQLite", "AvaloCore", "AvaloWire"]),
@@ -85,7 +86,7 @@ let package = Package(
 
     // Mains.
     .executableTarget(name: "avalod", dependencies: ["AvaloSupervisor", arguments]),
-    .executableTarget(name: "avalo-gateway", dependencies: ["AvaloGateway"]),
+    .executableTarget(name: "avalo-gateway", dependencies: ["AvaloGateway", "AvaloWorker"]),
     .executableTarget(name: "avalo-presence", dependencies: ["AvaloPresence"]),
     .executableTarget(name: "avalo-scheduler", dependencies: ["AvaloScheduler"]),
     .executableTarget(
@@ -111,7 +112,7 @@ let package = Package(
     .testTarget(name: "AvaloPresenceTests", dependencies: ["AvaloPresence", "AvaloTesting"]),
     .testTarget(
       name: "AvaloGatewayTests",
-      dependencies: ["AvaloGateway", "AvaloKeys", "AvaloTesting", jwt, crypto, nio, nioPosix, nioHTTP, nioSSL]),
+      dependencies: ["AvaloGateway", "AvaloKeys", "AvaloTesting", jwt, crypto, nio, nioPosix, nioHTTP, nioSSL, nioEmbedded]),
     .testTarget(
       name: "AvaloToolTests",
       dependencies: [

@@ -53,6 +53,8 @@ public enum GatewayLimits {
   /// Presence queries that wait for their answer, over all connections.
   public static let presenceQueriesInFlightMax = 10_000
   public static let presenceTimeout: Duration = .seconds(5)
+  /// Over which the connections of an instance that stops are sent away, when its deadline allows: their return is spread.
+  public static let drainSpread: Duration = .seconds(5)
   /// What a call that found too many in flight is told to wait.
   public static let overloadRetryMilliseconds = 1000
   /// Topics of one connection, in one call or over its life.

@@ -91,6 +91,22 @@ struct GatewayMetrics: Sendable {
   }
 }
 
+extension GatewayMetrics {
+  /// What the front door says of an attempt that became no session; the hubs count those that it let in.
+  func observe(_ outcome: UpgradeOutcome) {
+    let label: ConnectOutcome? =
+      switch outcome {
+      case .accepted: nil
+      case .refused(let status): status == 403 ? .denied : status == 503 ? .shed : .badRequest
+      case .malformed: .badRequest
+      case .addressFull: .limit
+      case .overloaded: .shed
+      case .abandoned: .abandoned
+      }
+    if let label { attempts.with(label.label).add(1) }
+  }
+}
+
 /// What one hub measures: handles, so that nothing is looked up by name where events pass.
 struct HubMetrics: Sendable {
   let connections: Gauge

@@ -49,7 +49,7 @@ public struct GatewaySettings: Sendable, Equatable {
     return (settings, problems)
   }
 
-  private init(_ reader: inout SettingsReader) {
+  init(_ reader: inout SettingsReader) {
     auth = reader.section("auth") { AuthenticationSettings(&$0) }
     apiKeysFile = reader.optionalPath("api_keys_file")
     cors = reader.section("cors") { CORSSettings(&$0) }

@@ -71,6 +71,12 @@ package final class ConnectionLife {
     application?.turnEnding()
   }
 
+  /// Everything was sent.
+  package func endTurn() {
+    writer.endTurn()
+    application?.turnEnded()
+  }
+
   /// After the carrier dealt with a dirty connection: what was sent or put aside is in `outstandingBytes`.
   package func sent(_ index: UInt32) {
     let slot = writer.slots + Int(index)

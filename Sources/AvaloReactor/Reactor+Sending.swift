@@ -96,9 +96,7 @@ extension Reactor {
       slot.pointee.flags.insert(.failed)
       return
     }
-    let code = CloseCode.slowConsumer
-    let frame = (UInt8(0x88), UInt8(2), UInt8(code >> 8), UInt8(code & 0xFF))
-    withUnsafeBytes(of: frame) { side.pointee.outbox.append($0) }
+    WebSocketFrame.close(CloseCode.slowConsumer).withUnsafeBytes { side.pointee.outbox.append($0) }
     slot.pointee.flags.insert(.closing)
   }
 }

@@ -120,8 +120,7 @@ public final class Reactor {
       arm(index)
       life.sent(index)
     }
-    writer.endTurn()
-    life.application?.turnEnded()
+    life.endTurn()
     if placesFreed > 0 {
       shared.places.subtract(placesFreed, ordering: .relaxed)
       placesFreed = 0

@@ -16,6 +16,11 @@ public enum WebSocketFrame {
     writeHeader(.text, count, at: start)
   }
 
+  /// A whole Close frame without a reason.
+  package static func close(_ code: UInt16) -> [UInt8] {
+    [0x80 | WebSocketOpcode.close.rawValue, 2, UInt8(code >> 8), UInt8(code & 0xFF)]
+  }
+
   static func writeHeader(_ opcode: WebSocketOpcode, _ count: Int, at start: UnsafeMutableRawPointer) -> Int {
     start.storeBytes(of: 0x80 | opcode.rawValue, as: UInt8.self)
     switch headerBytes(count) {

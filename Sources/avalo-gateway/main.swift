@@ -1,1 +1,4 @@
+import AvaloGateway
+import AvaloWorker
 
+await WorkerMain.run(Gateway.self)

@@ -64,22 +64,24 @@ enum CallValue {
 
   /// "ttl must be an integer of 1 to 2592000 seconds, not "1h""
   static func refusal(_ field: String, _ expected: String, _ view: JSONView) -> CallError {
-    CallError(.invalidArgument, "\(field) must be \(expected), not \(described(view))")
+    CallError(.invalidArgument, "\(field) must be \(expected), not \(view.excerpt)")
   }
 
   static func unknown(_ key: JSONView, among known: String) -> CallError {
-    CallError(.invalidArgument, "unknown field \(described(key)); there are: \(known)")
+    CallError(.invalidArgument, "unknown field \(key.excerpt); there are: \(known)")
   }
+}
 
-  /// The value itself when it is short.
-  private static func described(_ view: JSONView) -> String {
-    if view.raw.count <= 64 { return String(decoding: view.raw, as: UTF8.self) }
-    switch view.kind {
-    case .object: return "an object of \(view.raw.count) bytes"
-    case .array: return "a list of \(view.raw.count) bytes"
-    case .string: return "a text of \(view.raw.count - 2) bytes"
-    case .number: return "a number of \(view.raw.count) digits"
-    case .boolean, .null: return String(decoding: view.raw, as: UTF8.self)
+extension JSONView {
+  /// The value itself when it is short, for error messages.
+  var excerpt: String {
+    if raw.count <= 64 { return String(decoding: raw, as: UTF8.self) }
+    switch kind {
+    case .object: return "an object of \(raw.count) bytes"
+    case .array: return "a list of \(raw.count) bytes"
+    case .string: return "a text of \(raw.count - 2) bytes"
+    case .number: return "a number of \(raw.count) digits"
+    case .boolean, .null: return String(decoding: raw, as: UTF8.self)
     }
   }
 }

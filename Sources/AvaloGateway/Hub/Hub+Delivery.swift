@@ -82,7 +82,7 @@ extension Hub {
     while place >= 0 {
       let index = topic.live[place]
       place -= 1
-      let connection = sessions[Int(subscriptions[index].session)]!.connection
+      let connection = subscriptions[index].connection
       if writer.backlog(connection) > policy.limits.backlogBytesMax {
         move(index, to: .behind)
         subscriptions[index].cursor = topic.pendingBase
@@ -101,7 +101,7 @@ extension Hub {
     let frame = arenaFrame()
     for place in 0..<Int(topic.behind.count) {
       let index = topic.behind[place]
-      let connection = sessions[Int(subscriptions[index].session)]!.connection
+      let connection = subscriptions[index].connection
       guard ahead[index, default: []].count < HubLimits.aheadMax,
         writer.backlog(connection) <= policy.limits.backlogBytesMax
       else { continue }
@@ -144,7 +144,7 @@ extension Hub {
     // Without a link the position is not to be trusted: `Watched` starts it again.
     guard topic.state == .watched else { return }
     guard subscriptions[index].cursor < topic.position.offset else { return goLive(index, topic) }
-    let connection = sessions[Int(subscriptions[index].session)]!.connection
+    let connection = subscriptions[index].connection
     guard writer.backlog(connection) <= policy.limits.backlogBytesMax else { return park(index, connection) }
     subscriptions[index].reading = true
     let key = ReadKey(topic: topic.handle & 0xFF_FFFF, after: subscriptions[index].cursor)
@@ -212,7 +212,7 @@ extension Hub {
 
   private func write(_ shared: Page, through: UInt64, to index: UInt32, _ own: ([UInt64]) -> Page) {
     // Between the request and the answer a reader may only have left, which took it out of the list.
-    let session = sessions[Int(subscriptions[index].session)]!
+    let session = sessions[Int(subscriptions[index].connection.slot)]!
     let overtaken = ahead[index] ?? []
     let page = overtaken.isEmpty ? shared : own(overtaken)
     if !page.frames.isEmpty { writer.queue(session.connection, page.frames) }
@@ -276,7 +276,7 @@ extension Hub {
     settle(topic)
     ahead[index] = nil
     move(index, to: .live)
-    send(sessions[Int(subscriptions[index].session)]!) { $0.live(topic.topic, topic.position) }
+    send(sessions[Int(subscriptions[index].connection.slot)]!) { $0.live(topic.topic, topic.position) }
   }
 
   // MARK: - Helpers

@@ -9,7 +9,7 @@ extension Hub {
   func join(_ session: Session, _ name: Topic, presented: Position?) -> UInt32 {
     let topicIndex = topicByName[name] ?? watch(name)
     var subscription = Subscription(state: .joining)
-    subscription.session = session.connection.slot
+    subscription.connection = session.connection
     subscription.topic = topicIndex
     subscription.next = session.firstSubscription
     subscription.epoch = presented?.epoch.rawValue ?? 0
@@ -120,7 +120,7 @@ extension Hub {
       subscriptions[index].isPresented = false
       subscriptions[index].epoch = 0
       move(index, to: .joining)
-      guard let session = sessions[Int(subscriptions[index].session)] else { continue }
+      guard let session = sessions[Int(subscriptions[index].connection.slot)] else { continue }
       send(session) { $0.epochGap(topic.topic, head.epoch) }
       metrics.gaps(.epoch).add(1)
       askCursors(session, [index], done: nil)
@@ -141,7 +141,7 @@ extension Hub {
   func start(_ index: UInt32) {
     guard subscriptions[index].state == .joining, subscriptions[index].hasCursor else { return }
     let topic = topic(of: index)
-    guard topic.state == .watched, let session = sessions[Int(subscriptions[index].session)] else { return }
+    guard topic.state == .watched, let session = sessions[Int(subscriptions[index].connection.slot)] else { return }
     let head = topic.position
     if subscriptions[index].epoch != head.epoch.rawValue {
       if subscriptions[index].isPresented {

@@ -131,6 +131,7 @@ final class Hub: LoopApplication {
       case .presenceUp: sendSnapshot()
       case .drained(let connection): drained(connection)
       case .service(let id, let result): services.answered(id, result)
+      case .probe(let heard): heard.set()
       case .policy(let policy): self.policy = policy
       case .drain(let seconds): startDraining(over: seconds)
       }

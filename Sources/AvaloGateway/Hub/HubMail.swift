@@ -14,6 +14,8 @@ enum HubMail: Sendable {
   case drained(ConnectionID)
   /// The answer to a request of this hub's services.
   case service(id: UInt32, Result<ServiceAnswer, CallError>)
+  /// Answered at once: the loop turns.
+  case probe(Heard)
   /// New rules from a reload.
   case policy(GatewayPolicy)
   /// Send everybody away, spread over so many seconds.

@@ -1,3 +1,5 @@
+import AvaloReactor
+
 /// One session's interest in one topic. A plain value in the hub's slab, found by index.
 struct Subscription {
   /// Where a subscription stands. There is one state for "behind" (delivery.md, rule 1): recovering, parked, link lost and
@@ -24,8 +26,8 @@ struct Subscription {
   var hasCursor = false
   /// Joining: the client itself named the position, so that it is told when its epoch is gone.
   var isPresented = false
-  /// The slot of its session's connection.
-  var session: UInt32 = Subscription.none
+  /// Its session's connection, here so that a fan-out touches no session.
+  var connection = ConnectionID(slot: .max, generation: 0)
   /// The index of its topic; also the next free one in the slab's free list.
   var topic: UInt32 = Subscription.none
   /// Its place in the topic's list of this state.

@@ -41,7 +41,8 @@ final class SchedulerLink: LinkDelegate {
     pending = PendingRequests(max: GatewayLimits.publishesInFlightDefault)
   }
 
-  var isUp: Bool { link != nil }
+  /// Publishes that wait for their answer.
+  var unanswered: Int { pending.count }
 
   func start(_ client: LinkClient) {
     eventLoop.preconditionInEventLoop()

@@ -1,5 +1,9 @@
 import AvaloCore
+import AvaloLink
+import AvaloMetrics
+import AvaloReactor
 import AvaloWire
+import AvaloWorker
 import NIOCore
 
 /// Both links, as the gateway's own loop uses them: the services behind HTTP calls, and where the hubs' mail ends.
@@ -8,13 +12,40 @@ final class WorkerLinks: Services {
   let scheduler: SchedulerLink
   let presence: PresenceLink
 
-  init(scheduler: SchedulerLink, presence: PresenceLink) {
-    self.scheduler = scheduler
-    self.presence = presence
+  private let published: [Counter]
+
+  init(_ context: WorkerContext, _ metrics: GatewayMetrics) {
+    scheduler = SchedulerLink(
+      eventLoop: context.eventLoop, clock: context.monotonicClock, metrics: metrics, log: context.log)
+    presence = PresenceLink(
+      eventLoop: context.eventLoop, clock: context.monotonicClock, metrics: metrics, log: context.log)
+    published = EventType.allCases.map { metrics.published.with($0.wireName) }
+  }
+
+  /// Connects to both; the hubs hear of it.
+  func start(_ context: WorkerContext, _ hubs: [Mailbox<HubMail>]) {
+    let hello = Hello(role: "gateway", instance: context.instance, incarnation: context.incarnation)
+    scheduler.hubs = hubs
+    scheduler.start(
+      LinkClient(
+        path: context.runtimeDirectory + "/scheduler.sock", name: "scheduler", on: context.eventLoop, hello: { hello },
+        delegate: scheduler, log: context.log))
+    presence.hubs = hubs
+    presence.start(
+      LinkClient(
+        path: context.runtimeDirectory + "/presence.sock", name: "presence", on: context.eventLoop, hello: { hello },
+        delegate: presence, log: context.log))
+  }
+
+  func stop() {
+    scheduler.stop()
+    presence.stop()
   }
 
   func publish(_ publish: Publish, completion: @escaping (Result<Published, CallError>) -> Void) {
+    let counter = self.counter(of: publish.record)
     scheduler.request(publish) { result in
+      if case .success(.published(let published)) = result, !published.duplicate { counter?.add(1) }
       completion(
         result.flatMap {
           if case .published(let published) = $0 { .success(published) } else { .failure(.wrongAnswer) }
@@ -23,12 +54,19 @@ final class WorkerLinks: Services {
   }
 
   func broadcast(_ broadcast: Broadcast, completion: @escaping (Result<Broadcasted, CallError>) -> Void) {
+    let counter = self.counter(of: broadcast.record)
     scheduler.request(broadcast) { result in
+      if case .success(.broadcasted(let done)) = result, !done.duplicate { counter?.add(Int(done.recipients)) }
       completion(
         result.flatMap {
           if case .broadcasted(let broadcasted) = $0 { .success(broadcasted) } else { .failure(.wrongAnswer) }
         })
     }
+  }
+
+  /// A record begins with its type, and types are numbered from 1.
+  private func counter(of record: [UInt8]) -> Counter? {
+    record.first.flatMap { EventType(rawValue: $0) }.map { published[Int($0.rawValue) - 1] }
   }
 
   func presence(_ users: [String], completion: @escaping (Result<[PresenceAnswer.Entry], CallError>) -> Void) {
@@ -48,10 +86,9 @@ final class GatewayPort: HubPort {
   private let eventLoop: any EventLoop
   private let links: NIOLoopBound<WorkerLinks>
 
-  /// Made on `eventLoop`.
-  init(_ links: WorkerLinks, on eventLoop: any EventLoop) {
+  init(_ links: NIOLoopBound<WorkerLinks>, on eventLoop: any EventLoop) {
     self.eventLoop = eventLoop
-    self.links = NIOLoopBound(links, eventLoop: eventLoop)
+    self.links = links
   }
 
   func toScheduler(_ frames: [UInt8], link: UInt32) {

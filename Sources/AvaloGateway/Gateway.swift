@@ -1,0 +1,190 @@
+import AvaloCore
+import AvaloLink
+import AvaloReactor
+import AvaloSystem
+import AvaloWire
+import AvaloWorker
+import Logging
+import NIOCore
+
+/// The edge worker: clients on one side, the scheduler and presence on the other.
+///
+/// Two loops. The reactor carries plain WebSockets (loop 1). NIO's loop accepts, speaks HTTP, carries WebSockets over TLS
+/// (loop 2) and holds the links. Each loop has a hub of its own; everything between them is mail.
+public final class Gateway: Worker {
+  private let context: WorkerContext
+  private let access: SharedAccess
+  private let health: Health
+  private let tls: TLSContext?
+  private let hubs: [Mailbox<HubMail>]
+  private let reactor: ReactorHandle
+  private let transports: NIOWebSocketTransports
+  private let links: NIOLoopBound<WorkerLinks>
+  private let listeners: [any Channel]
+
+  private init(
+    context: WorkerContext, access: SharedAccess, health: Health, tls: TLSContext?, hubs: [Mailbox<HubMail>],
+    reactor: ReactorHandle, transports: NIOWebSocketTransports, links: NIOLoopBound<WorkerLinks>,
+    listeners: [any Channel]
+  ) {
+    self.context = context
+    self.access = access
+    self.health = health
+    self.tls = tls
+    self.hubs = hubs
+    self.reactor = reactor
+    self.transports = transports
+    self.links = links
+    self.listeners = listeners
+  }
+
+  public static func readSettings(_ reader: inout SettingsReader) -> GatewaySettings { GatewaySettings(&reader) }
+
+  // MARK: - Start
+
+  public static func start(_ context: WorkerContext, _ settings: GatewaySettings) async throws -> Gateway {
+    let access = SharedAccess(try await load(settings, context))
+    let tls = try settings.tls.map { try TLSContext($0) }
+    let metrics = GatewayMetrics(context.metrics)
+    let addresses = AddressBudget(connectionsPerAddressMax: settings.connections.perAddress)
+    let loops = LoopSettings(settings)
+
+    let links = try await context.eventLoop.submit { NIOLoopBound(WorkerLinks(context, metrics), eventLoop: context.eventLoop) }
+      .get()
+    let making = HubMaking(
+      port: GatewayPort(links, on: context.eventLoop), access: access, metrics: metrics, admission: Admission(),
+      clock: context.wallClock, log: context.log)
+    let (reactor, plainHub) = try await startReactor(loops, addresses, making)
+    let (transports, secureHub) = try await startTransports(context, loops, addresses, making)
+    let hubs = [plainHub, secureHub]
+
+    let health = Health()
+    let http = try await context.eventLoop.submit {
+      NIOLoopBound(
+        HTTPService(
+          calls: making.calls(services: links.value, observer: CallMetrics(metrics)), health: health),
+        eventLoop: context.eventLoop)
+    }.get()
+    let door = FrontDoor(
+      policy: UpgradePolicy(access: access, health: health).decide,
+      http: { try http.value.serve($0, secure: false) }, reactors: [reactor], transports: transports,
+      addresses: addresses, observe: { metrics.observe($0) })
+    let listeners = try await listen(context, door, http, tls)
+    try await context.eventLoop.submit { links.value.start(context, hubs) }.get()
+    context.liveness.add("reactor", plainHub)
+    return Gateway(
+      context: context, access: access, health: health, tls: tls, hubs: hubs, reactor: reactor, transports: transports,
+      links: links, listeners: listeners)
+  }
+
+  private static func load(_ settings: GatewaySettings, _ context: WorkerContext) async throws -> Access {
+    let (access, problems) = await Access.load(settings, stateDirectory: context.stateDirectory)
+    guard let access else {
+      throw WorkerError(problems.map { "\($0.path): \($0.message)" }.joined(separator: "; "))
+    }
+    return access
+  }
+
+  private static func startReactor(
+    _ settings: LoopSettings, _ addresses: AddressBudget, _ making: HubMaking
+  ) async throws -> (ReactorHandle, Mailbox<HubMail>) {
+    // The hub is made on the reactor's own thread; what others need of it is its mailbox.
+    let (mailboxes, made) = AsyncStream.makeStream(of: Mailbox<HubMail>.self)
+    let reactor = try Reactor.start(name: "reactor", settings: settings, addresses: addresses) { reactor in
+      let mailbox = Mailbox<HubMail>(reactor.waker)
+      made.yield(mailbox)
+      return making.hub(loop: 1, reactor.writer, mailbox, transport: "websocket")
+    }
+    for await mailbox in mailboxes { return (reactor, mailbox) }
+    throw WorkerError("the reactor's thread ended before it began")
+  }
+
+  private static func startTransports(
+    _ context: WorkerContext, _ settings: LoopSettings, _ addresses: AddressBudget, _ making: HubMaking
+  ) async throws -> (NIOWebSocketTransports, Mailbox<HubMail>) {
+    let (mailboxes, made) = AsyncStream.makeStream(of: Mailbox<HubMail>.self)
+    let transports = try await NIOWebSocketTransports.start(
+      on: context.group, settings: settings, addresses: addresses
+    ) { transport in
+      let mailbox = Mailbox<HubMail>(transport.waker)
+      made.yield(mailbox)
+      return making.hub(loop: 2, transport.writer, mailbox, transport: "websocket_tls")
+    }
+    for await mailbox in mailboxes { return (transports, mailbox) }
+    throw WorkerError("NIO has no loop")
+  }
+
+  private static func listen(
+    _ context: WorkerContext, _ door: FrontDoor, _ http: NIOLoopBound<HTTPService>, _ tls: TLSContext?
+  ) async throws -> [any Channel] {
+    var listeners: [any Channel] = []
+    for descriptor in context.sockets["client"] ?? [] {
+      listeners.append(try await ListenerBootstrap.listen(inherited: descriptor, on: context.group, door: door))
+    }
+    let secure = context.sockets["client-tls"] ?? []
+    guard !secure.isEmpty else { return listeners }
+    guard let tls else {
+      throw WorkerError("there is a socket client-tls, and no tls: {certificate, key} in the settings to serve it with")
+    }
+    var secureDoor = door
+    secureDoor.http = { try http.value.serve($0, secure: true) }
+    for descriptor in secure {
+      listeners.append(
+        try await ListenerBootstrap.listen(inherited: descriptor, on: context.group, door: secureDoor, tls: tls))
+    }
+    return listeners
+  }
+
+  // MARK: - Reload
+
+  /// New keys, rules and certificates; what was built with the old ones goes on.
+  public func reload(_ settings: GatewaySettings) async throws {
+    let new = try await Gateway.load(settings, context)
+    if let tls, let files = settings.tls { try tls.reload(files) }
+    access.replace(with: new)
+    for hub in hubs { hub.post(.policy(GatewayPolicy(new))) }
+  }
+
+  // MARK: - Drain
+
+  /// Accepts nothing more, sends everybody away over the time there is, and waits for what is in flight.
+  public func drain(until deadline: MonotonicInstant) async {
+    health.drain()
+    for listener in listeners {
+      // It is closed already when this fails, which is what is wanted.
+      try? await listener.close().get()
+    }
+    let left = deadline - context.monotonicClock.now
+    let seconds = min(GatewayLimits.drainSpread, left - .seconds(1)).milliseconds / 1000
+    for hub in hubs { hub.post(.drain(seconds: UInt32(max(0, seconds)))) }
+    while context.monotonicClock.now < deadline, await !isEmpty() {
+      try? await Task.sleep(for: .milliseconds(20))
+    }
+    reactor.stop()
+    await stopOnLoop()
+  }
+
+  private func isEmpty() async -> Bool {
+    guard reactor.connectionCount == 0 else { return false }
+    let waiting = try? await context.eventLoop.submit { self.links.value.scheduler.unanswered }.get()
+    return waiting == 0
+  }
+
+  private func stopOnLoop() async {
+    try? await transports.stop()
+    try? await context.eventLoop.submit { self.links.value.stop() }.get()
+  }
+}
+
+extension LoopSettings {
+  /// What the operator said of connections.
+  init(_ settings: GatewaySettings) {
+    self.init()
+    connectionsMax = settings.connections.max
+    pingIntervalSeconds = UInt32(settings.pingInterval.milliseconds / 1000)
+    pingGraceSeconds = UInt32(settings.grace.milliseconds / 1000)
+    stallSecondsMax = UInt32(max(1, settings.outbox.stallMax.milliseconds / 1000))
+    // A hub parks at the setting; beyond it lies what one turn may add.
+    outboxBytesMax = max(outboxBytesMax, settings.outbox.bytesMax * 4)
+  }
+}

@@ -1,0 +1,64 @@
+import AvaloCore
+import AvaloSystem
+import NIOCore
+import NIOHTTP1
+import Synchronization
+
+/// Whether this instance wants new work: false from the start of a drain.
+public final class Health: Sendable {
+  private let isDraining = Atomic<Bool>(false)
+
+  public init() {}
+  public var draining: Bool { isDraining.load(ordering: .relaxed) }
+  /// From now on `/healthz` is 503, and every answer ends its connection.
+  public func drain() { isDraining.store(true, ordering: .relaxed) }
+}
+
+/// The HTTP side of one event loop: what all its connections share. Confined to the loop.
+public final class HTTPService {
+  let calls: CallContext
+  let health: Health
+  var date = HTTPDate()
+
+  public init(calls: CallContext, health: Health) {
+    self.calls = calls
+    self.health = health
+  }
+
+  /// Makes `channel` speak HTTP/1.1. On the channel's loop; bytes read before go to its pipeline from then on, each run
+  /// followed by a `channelReadComplete`: answers leave at that point.
+  /// - `secure`: whether TLS is in front.
+  public func serve(_ channel: any Channel, secure: Bool) throws {
+    channel.eventLoop.preconditionInEventLoop()
+    let connection = HTTPConnection(service: self, secure: secure)
+    // A client may shut down its side behind its last request and still wants the answer.
+    try channel.syncOptions?.setOption(.allowRemoteHalfClosure, value: true)
+    try channel.pipeline.syncOperations.addHandlers([
+      HTTPGate(connection),
+      ByteToMessageHandler(
+        HTTPRequestDecoder(leftOverBytesStrategy: .dropBytes, limitConfiguration: HTTPService.decoderLimits)),
+      connection,
+    ])
+  }
+
+  private static let decoderLimits = {
+    var limits = NIOHTTPDecoderLimitConfiguration()
+    limits.maxHeaderFieldSize = GatewayLimits.httpHeadBytesMax
+    limits.maxHeaderListSize = GatewayLimits.httpHeadBytesMax
+    limits.maxHeaderFieldCount = GatewayLimits.httpHeadersMax
+    return limits
+  }()
+}
+
+/// Counts bytes before they are parsed: the parser tells of a head only when it is complete.
+final class HTTPGate: ChannelInboundHandler {
+  typealias InboundIn = ByteBuffer
+  private let connection: HTTPConnection
+
+  init(_ connection: HTTPConnection) { self.connection = connection }
+
+  func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    connection.bytesArrived(Self.unwrapInboundIn(data).readableBytes, context.eventLoop.now)
+    context.fireChannelRead(data)
+  }
+}

@@ -1,0 +1,27 @@
+import AvaloReactor
+import AvaloSystem
+import Logging
+
+/// What every hub is made from, for whichever loop.
+struct HubMaking: Sendable {
+  let port: any HubPort
+  let access: SharedAccess
+  let metrics: GatewayMetrics
+  let admission: Admission
+  let clock: WallClock
+  let log: Logger
+
+  /// On the loop's own thread.
+  func hub(loop: UInt8, _ writer: ConnectionWriter, _ mailbox: Mailbox<HubMail>, transport: String) -> Hub {
+    let services = HubServices(port: port, loop: loop)
+    return Hub(
+      loop: loop, writer: writer, mailbox: mailbox, port: port, services: services,
+      calls: calls(services: services, observer: CallMetrics(metrics)), policy: GatewayPolicy(access.current),
+      metrics: HubMetrics(metrics, transport: transport), clock: clock, log: log)
+  }
+
+  /// What the calls of one loop need.
+  func calls(services: any Services, observer: any CallObserver) -> CallContext {
+    CallContext(services: services, access: access, admission: admission, wall: clock, observer: observer)
+  }
+}

@@ -1,0 +1,29 @@
+import AvaloReactor
+import NIOCore
+
+/// What every accepted connection meets: which requests become WebSockets, who decides, and where they live then.
+/// One a listener; read by all loops.
+struct FrontDoor: Sendable {
+  /// Upgrades to other paths are HTTP's to refuse.
+  var path = "/ws"
+  var headTimeMax = TransportLimits.headTimeMax
+  /// Decides on a proper handshake. Runs on the connection's event loop: it must not block.
+  var policy: @Sendable (UpgradeRequest) -> UpgradeDecision
+  /// Builds the HTTP pipeline of a connection that is no WebSocket, on its event loop, behind what is there. The channel
+  /// is active already; the bytes read so far follow as the first `channelRead`.
+  var http: @Sendable (any Channel) throws -> Void
+  /// Plain connections go to the one with the fewest. Without any, they stay on NIO.
+  var reactors: [ReactorHandle] = []
+  /// Where TLS connections stay.
+  var transports: NIOWebSocketTransports
+  /// Connections per address; the reactors and the transports give the leases back.
+  var addresses: AddressBudget?
+  /// The address that a connection is counted for: behind a trusted proxy, the one that it names.
+  var countedAddress: @Sendable (UpgradeRequest) -> String = { $0.peerAddress }
+  var observe: @Sendable (UpgradeOutcome) -> Void = { _ in }
+
+  /// The reactor for the next plain connection.
+  var reactor: ReactorHandle? {
+    reactors.min { $0.connectionCount < $1.connectionCount }
+  }
+}

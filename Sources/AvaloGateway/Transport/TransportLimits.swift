@@ -1,0 +1,18 @@
+import NIOCore
+
+/// The bounds of accepting and of handing over.
+enum TransportLimits {
+  /// From accept to the end of the request head, a TLS handshake included. A slow phone needs two; who needs more holds a
+  /// descriptor for nothing.
+  static let headTimeMax = TimeAmount.seconds(10)
+  /// Connections taken from the backlog before others get a turn: a reconnect storm is accepted in few wake-ups, while
+  /// those who are there are still served in between.
+  static let acceptsPerTurn: UInt = 16
+  /// What a client that found no room is told to wait.
+  static let retryAfterSeconds = 1
+  /// A read buffer's sizes: most requests fit in the first, and an idle connection holds the smallest (2.5 KB less a
+  /// connection than NIO's defaults).
+  static let readBufferBytes = (minimum: 256, initial: 512, maximum: 65_536)
+  /// What a loop decodes at once.
+  static let decodedBytesMax = 64 << 10
+}

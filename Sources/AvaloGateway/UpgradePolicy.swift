@@ -1,0 +1,34 @@
+import AvaloCore
+import AvaloReactor
+
+/// Decides on a WebSocket handshake, on the accepting loop: is it for us, from a page that may, and do we want more?
+struct UpgradePolicy: Sendable {
+  static let subprotocol = "avalo.v1"
+
+  let access: SharedAccess
+  let health: Health
+
+  @Sendable func decide(_ request: UpgradeRequest) -> UpgradeDecision {
+    if health.draining {
+      return refuse(503, .unavailable, "this instance is stopping: connect again", headers: [("Retry-After", "1")])
+    }
+    if let origin = request.origin, !access.current.cors.allows(origin) {
+      return refuse(403, .permissionDenied, "pages of this origin may not connect: it is not among cors.origins")
+    }
+    guard !request.protocols.isEmpty else { return .accept(subprotocol: nil) }
+    guard request.protocols.contains(UpgradePolicy.subprotocol) else {
+      return refuse(400, .invalidArgument, "offer the subprotocol \(UpgradePolicy.subprotocol)")
+    }
+    return .accept(subprotocol: UpgradePolicy.subprotocol)
+  }
+
+  private func refuse(
+    _ status: Int, _ code: StatusCode, _ message: String, headers: [(String, String)] = []
+  ) -> UpgradeDecision {
+    var json = JSONWriter(capacity: 128)
+    json.object { CallAnswer.write(.failure(CallError(code, message)), to: &$0) }
+    return .refuse(
+      status: status, headers: headers + [("Content-Type", "application/json")],
+      body: String(decoding: json.bytes, as: UTF8.self))
+  }
+}

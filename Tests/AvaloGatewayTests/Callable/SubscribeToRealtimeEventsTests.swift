@@ -1,0 +1,135 @@
+import AvaloCore
+import Testing
+
+@testable import AvaloGateway
+
+@Suite struct SubscribeToRealtimeEventsTests {
+  private let name = "subscribeToRealtimeEventsV1"
+
+  @Test func answersAURLWhoseTicketCarriesWhatWasGranted() async throws {
+    let fixture = try await CallFixture()
+    let answer = try fixture.call(
+      name,
+      #"{"connectionId":"conn_1","deviceId":"d","platform":"web","subscriptions":["user:ann","chat:c2","chat:c1"],"#
+        + #""positions":{"user:ann":{"epoch":"0000000142d1c0aa","offset":17}}}"#,
+      as: .user(CallFixture.ann))
+    try Array(answer.utf8).withUnsafeBytes { text in
+      let view = try JSONView(validating: text)
+      #expect(view["enabled"]?.boolean == true && view["connectionId"]?.string == "conn_1")
+      #expect(view["subscriptions"]?.elements.map { $0.string ?? "" } == ["user:ann", "chat:c1"])
+      #expect(
+        view["denied"].map { String(decoding: $0.raw, as: UTF8.self) }
+          == #"[{"topic":"chat:c2","code":"PERMISSION_DENIED"}]"#)
+      #expect(view["expiresAt"]?.integer == testNow + 3_600_000)
+      let url = try #require(view["wsUrl"]?.string)
+      #expect(url.hasPrefix("ws://rt.example.com:8480/ws?ticket="))
+      let ticket = try redeem(url, fixture)
+      #expect(
+        ticket
+          == Ticket(
+            id: ticket.id, identity: CallFixture.ann,
+            request: ConnectRequest(
+              connectionID: "conn_1", deviceID: "d", platform: .web, subscriptions: ["user:ann", "chat:c1"],
+              positions: [Topic("user:ann")!: Position(epoch: Epoch("0000000142d1c0aa")!, offset: 17)]),
+            expiresAtMilliseconds: testNow + 60_000))
+    }
+  }
+
+  @Test func everyFieldIsOptional() async throws {
+    let fixture = try await CallFixture(#""public_url":"wss://rt.example.com/base""#)
+    for data in ["null", "{}"] {
+      let answer = try fixture.call(name, data, as: .user(CallFixture.ann))
+      try Array(answer.utf8).withUnsafeBytes { text in
+        let view = try JSONView(validating: text)
+        #expect(view["subscriptions"]?.elements.map { $0.string ?? "" } == ["user:ann"])
+        let url = try #require(view["wsUrl"]?.string)
+        #expect(url.hasPrefix("wss://rt.example.com/base/ws?ticket="))
+        let ticket = try redeem(url, fixture)
+        #expect(ticket.request.connectionID == view["connectionId"]?.string)
+        #expect(ticket.request.connectionID?.hasPrefix("conn_") == true && ticket.request.deviceID == nil)
+      }
+    }
+  }
+
+  @Test func theTicketEndsWithTheToken() async throws {
+    let fixture = try await CallFixture()
+    var ann = CallFixture.ann
+    ann.expiresAtMilliseconds = testNow + 5000
+    let answer = try fixture.call(name, "{}", as: .user(ann), carrier: .http(host: "h", secure: true))
+    try Array(answer.utf8).withUnsafeBytes { text in
+      let url = try #require(try JSONView(validating: text)["wsUrl"]?.string)
+      #expect(url.hasPrefix("wss://h/ws?"))
+      #expect(try redeem(url, fixture).expiresAtMilliseconds == testNow + 5000)
+    }
+  }
+
+  @Test func refusesWhatFitsInNoURL() async throws {
+    let fixture = try await CallFixture()
+    var ann = CallFixture.ann
+    ann.chats = (0..<200).map { "chat_with_a_rather_long_name_\($0)" }
+    let message = try #require(fixture.refusal(name, "{}", as: .user(ann)))
+    #expect(message.hasPrefix("the subscriptions, positions and chats make a URL of"))
+    #expect(message.hasSuffix("and 4096 fit: connect without a ticket, with a \"connect\" frame"))
+  }
+
+  @Test func refusesWhenNothingIsAllowedOrNobodyAsks() async throws {
+    let fixture = try await CallFixture()
+    #expect(
+      fixture.refusal(name, #"{"subscriptions":["user:bob","chat:x"]}"#, as: .user(CallFixture.ann))
+        == #"PERMISSION_DENIED: no topic asked for is allowed: ["user:bob", "chat:x"]"#)
+    #expect(
+      fixture.refusal(name, "{}", as: .anonymous)
+        == "UNAUTHENTICATED: a user's token is missing: Authorization: Bearer <token>")
+    #expect(
+      fixture.refusal(name, "{}")
+        == "PERMISSION_DENIED: this function is for users: call it with a user's token")
+    #expect(throws: CallError(.failedPrecondition, "the request has no Host header, and public_url is not set")) {
+      try fixture.call(name, "{}", as: .user(CallFixture.ann), carrier: .http(host: nil, secure: false))
+    }
+  }
+
+  @Test func addsTopicsToASession() async throws {
+    let fixture = try await CallFixture()
+    let session = FakeSession()
+    let answer = try fixture.call(
+      name,
+      #"{"subscriptions":["chat:c1","chat:c2"],"positions":{"chat:c1":{"epoch":"0000000000000001","offset":3}}}"#,
+      as: .user(CallFixture.ann), carrier: .session(session))
+    #expect(
+      answer
+        == #"{"enabled":true,"connectionId":"conn_7","subscriptions":["chat:c1"],"denied":[{"topic":"chat:c2","code":"PERMISSION_DENIED"}],"expiresAt":\#(testNow + 3_600_000)}"#
+    )
+    #expect(session.subscribed == ["chat:c1"])
+    #expect(session.positions == [Topic("chat:c1")!: Position(epoch: Epoch(rawValue: 1), offset: 3)])
+    session.result = .failure(CallError(.unavailable, "away"))
+    #expect(throws: CallError(.unavailable, "away")) {
+      try fixture.call(name, "{}", as: .user(CallFixture.ann), carrier: .session(session))
+    }
+  }
+
+  @Test func unsubscribesASession() async throws {
+    let fixture = try await CallFixture()
+    let session = FakeSession()
+    let data = #"{"subscriptions":["chat:c1","nonsense"]}"#
+    #expect(
+      try fixture.call("unsubscribe", data, as: .user(CallFixture.ann), carrier: .session(session))
+        == #"{"success":true}"#)
+    #expect(session.unsubscribed == ["chat:c1"])
+    #expect(
+      throws: CallError(.failedPrecondition, "unsubscribe is for WebSockets: over HTTP nothing is subscribed")
+    ) { try fixture.call("unsubscribe", data, as: .user(CallFixture.ann)) }
+    for (data, message) in [
+      ("{}", "subscriptions is missing: a list of topics"), ("7", "data must be an object with subscriptions"),
+      (#"{"topics":[]}"#, #"unknown field "topics"; there are: subscriptions"#),
+    ] {
+      #expect(throws: CallError(.invalidArgument, message)) {
+        try fixture.call("unsubscribe", data, as: .user(CallFixture.ann), carrier: .session(session))
+      }
+    }
+  }
+
+  private func redeem(_ url: String, _ fixture: CallFixture) throws -> Ticket {
+    let text = Array(try #require(url.split(separator: "=", maxSplits: 1).last).utf8)
+    return try text.withUnsafeBytes { try fixture.context.access.current.tickets.redeem($0, now: testNow) }
+  }
+}

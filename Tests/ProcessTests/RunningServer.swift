@@ -1,0 +1,68 @@
+import AvaloClient
+import AvaloCore
+import AvaloKeys
+import AvaloTesting
+import Glibc
+
+/// A whole server in a folder of its own: avalod with the shipped configuration and fresh keys, on free ports.
+struct RunningServer {
+  let process: ServerProcess
+  let endpoint: Endpoint
+  let secret: SigningSecret
+  let apiKey: APIKey
+  private let environment: [String: String]
+
+  /// - `environment`: settings besides, such as `AVALO_WORKERS__SCHEDULER__SETTINGS__DURABILITY`.
+  static func start(environment: [String: String] = [:]) async throws -> RunningServer {
+    let folder = TestFolder()
+    var generator = SystemRandomNumberGenerator()
+    let secret = SigningSecret(using: &generator)
+    let apiKey = APIKey(using: &generator)
+    let secretFile = try folder.write(secret.text + "\n", to: "user-tokens.secret")
+    let keysFile = try folder.write(
+      #"[{"id": "test", "hash": "\#(apiKey.hash)", "scopes": ["publish", "broadcast"]}]"#, to: "api-keys.json")
+    var variables = [
+      "AVALO_WORKERS__GATEWAY__INSTANCES": "1",
+      "AVALO_WORKERS__GATEWAY__SETTINGS__AUTH__SECRET_FILE": secretFile,
+      "AVALO_WORKERS__GATEWAY__SETTINGS__API_KEYS_FILE": keysFile,
+    ]
+    variables.merge(environment) { $1 }
+    return try await start(.shipped, variables, in: folder, secret, apiKey)
+  }
+
+  /// Starts anew where this one, which has ended, left off.
+  func startAgain() async throws -> RunningServer {
+    try await RunningServer.start(nil, environment, in: process.folder, secret, apiKey)
+  }
+
+  private static func start(
+    _ configuration: ServerProcess.Configuration?, _ environment: [String: String], in folder: TestFolder,
+    _ secret: SigningSecret, _ apiKey: APIKey
+  ) async throws -> RunningServer {
+    var variables = environment
+    variables["AVALO_WORKERS__GATEWAY__SOCKETS__CLIENT__LISTEN"] = "127.0.0.1:0"
+    let process = try await ServerProcess.start(configuration, environment: variables, in: folder)
+    let (host, port) = try await process.address(of: "client", worker: "gateway")
+    return RunningServer(
+      process: process, endpoint: .tcp(host: host, port: port), secret: secret, apiKey: apiKey, environment: environment)
+  }
+
+  func token(_ user: String, chats: [String] = [], lifetime: Int64 = 3600) -> String {
+    UserToken(user: user, chats: chats, issuedAt: nowSeconds, lifetime: lifetime, id: "t-\(user)").signed(with: secret)
+  }
+
+  func backend() -> CallableClient { CallableClient(endpoint, credential: apiKey.text) }
+
+  func connect(
+    _ user: String, device: String, topics: [String]? = nil, chats: [String] = [], positions: [String: Position] = [:]
+  ) async throws -> RealtimeConnection {
+    try await RealtimeConnection.open(
+      endpoint,
+      ConnectRequest(
+        .token(token(user, chats: chats)), deviceID: device, platform: .web, subscriptions: topics, positions: positions))
+  }
+
+  func stop() async throws { try await process.stop() }
+
+  private var nowSeconds: Int64 { Int64(time(nil)) }
+}
