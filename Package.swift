@@ -7,7 +7,6 @@ import PackageDescription
 let nio = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let nioHTTP = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
-let nioEmbedded = Target.Dependency.product(name: "NIOEmbedded", package: "swift-nio")
 let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let metrics = Target.Dependency.product(name: "CoreMetrics", package: "swift-metrics")
@@ -74,10 +73,14 @@ let package = Package(
     .target(
       name: "AvaloGateway",
       dependencies: [
-        "AvaloWorker", "AvaloLink", "AvaloMetrics", "AvaloSystem", "AvaloReactor", "AvaloCore", "AvaloWire", "CAvalo", jwt, crypto, nio, nioPosix, nioHTTP, nioSSL,
+        "AvaloWorker", "AvaloReactor", "AvaloCore", "AvaloWire", "CAvalo", jwt, crypto, nio, nioPosix, nioHTTP, nioSSL,
       ]),
     .target(
-      name: "AvaloScheduler", dependencies: ["AvaloWorker", "AvaloStore", "AvaloStoreSQLite", "AvaloCore", "AvaloWire"]),
+      name: "AvaloScheduler",
+      dependencies: [
+        "AvaloWorker", "AvaloStore", "AvaloStoreSQLite", "AvaloSystem", "AvaloLink", "AvaloMetrics", "AvaloCore",
+        "AvaloWire", logging, nio, nioPosix,
+      ]),
     .target(name: "AvaloPresence", dependencies: ["AvaloWorker", "AvaloCore", "AvaloWire", grdb]),
 
     // A client, and the keys a development set-up needs: for the tools and the tests.
@@ -86,9 +89,9 @@ let package = Package(
 
     // Mains.
     .executableTarget(name: "avalod", dependencies: ["AvaloSupervisor", arguments]),
-    .executableTarget(name: "avalo-gateway", dependencies: ["AvaloGateway", "AvaloWorker"]),
+    .executableTarget(name: "avalo-gateway", dependencies: ["AvaloGateway"]),
     .executableTarget(name: "avalo-presence", dependencies: ["AvaloPresence"]),
-    .executableTarget(name: "avalo-scheduler", dependencies: ["AvaloScheduler"]),
+    .executableTarget(name: "avalo-scheduler", dependencies: ["AvaloScheduler", "AvaloWorker"]),
     .executableTarget(
       name: "avaloctl", dependencies: ["AvaloClient", "AvaloKeys", "AvaloCore", arguments]),
     .executableTarget(
@@ -112,12 +115,11 @@ let package = Package(
     .testTarget(name: "AvaloPresenceTests", dependencies: ["AvaloPresence", "AvaloTesting"]),
     .testTarget(
       name: "AvaloGatewayTests",
-      dependencies: ["AvaloGateway", "AvaloKeys", "AvaloTesting", jwt, crypto, nio, nioPosix, nioHTTP, nioSSL, nioEmbedded]),
+      dependencies: ["AvaloGateway", "AvaloKeys", "AvaloTesting", jwt, crypto, nio, nioPosix, nioHTTP, nioSSL]),
     .testTarget(
       name: "AvaloToolTests",
       dependencies: [
-        "AvaloClient", "AvaloKeys", "AvaloTesting", "avaloctl", "avalo-bench", nio, nioPosix, nioHTTP, nioWebSocket,
-        jwt,
+        "AvaloClient", "AvaloKeys", "AvaloTesting", "avaloctl", "avalo-bench", nio, nioPosix, nioHTTP, nioWebSocket, jwt,
       ]),
     .testTarget(
       name: "ProcessTests",

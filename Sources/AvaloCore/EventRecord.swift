@@ -56,6 +56,12 @@ public struct EventRecord {
     record.storeBytes(of: milliseconds.littleEndian, toByteOffset: 24, as: Int64.self)
   }
 
+  /// Where the scheduler writes the moment an event was released that had been held for later, in microseconds since
+  /// 1970: its way begins then.
+  public static func setAccepted(_ microseconds: Int64, in record: UnsafeMutableRawBufferPointer) {
+    record.storeBytes(of: microseconds.littleEndian, toByteOffset: 16, as: Int64.self)
+  }
+
   private func load<Value: FixedWidthInteger>(_ offset: Int, as: Value.Type) -> Value {
     Value(littleEndian: bytes.loadUnaligned(fromByteOffset: offset, as: Value.self))
   }

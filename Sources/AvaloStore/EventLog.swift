@@ -37,7 +37,7 @@ public protocol EventLog: AnyObject {
   func append(topic: TopicID, offset: UInt64, shared: Int64) throws(LogError)
   /// The offset just before the oldest event that has not expired, or the head when there is none.
   func tail(of topic: TopicID, nowMilliseconds: Int64) throws(LogError) -> UInt64
-  /// Bytes of the records in a topic.
+  /// Bytes of the records in a topic; of a long one an estimate by its ends.
   func bytes(of topic: TopicID) throws(LogError) -> Int
   /// Removes events up to and including `offset`, at most ``StoreLimits/chunkRows`` of them, and advances the floor as
   /// far as it got, which it returns. Never takes the head.
@@ -57,7 +57,8 @@ public protocol EventLog: AnyObject {
   /// Of one user, least recently seen first.
   func devices(of user: String) throws(LogError) -> [StoredDevice]
   func register(user: String, device: String, platform: Platform, seen: Int64) throws(LogError) -> DeviceID
-  func touch(device: DeviceID, platform: Platform, seen: Int64) throws(LogError)
+  /// Notes when the device was seen, and its platform unless that is `nil`.
+  func touch(device: DeviceID, platform: Platform?, seen: Int64) throws(LogError)
   /// Removes the device and its cursors.
   func forget(device: DeviceID) throws(LogError)
   /// Devices in the order of their numbers, after `after`, at most ``StoreLimits/chunkRows``.
@@ -73,6 +74,8 @@ public protocol EventLog: AnyObject {
   /// When the next is due; `nil` when none is held.
   func nextDue() throws(LogError) -> Int64?
   func release(delayed id: Int64) throws(LogError)
+  /// How many are held. Takes its time when there are many.
+  func delayedCount() throws(LogError) -> Int
 
   // MARK: Housekeeping
 

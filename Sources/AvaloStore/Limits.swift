@@ -9,6 +9,8 @@ public enum StoreLimits {
   public static let keyMillisecondsMin: Int64 = 10 * 60 * 1000
   /// Rows a chunk of expiry, eviction or merging touches: a few milliseconds on a slow disk.
   public static let chunkRows = 500
+  /// Offsets at each end of a long topic by which its bytes are estimated.
+  public static let bytesSampleRows: UInt64 = 256
   /// A page of a replay stays under a frame's bound with its last record included.
   public static let pageBytesMax = (1 << 20) - (128 << 10)
   /// Rows of one page, however small: a reader's turn stays short.

@@ -105,13 +105,11 @@ public struct Removed: Sendable, Equatable {
 /// Figures of a log for metrics and people.
 public struct LogStatistics: Sendable, Equatable {
   public var topics: Int
-  public var delayed: Int
   /// Bytes on disk, the write-ahead log included; in memory for the memory engine.
   public var bytes: Int
 
-  public init(topics: Int, delayed: Int, bytes: Int) {
+  public init(topics: Int, bytes: Int) {
     self.topics = topics
-    self.delayed = delayed
     self.bytes = bytes
   }
 }

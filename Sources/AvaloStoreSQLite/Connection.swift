@@ -81,6 +81,13 @@ final class Statement {
     sqlite3_bind_int64(pointer, index, value)
     return self
   }
+  @discardableResult func bind(_ index: Int32, _ value: Int64?) -> Statement {
+    guard let value else {
+      sqlite3_bind_null(pointer, index)
+      return self
+    }
+    return bind(index, value)
+  }
   @discardableResult func bind(_ index: Int32, _ value: UInt64) -> Statement {
     bind(index, Int64(bitPattern: value))
   }

@@ -93,7 +93,7 @@ struct LogStatements {
     devicesAfter = try db.prepare("SELECT id, device, platform, seen FROM devices WHERE id > ? ORDER BY id LIMIT ?")
     insertDevice = try db.prepare(
       "INSERT INTO devices (user, device, platform, seen) VALUES (?, ?, ?, ?) RETURNING id")
-    touchDevice = try db.prepare("UPDATE devices SET platform = ?2, seen = ?3 WHERE id = ?1")
+    touchDevice = try db.prepare("UPDATE devices SET platform = coalesce(?2, platform), seen = ?3 WHERE id = ?1")
     deleteDevice = try db.prepare("DELETE FROM devices WHERE id = ?")
     deleteCursors = try db.prepare("DELETE FROM cursors WHERE device = ?")
     cursorsOf = try db.prepare("SELECT topic, position FROM cursors WHERE device = ?")

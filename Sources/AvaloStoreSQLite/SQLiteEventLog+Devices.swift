@@ -32,8 +32,8 @@ extension SQLiteEventLog {
     return sql.insertDevice.integer(0)
   }
 
-  public func touch(device: DeviceID, platform: Platform, seen: Int64) throws(LogError) {
-    try sql.touchDevice.bind(1, device).bind(2, Int64(platform.rawValue)).bind(3, seen).run()
+  public func touch(device: DeviceID, platform: Platform?, seen: Int64) throws(LogError) {
+    try sql.touchDevice.bind(1, device).bind(2, platform.map { Int64($0.rawValue) }).bind(3, seen).run()
   }
 
   public func forget(device: DeviceID) throws(LogError) {
@@ -87,4 +87,8 @@ extension SQLiteEventLog {
   }
 
   public func release(delayed id: Int64) throws(LogError) { try sql.deleteDelayed.bind(1, id).run() }
+
+  public func delayedCount() throws(LogError) -> Int {
+    Int(try connection.integer("SELECT count(*) FROM delayed"))
+  }
 }

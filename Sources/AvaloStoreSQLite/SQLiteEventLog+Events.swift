@@ -93,8 +93,18 @@ extension SQLiteEventLog {
   }
 
   public func bytes(of topic: TopicID) throws(LogError) -> Int {
+    let floor = try floor(of: topic)
+    let head = try head(of: topic)
+    let sample = StoreLimits.bytesSampleRows
+    guard head - floor > 2 * sample else { return try bytes(of: topic, after: floor, upTo: head) }
+    let ends =
+      try bytes(of: topic, after: floor, upTo: floor + sample) + bytes(of: topic, after: head - sample, upTo: head)
+    return ends * Int(head - floor) / Int(2 * sample)
+  }
+
+  private func bytes(of topic: TopicID, after: UInt64, upTo: UInt64) throws(LogError) -> Int {
     var bytes = 0
-    for entry in try entries(of: topic, after: try floor(of: topic), upTo: .max, limit: .max) {
+    for entry in try entries(of: topic, after: after, upTo: upTo, limit: .max) {
       guard try sql.eventHead.bind(1, entry.event).step() else { continue }
       bytes += Int(sql.eventHead.integer(2))
       sql.eventHead.reset()

@@ -158,7 +158,6 @@ public final class SQLiteEventLog: EventLog {
   public func statistics() throws(LogError) -> LogStatistics {
     LogStatistics(
       topics: Int(try connection.integer("SELECT coalesce(max(id), 0) FROM topics")),
-      delayed: Int(try connection.integer("SELECT count(*) FROM delayed")),
       bytes: file.bytes)
   }
 

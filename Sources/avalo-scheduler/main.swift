@@ -1,1 +1,4 @@
+import AvaloScheduler
+import AvaloWorker
 
+await WorkerMain.run(Scheduler.self)

@@ -210,9 +210,9 @@ public final class MemoryEventLog: EventLog {
     return id
   }
 
-  public func touch(device: DeviceID, platform: Platform, seen: Int64) throws(LogError) {
+  public func touch(device: DeviceID, platform: Platform?, seen: Int64) throws(LogError) {
     guard let before = state.devices[device] else { return }
-    state.devices[device]!.row.platform = platform
+    if let platform { state.devices[device]!.row.platform = platform }
     state.devices[device]!.row.seen = seen
     undo.append { [state] in state.devices[device]?.row = before.row }
   }
@@ -268,6 +268,8 @@ public final class MemoryEventLog: EventLog {
     undo.append { [state] in state.delayed.insert(event, at: index) }
   }
 
+  public func delayedCount() throws(LogError) -> Int { state.delayed.count }
+
   // MARK: Housekeeping
 
   public func maintain(rows: Int, before: Int64) throws(LogError) -> Bool {
@@ -286,7 +288,7 @@ public final class MemoryEventLog: EventLog {
   }
 
   public func statistics() throws(LogError) -> LogStatistics {
-    LogStatistics(topics: state.names.count, delayed: state.delayed.count, bytes: state.bytes)
+    LogStatistics(topics: state.names.count, bytes: state.bytes)
   }
 
   public func reader() throws(LogError) -> any EventLogReader { MemoryEventLogReader(state: state) }

@@ -1,0 +1,65 @@
+import AvaloStore
+import AvaloWire
+
+/// What the engine is told, in the order it happened on each link.
+public enum Command: Sendable {
+  case linkOpened(LinkID, instance: String, incarnation: UInt64, gauge: LinkGauge)
+  case linkClosed(LinkID)
+  /// What waited for the link has gone out.
+  case linkDrained(LinkID)
+  case publish(LinkID, correlation: UInt32, Publish)
+  case broadcast(LinkID, correlation: UInt32, Broadcast)
+  case attach(LinkID, correlation: UInt32, Attach)
+  case cursors(LinkID, correlation: UInt32, Cursors)
+  case detach(LinkID, Detach)
+  case watch(LinkID, correlation: UInt32, Watch)
+  case unwatch(LinkID, correlation: UInt32, Unwatch)
+  case acknowledge(LinkID, Acknowledge)
+  case ask(Question, reply: @Sendable (Answer) -> Void)
+
+  /// Whether it may be turned away when the engine has too much to do, and tried again later.
+  var request: (link: LinkID, correlation: UInt32)? {
+    switch self {
+    case .publish(let link, let correlation, _), .broadcast(let link, let correlation, _),
+      .attach(let link, let correlation, _), .cursors(let link, let correlation, _):
+      (link, correlation)
+    default: nil
+    }
+  }
+}
+
+/// What an operator asks.
+public enum Question: Sendable, Equatable {
+  case topic(String)
+  case log
+  case devices(user: String)
+  /// Not a question: the wall clock is right, go on deleting.
+  case trustClock
+}
+
+public enum Answer: Sendable, Equatable {
+  case topic(name: String, epoch: String, head: UInt64, floor: UInt64, watchers: Int, bytes: Int)
+  case log(LogReport)
+  case devices([StoredDevice], open: [DeviceID])
+  case done
+  case unknown
+  case failed(String)
+}
+
+/// The log and its engine, for people.
+public struct LogReport: Sendable, Equatable {
+  public var generation: UInt32
+  public var durability: String
+  public var statistics: LogStatistics
+  public var isHealthy: Bool
+  public var isHoldingDeletion: Bool
+  public var links: Int
+  public var sessions: Int
+  public var watches: Int
+}
+
+/// What comes of a turn: frames for each link, in order, and links to be cut.
+public struct TurnOutput: Sendable {
+  public var sends: [(link: LinkID, frames: [UInt8])] = []
+  public var cuts: [(link: LinkID, reason: String)] = []
+}

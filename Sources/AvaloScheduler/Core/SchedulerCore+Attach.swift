@@ -1,0 +1,239 @@
+import AvaloCore
+import AvaloStore
+import AvaloWire
+
+// Sessions: whose device they are, and where it stopped.
+extension SchedulerCore {
+  func attach(_ attach: Attach, _ link: LinkState, _ origin: Origin) throws(LogError) {
+    expectAnswer(origin)
+    let name = SessionName(incarnation: link.incarnation, session: attach.session)
+    let ticket = hash(ofTicket: attach.ticket)
+    if let ticket {
+      if let spender = tickets.spender(of: ticket), spender != name {
+        return refuse(origin, .unauthenticated, "the ticket was used before; ask for a new one", .ticket)
+      }
+      guard !tickets.isFull else {
+        return refuse(origin, .resourceExhausted, "too many tickets were used within a minute", .limit)
+      }
+    }
+    try ensureTransaction()
+    if let open = link.sessions[attach.session] { close(session: open, of: link) }
+    guard let (device, isNew) = try device(attach, origin) else { return }
+    let place = devices.open(attach.session, link: link.place, device: device.id, seen: device.seen, cursors: [])
+    link.sessions[attach.session] = place
+    turn.openedSessions.append((link, attach.session))
+    if moment.wall - device.seen >= SchedulerLimits.seenMilliseconds || device.platform != attach.platform, !isNew {
+      try seen(device, platform: attach.platform)
+    }
+    let stored = try cursors(ofDevice: device.id, isNew: isNew)
+    guard
+      let positions = try positions(
+        attach.topics, session: place, stored: stored, newInbox: isNew ? "user:" + attach.user : nil, origin)
+    else { return close(session: place, of: link) }
+    if let ticket {
+      tickets.spend(ticket, by: name)
+      turn.spentTickets.append(ticket)
+    }
+    answer(origin, Attached(cursors: positions))
+  }
+
+  func cursors(_ cursors: Cursors, _ link: LinkState, _ origin: Origin) throws(LogError) {
+    expectAnswer(origin)
+    guard let session = link.sessions[cursors.session] else {
+      return refuse(origin, .failedPrecondition, "session \(cursors.session) is not attached", .invalid)
+    }
+    try ensureTransaction()
+    let device = devices.device(devices.session(session).device)
+    let stored = try self.cursors(ofDevice: device.id, isNew: false)
+    guard let positions = try positions(cursors.topics, session: session, stored: stored, newInbox: nil, origin) else {
+      return
+    }
+    answer(origin, Attached(cursors: positions))
+  }
+
+  func detach(_ detach: Detach, _ link: LinkState) {
+    for number in detach.sessions {
+      if let session = link.sessions[number] { close(session: session, of: link) }
+    }
+  }
+
+  // MARK: Devices
+
+  private func device(_ attach: Attach, _ origin: Origin) throws(LogError) -> (StoredDevice, isNew: Bool)? {
+    if let known = try log.device(user: attach.user, device: attach.device) { return (known, false) }
+    guard health == .healthy else {
+      metrics.refused(.log)
+      refuse(origin, SchedulerCore.unavailable)
+      return nil
+    }
+    let siblings = try log.devices(of: attach.user)
+    if siblings.count >= settings.devicesPerUserMax {
+      // The one nobody has seen for longest makes room, but no open one.
+      guard let oldest = siblings.first(where: { devices.place(of: $0.id) == nil }) else {
+        refuse(
+          origin, .resourceExhausted, "\(siblings.count) devices of this user are connected; close one of them", .limit)
+        return nil
+      }
+      try forget(oldest.id)
+    }
+    let id = try log.register(
+      user: attach.user, device: attach.device, platform: attach.platform, seen: moment.wall)
+    turn.hasWrites = true
+    return (StoredDevice(id: id, device: attach.device, platform: attach.platform, seen: moment.wall), true)
+  }
+
+  func forget(_ device: DeviceID) throws(LogError) {
+    try log.forget(device: device)
+    parted[device] = nil
+    turn.hasWrites = true
+  }
+
+  /// Notes that the device was seen; once an hour that is worth a write.
+  private func seen(_ device: StoredDevice, platform: Platform) throws(LogError) {
+    guard health == .healthy else { return }
+    try log.touch(device: device.id, platform: platform, seen: moment.wall)
+    turn.hasWrites = true
+    if let place = devices.place(of: device.id) { devices.withDevice(place) { $0.seen = moment.wall } }
+  }
+
+  private func cursors(ofDevice device: DeviceID, isNew: Bool) throws(LogError) -> [StoredCursor] {
+    var stored = isNew ? [] : try log.cursors(of: device)
+    // What its last session acknowledged may not be written yet.
+    for cursor in parted[device]?.cursors ?? [] {
+      if let index = stored.firstIndex(where: { $0.topic == cursor.topic }) {
+        stored[index].offset = max(stored[index].offset, cursor.offset)
+      } else {
+        stored.append(cursor)
+      }
+    }
+    return stored
+  }
+
+  // MARK: Cursors
+
+  /// Where the session starts in each topic. What has no cursor gets one, and that is kept: what arrives while the
+  /// device is away is not lost.
+  private func positions(
+    _ names: [Topic], session: Int32, stored: [StoredCursor], newInbox: String?, _ origin: Origin
+  ) throws(LogError) -> [Position]? {
+    var positions: [Position] = []
+    positions.reserveCapacity(names.count)
+    for name in names {
+      let topic = try place(ofTopic: name.name)
+      let offset: UInt64
+      if let open = cursor(ofSession: session, topic: topic) {
+        offset = min(open, topics[topic].head)
+      } else if let known = openCursor(besides: session, topic: topic) ?? stored.cursor(of: topics[topic].id) {
+        offset = min(known, topics[topic].head)
+        add(topic, offset, to: session)
+      } else {
+        guard let drawn = try drawCursor(topic, session: session, isNewInbox: name.name == newInbox, origin) else {
+          return nil
+        }
+        offset = drawn
+      }
+      positions.append(Position(epoch: topics[topic].epoch, offset: offset))
+    }
+    return positions
+  }
+
+  private func drawCursor(
+    _ topic: Int32, session: Int32, isNewInbox: Bool, _ origin: Origin
+  ) throws(LogError) -> UInt64? {
+    guard health == .healthy else {
+      metrics.refused(.log)
+      refuse(origin, SchedulerCore.unavailable)
+      return nil
+    }
+    _ = try row(ofTopic: topics[topic].name)
+    let id = topics[topic].id
+    let offset =
+      isNewInbox
+      ? max(topics[topic].floor, try log.tail(of: id, nowMilliseconds: moment.wall)) : topics[topic].head
+    let device = devices.device(devices.session(session).device).id
+    try log.put(StoredCursor(topic: id, offset: offset), device: device)
+    turn.hasWrites = true
+    add(topic, offset, to: session)
+    return offset
+  }
+
+  /// What the device's other open sessions say, which may be ahead of what is written.
+  private func openCursor(besides session: Int32, topic: Int32) -> UInt64? {
+    let place = devices.session(session).device
+    guard !devices.device(place).moreSessions.isEmpty else { return nil }
+    return devices.cursor(ofDevice: place, topic: topic)
+  }
+
+  private func cursor(ofSession session: Int32, topic: Int32) -> UInt64? {
+    devices.withSession(session) { state in state.index(ofTopic: topic).map { state.cursors[$0].offset } }
+  }
+
+  private func add(_ topic: Int32, _ offset: UInt64, to session: Int32) {
+    devices.withSession(session) {
+      $0.cursors.append(SessionCursor(topic: topic, isDirty: false, offset: offset))
+    }
+    topics[topic].holds += 1
+    turn.addedCursors.append((session, topic))
+  }
+
+  // MARK: Ending
+
+  /// Ends a session. What it acknowledged and nobody wrote yet is kept until it is.
+  func close(session place: Int32, of link: LinkState) {
+    let closed = devices.close(place)
+    link.sessions[closed.session.number] = nil
+    for cursor in closed.session.cursors {
+      topics[cursor.topic].holds -= 1
+      guard closed.isLast, cursor.isDirty, topics[cursor.topic].id != 0 else { continue }
+      parted[closed.device, default: PartedDevice(cursors: [])].cursors
+        .raise(StoredCursor(topic: topics[cursor.topic].id, offset: cursor.offset))
+    }
+    if closed.isLast {
+      guard moment.wall - closed.seen >= SchedulerLimits.seenMilliseconds else { return }
+      parted[closed.device, default: PartedDevice(cursors: [])].seen = moment.wall
+    } else if let device = devices.place(of: closed.device) {
+      // The lowest of those that are left may be higher.
+      for cursor in closed.session.cursors { markDirty(device, topic: cursor.topic) }
+    }
+  }
+
+  /// The turn failed: its sessions are not attached, its cursors not drawn.
+  func undoTurn() {
+    for (link, number) in turn.openedSessions {
+      if let session = link.sessions[number] { close(session: session, of: link) }
+    }
+    for (session, topic) in turn.addedCursors {
+      guard devices.isOpen(session) else { continue }
+      let wasThere = devices.withSession(session) { state in
+        guard let index = state.index(ofTopic: topic) else { return false }
+        state.cursors.remove(at: index)
+        return true
+      }
+      if wasThere { topics[topic].holds -= 1 }
+    }
+    for ticket in turn.spentTickets { tickets.restore(ticket) }
+    turn.openedSessions.removeAll()
+    turn.addedCursors.removeAll()
+    turn.spentTickets.removeAll()
+  }
+
+  private func hash(ofTicket ticket: String) -> UInt64? {
+    guard !ticket.isEmpty else { return nil }
+    var hash = SipHash(key: log.identity.idempotencyKey)
+    hash.combine(ticket)
+    return hash.finalize()
+  }
+}
+
+extension [StoredCursor] {
+  func cursor(of topic: TopicID) -> UInt64? { topic == 0 ? nil : first { $0.topic == topic }?.offset }
+
+  /// Puts a cursor in, or forward.
+  mutating func raise(_ cursor: StoredCursor) {
+    if let index = firstIndex(where: { $0.topic == cursor.topic }) {
+      self[index].offset = Swift.max(self[index].offset, cursor.offset)
+    } else {
+      append(cursor)
+    }
+  }
+}

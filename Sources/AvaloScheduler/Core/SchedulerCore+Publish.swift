@@ -1,0 +1,246 @@
+import AvaloCore
+import AvaloStore
+import AvaloWire
+
+// Publish, broadcast, and what was held for later.
+extension SchedulerCore {
+  func publish(_ publish: Publish, _ origin: Origin) throws(LogError) {
+    expectAnswer(origin)
+    guard let event = admit(publish.record, owner: publish.owner, origin) else { return }
+    let topic = try row(ofTopic: publish.topic.name)
+    let hash = hash(publish.record, owner: publish.owner)
+    if let known = try log.key(topic: topics[topic].id, hash: hash), known.until > moment.wall {
+      guard known.content == publish.contentHash else { return refuseConflict(publish.record, origin) }
+      turn.duplicates += 1
+      return answer(origin, published(topic, offset: known.offset, duplicate: true))
+    }
+    if publish.deliverAtMilliseconds > clock.deletionTime(moment) {
+      return try hold(publish, event, topic: topic, hash: hash, origin)
+    }
+    let offset = try append(publish.record, event, to: topic, hash: hash, content: publish.contentHash)
+    answer(origin, published(topic, offset: offset, duplicate: false))
+  }
+
+  func broadcast(_ broadcast: Broadcast, _ origin: Origin) throws(LogError) {
+    expectAnswer(origin)
+    guard let event = admit(broadcast.record, owner: broadcast.owner, origin) else { return }
+    try ensureTransaction()
+    let hash = hash(broadcast.record, owner: broadcast.owner)
+    if let known = try log.key(topic: 0, hash: hash), known.until > moment.wall {
+      guard known.content == broadcast.contentHash else { return refuseConflict(broadcast.record, origin) }
+      turn.duplicates += 1
+      return answer(
+        origin,
+        Broadcasted(recipients: UInt32(clamping: known.offset), durability: log.durability, duplicate: true))
+    }
+    guard !broadcast.recipients.isEmpty else {
+      return refuse(origin, .invalidArgument, "a broadcast names at least one recipient", .invalid)
+    }
+    // Each once, whoever counted.
+    var seen = Set<String>(minimumCapacity: broadcast.recipients.count)
+    let recipients = broadcast.recipients.filter { seen.insert($0).inserted }
+    var record = broadcast.record
+    let expires = stamp(&record, event, rule: rules.index(ofKind: "user"))
+    let shared = try log.appendShared(expires: expires, record: record, count: recipients.count)
+    turn.hasWrites = true
+    let place = Int32(turn.records.count)
+    var isWatched = false
+    for user in recipients {
+      let topic = try row(ofTopic: "user:" + user)
+      let offset = topics[topic].head + 1
+      try log.append(topic: topics[topic].id, offset: offset, shared: shared)
+      advance(topic, to: offset, bytes: record.count)
+      turn.count(event.type)
+      guard topics[topic].isWatched else { continue }
+      isWatched = true
+      turn.deliveries.append(Delivery(topic: topic, record: place, offset: offset, priority: event.priority))
+    }
+    if isWatched { turn.records.append(record) }
+    try log.put(
+      key(hash, broadcast.contentHash, offset: UInt64(recipients.count), until: expires), topic: 0)
+    answer(
+      origin, Broadcasted(recipients: UInt32(recipients.count), durability: log.durability, duplicate: false))
+  }
+
+  /// Appends what was held until now. Removing it there and appending it here are one transaction.
+  func releaseDue() throws(LogError) {
+    let now = clock.deletionTime(moment)
+    guard let due = nextDue, due <= now, health == .healthy else { return }
+    try ensureTransaction()
+    for held in try log.due(nowMilliseconds: now, limit: SchedulerLimits.dueMax) {
+      try log.release(delayed: held.id)
+      turn.hasWrites = true
+      turn.delayedChange -= 1
+      turn.hasDelayedChange = true
+      var record = held.record
+      guard let event = record.withUnsafeBytes({ EventHead($0) }) else {
+        logger.error("a held event does not parse", metadata: ["id": "\(held.id)"])
+        continue
+      }
+      // Its way begins now: whoever measures it does not measure the wait.
+      let accepted = moment.wall * 1000
+      record.withUnsafeMutableBytes { EventRecord.setAccepted(accepted, in: $0) }
+      let topic = try row(ofTopic: held.topic)
+      _ = try append(record, event, to: topic, hash: held.hash, content: held.content)
+    }
+  }
+
+  // MARK: Steps
+
+  /// What the engine needs to know of a record.
+  struct EventHead {
+    var type: EventType
+    var priority: Priority
+    var ttlSeconds: UInt32
+
+    init?(_ bytes: UnsafeRawBufferPointer) {
+      guard let record = EventRecord(bytes) else { return nil }
+      type = record.type
+      priority = record.priority
+      ttlSeconds = record.ttlSeconds
+    }
+  }
+
+  /// Checks what the gateway should have checked: a bad row fails alone, before it joins a group.
+  private func admit(_ record: [UInt8], owner: String, _ origin: Origin) -> EventHead? {
+    guard health == .healthy else {
+      metrics.refused(.log)
+      refuse(origin, SchedulerCore.unavailable)
+      return nil
+    }
+    guard let event = record.withUnsafeBytes({ EventHead($0) }) else {
+      refuse(origin, .invalidArgument, "the event's record does not parse", .invalid)
+      return nil
+    }
+    guard event.type.retention == .durable else {
+      refuse(origin, .invalidArgument, "\(event.type.wireName) is not kept in the log", .invalid)
+      return nil
+    }
+    guard event.ttlSeconds > 0, event.ttlSeconds <= Limits.ttlSecondsMax else {
+      refuse(origin, .invalidArgument, "ttl must be 1 to \(Limits.ttlSecondsMax) seconds", .invalid)
+      return nil
+    }
+    guard owner.utf8.count <= SchedulerLimits.ownerBytesMax else {
+      refuse(origin, .invalidArgument, "owner is longer than \(SchedulerLimits.ownerBytesMax) bytes", .invalid)
+      return nil
+    }
+    return event
+  }
+
+  /// The event's idempotency key.
+  private func hash(_ record: [UInt8], owner: String) -> UInt64 {
+    record.withUnsafeBytes { bytes in
+      guard let event = EventRecord(bytes) else { preconditionFailure("a record that was not admitted") }
+      return log.identity.hash(owner: owner, eventID: event.eventID)
+    }
+  }
+
+  private func append(
+    _ record: [UInt8], _ event: EventHead, to topic: Int32, hash: UInt64, content: UInt64
+  ) throws(LogError) -> UInt64 {
+    var record = record
+    let expires = stamp(&record, event, rule: topics[topic].rule)
+    let offset = topics[topic].head + 1
+    try log.append(
+      topic: topics[topic].id, offset: offset, expires: expires, record: record,
+      key: key(hash, content, offset: offset, until: expires))
+    turn.hasWrites = true
+    turn.count(event.type)
+    advance(topic, to: offset, bytes: record.count)
+    if topics[topic].isWatched {
+      let delivery = Delivery(
+        topic: topic, record: Int32(turn.records.count), offset: offset, priority: event.priority)
+      turn.deliveries.append(delivery)
+      turn.records.append(record)
+    }
+    return offset
+  }
+
+  private func hold(
+    _ publish: Publish, _ event: EventHead, topic: Int32, hash: UInt64, _ origin: Origin
+  ) throws(LogError) {
+    guard publish.deliverAtMilliseconds <= moment.wall + SchedulerLimits.delayMilliseconds else {
+      return refuse(origin, .invalidArgument, "deliverAt is more than a year ahead", .invalid)
+    }
+    guard delayedCount + turn.delayedChange < settings.delayedMax else {
+      return refuse(origin, .resourceExhausted, "\(settings.delayedMax) events are held for later already", .limit)
+    }
+    let due = publish.deliverAtMilliseconds
+    try log.hold(
+      DelayedEvent(
+        due: due, topic: publish.topic.name, hash: hash, content: publish.contentHash, record: publish.record))
+    // Known until it is done and as long as the event lives then.
+    try log.put(
+      key(hash, publish.contentHash, offset: 0, until: due + Int64(event.ttlSeconds) * 1000, after: due),
+      topic: topics[topic].id)
+    turn.hasWrites = true
+    turn.delayedChange += 1
+    turn.hasDelayedChange = true
+    answer(origin, Published(position: .none, durability: log.durability, duplicate: false))
+  }
+
+  /// Writes the expiry into the record: TTL counts from now, the moment of acceptance.
+  private func stamp(_ record: inout [UInt8], _ event: EventHead, rule: UInt8) -> Int64 {
+    let seconds = min(event.ttlSeconds, rules[rule].ageSecondsMax)
+    let expires = moment.wall + Int64(seconds) * 1000
+    record.withUnsafeMutableBytes { EventRecord.setExpiry(expires, in: $0) }
+    return expires
+  }
+
+  private func key(_ hash: UInt64, _ content: UInt64, offset: UInt64, until: Int64, after: Int64 = 0) -> StoredKey {
+    StoredKey(
+      hash: hash, content: content, offset: offset, accepted: moment.wall,
+      until: max(until, max(moment.wall, after) + StoreLimits.keyMillisecondsMin))
+  }
+
+  private func published(_ topic: Int32, offset: UInt64, duplicate: Bool) -> Published {
+    let position = offset == 0 ? .none : Position(epoch: topics[topic].epoch, offset: offset)
+    return Published(position: position, durability: log.durability, duplicate: duplicate)
+  }
+
+  private func refuseConflict(_ record: [UInt8], _ origin: Origin) {
+    let id = record.withUnsafeBytes { bytes in
+      EventRecord(bytes).map { String(decoding: $0.eventID, as: UTF8.self) } ?? ""
+    }
+    refuse(origin, .alreadyExists, "eventId \"\(id)\" was published before with other content", .conflict)
+  }
+
+  private func advance(_ topic: Int32, to offset: UInt64, bytes: Int) {
+    topics[topic].head = offset
+    if topics[topic].bytes >= 0 { topics[topic].bytes += bytes }
+    queueForTrimming(topic)
+  }
+
+  // MARK: Topics
+
+  /// The topic's place, with what the log says of it.
+  func place(ofTopic name: String) throws(LogError) -> Int32 {
+    let place: Int32
+    if let known = topics.place(of: name) {
+      if topics[known].isLoaded { return known }
+      place = known
+    } else {
+      let kind = name.prefix { $0 != ":" }
+      place = topics.add(
+        TopicState(name: name, epoch: log.identity.epoch(of: name), rule: rules.index(ofKind: kind)))
+    }
+    try ensureTransaction()
+    let stored = try log.topic(named: name)
+    topics[place].id = stored?.id ?? 0
+    topics[place].head = stored?.head ?? 0
+    topics[place].floor = stored?.floor ?? 0
+    topics[place].isLoaded = true
+    return place
+  }
+
+  /// The same, with a row in the log.
+  func row(ofTopic name: String) throws(LogError) -> Int32 {
+    let place = try place(ofTopic: name)
+    try ensureTransaction()
+    if topics[place].id == 0 {
+      topics[place].id = try log.createTopic(named: name)
+      turn.hasWrites = true
+    }
+    return place
+  }
+}

@@ -1,0 +1,328 @@
+import AvaloCore
+import AvaloStore
+import AvaloWire
+import Logging
+
+/// The engine of the log: a state machine that takes commands in turns. It alone knows heads, idempotency, watches,
+/// sessions and cursors. Lives on the engine thread; does no I/O but the log's, asks no clock, knows no socket.
+///
+/// A turn: apply all commands in one transaction, commit, then answer. What a link is sent for a turn is, in order:
+/// answers, where its topics stand, events. All that arrives meanwhile is the next turn: group commit without a timer.
+public final class SchedulerCore {
+  let log: any EventLog
+  let settings: SchedulerSettings
+  let rules: RetentionRules
+  let metrics: SchedulerMetrics
+  let logger: Logger
+
+  var moment: Moment
+  var clock = WallClockGuard()
+  var topics = TopicTable()
+  var devices = DeviceTable()
+  var links: [LinkState?] = []
+  var freeLinks: [Int32] = []
+  var linkPlaces: [LinkID: Int32] = [:]
+  var tickets = SpentTickets()
+  var turn = Turn()
+  var health = Health.healthy
+  var watchCount = 0
+  var delayedCount: Int
+  var statistics: LogStatistics
+  /// Watches that could not be answered because the log could not be read.
+  var postponed: [BoundaryWork] = []
+
+  // Housekeeping
+  var parted: [DeviceID: PartedDevice] = [:]
+  var flushQueue: [DeviceID] = []
+  var dirtyDevices: [DeviceID] = []
+  var trimQueue: [Int32] = []
+  var nextDue: Int64?
+  /// Events were held or released: when the next is due is to be asked again.
+  var isDueStale = false
+  var isExpiring = false
+  var isMerging = false
+  var appendedSinceChunk = 0
+  var nextSecond: Int64
+  var nextDeviceSweep: Int64
+  var deviceHand: DeviceID = 0
+
+  /// Whether the log takes events.
+  enum Health: Equatable {
+    case healthy
+    /// Writes are refused until then, monotonic milliseconds, when it is tried again.
+    case failing(until: Int64)
+  }
+
+  public init(
+    log: any EventLog, settings: SchedulerSettings, metrics: SchedulerMetrics, logger: Logger, at moment: Moment
+  ) throws(LogError) {
+    self.log = log
+    self.settings = settings
+    self.metrics = metrics
+    self.logger = logger
+    self.moment = moment
+    rules = RetentionRules(default: settings.retention, byKind: settings.retentionByKind)
+    nextSecond = moment.monotonic
+    nextDeviceSweep = moment.monotonic + SchedulerLimits.deviceSweepMilliseconds
+    statistics = try log.statistics()
+    delayedCount = try log.delayedCount()
+    nextDue = try log.nextDue()
+    showFigures()
+  }
+
+  /// The generation that new links are told.
+  public var generation: UInt32 { log.identity.generation }
+
+  // MARK: The turn
+
+  /// Takes the commands, in order, and returns what is to be sent. Never fails: what the log could not do is answered.
+  public func turn(_ commands: [Command], at now: Moment) -> TurnOutput {
+    moment = now
+    if let jump = clock.observe(now) { noteJump(jump) }
+    tryAgainIfDue()
+    noticeRewind(commands)  // before anything is appended
+    noticeBacklogs()
+    do throws(LogError) {
+      for command in commands { try apply(command) }
+      try releaseDue()
+      try commitTurn()
+    } catch {
+      fail(error)
+    }
+    do throws(LogError) {
+      try answerWatches()
+    } catch {
+      postpone(error)
+    }
+    deliver()
+    return finishTurn()
+  }
+
+  private func apply(_ command: Command) throws(LogError) {
+    switch command {
+    case .publish(let link, let correlation, let publish):
+      try self.publish(publish, Origin(link: place(of: link), correlation: correlation))
+    case .broadcast(let link, let correlation, let broadcast):
+      try self.broadcast(broadcast, Origin(link: place(of: link), correlation: correlation))
+    case .attach(let link, let correlation, let attach):
+      guard let link = state(of: link) else { return }
+      try self.attach(attach, link, Origin(link: link.place, correlation: correlation))
+    case .cursors(let link, let correlation, let cursors):
+      guard let link = state(of: link) else { return }
+      try self.cursors(cursors, link, Origin(link: link.place, correlation: correlation))
+    case .detach(let link, let detach):
+      if let link = state(of: link) { self.detach(detach, link) }
+    case .watch(let link, let correlation, let watch):
+      if let link = state(of: link) { turn.boundary.append(.watch(link, correlation, watch.entries[...])) }
+    case .unwatch(let link, let correlation, let unwatch):
+      if let link = state(of: link) { turn.boundary.append(.unwatch(link, correlation, unwatch.handles)) }
+    case .acknowledge(let link, let acknowledge):
+      if let link = state(of: link) { self.acknowledge(acknowledge, link) }
+    case .linkOpened(let id, let instance, let incarnation, let gauge):
+      open(id, instance: instance, incarnation: incarnation, gauge: gauge)
+    case .linkClosed(let id): close(id)
+    case .linkDrained: break  // noticed at the turn's beginning
+    case .ask(let question, let reply): turn.questions.append((question, reply))
+    }
+  }
+
+  /// Everything of the turn becomes durable, or nothing.
+  private func commitTurn() throws(LogError) {
+    guard turn.isOpen else { return }
+    guard turn.hasWrites else {
+      // Only reads: ending it is no event.
+      try log.commit()
+      turn.isOpen = false
+      return
+    }
+    let start = ContinuousClock.now
+    try log.commit()
+    turn.isOpen = false
+    metrics.commitSeconds.observe(ContinuousClock.now - start)
+    metrics.commits.add()
+    metrics.groupSize.observe(Double(turn.requests.count))
+    for (type, count) in turn.appendedByType.enumerated() where count > 0 { metrics.appended[type]?.add(count) }
+    metrics.duplicates.add(turn.duplicates)
+    appendedSinceChunk += turn.appended
+    delayedCount += turn.delayedChange
+    isDueStale = isDueStale || turn.hasDelayedChange
+  }
+
+  /// Begins the turn's transaction with the first thing that needs the log.
+  func ensureTransaction() throws(LogError) {
+    guard !turn.isOpen else { return }
+    try log.begin()
+    turn.isOpen = true
+  }
+
+  /// The turn's transaction is lost: as far as anybody is told nothing of it happened, and who asked tries again.
+  private func fail(_ error: LogError) {
+    log.rollback()
+    turn.isOpen = false
+    metrics.failedCommits.add()
+    beginFailing(error)
+    undoTurn()
+    topics.invalidate(identity: log.identity)
+    turn.deliveries.removeAll(keepingCapacity: true)
+    metrics.refused(.log, turn.requests.count)
+    for case let link? in links { link.out = WireWriter() }
+    for origin in turn.requests { refuse(origin, SchedulerCore.unavailable) }
+  }
+
+  /// What was committed stands; where topics are cannot be said now.
+  private func postpone(_ error: LogError) {
+    log.rollback()
+    turn.isOpen = false
+    beginFailing(error)
+    postponed += turn.boundary[turn.boundaryDone...]
+  }
+
+  func beginFailing(_ error: LogError) {
+    guard health == .healthy else { return }
+    logger.error("the event log refuses events", metadata: ["reason": "\(error)"])
+    health = .failing(until: moment.monotonic + SchedulerLimits.retryMilliseconds)
+    metrics.healthy.set(0)
+  }
+
+  static let unavailable = Failed(
+    .unavailable, "the event log is not available; the event may or may not have been kept, send it again with its id",
+    retryAfterMilliseconds: UInt32(SchedulerLimits.retryMilliseconds))
+
+  private func finishTurn() -> TurnOutput {
+    for (question, reply) in turn.questions { reply(answer(question)) }
+    var output = TurnOutput()
+    for case let link? in links where !link.out.isEmpty {
+      let frames = link.out.take()
+      link.gauge.add(frames.count)
+      output.sends.append((link.id, frames))
+    }
+    output.cuts = turn.cuts
+    // Not before: an answer of this turn must not reach another link at the same place.
+    freeLinks += turn.closedLinks
+    turn.reset()
+    return output
+  }
+
+  // MARK: Recovering
+
+  private func tryAgainIfDue() {
+    guard case .failing(let until) = health, moment.monotonic >= until else { return }
+    do throws(LogError) {
+      try log.reopen()
+      health = .healthy
+      metrics.healthy.set(1)
+      topics.invalidate(identity: log.identity)
+      nextDue = try log.nextDue()
+      delayedCount = try log.delayedCount()
+      logger.notice("the event log takes events again")
+    } catch {
+      health = .failing(until: moment.monotonic + SchedulerLimits.retryMilliseconds)
+      metrics.healthy.set(0)
+      logger.debug("the event log still fails", metadata: ["reason": "\(error)"])
+      return
+    }
+    turn.boundary += postponed
+    postponed.removeAll()
+    // A commit that failed may have happened after all: whoever watches hears where the topics really are.
+    for case let link? in links { link.lagging.formUnion(link.handles.keys) }
+  }
+
+  private func noteJump(_ jump: Int64) {
+    metrics.clockJumps.add()
+    logger.warning(
+      "the wall clock jumped", metadata: ["milliseconds": "\(jump)", "deletion_is_held": "\(clock.isHolding)"])
+  }
+
+  // MARK: Answering
+
+  /// Remembers who waits, so that they hear if the turn fails.
+  func expectAnswer(_ origin: Origin) { if origin.link >= 0 { turn.requests.append(origin) } }
+
+  func answer(_ origin: Origin, _ message: some WireMessage) {
+    guard origin.link >= 0, let link = links[Int(origin.link)] else { return }
+    link.out.frame(message, correlation: origin.correlation)
+  }
+
+  func refuse(_ origin: Origin, _ failed: Failed) { answer(origin, failed) }
+
+  func refuse(_ origin: Origin, _ code: StatusCode, _ message: String, _ reason: SchedulerMetrics.Refusal) {
+    metrics.refused(reason)
+    answer(origin, Failed(code, message))
+  }
+
+  func place(of link: LinkID) -> Int32 { linkPlaces[link] ?? -1 }
+  func state(of link: LinkID) -> LinkState? { linkPlaces[link].flatMap { links[Int($0)] } }
+}
+
+/// Who asked: a link's place, or -1 when it is gone, and the request's correlation.
+struct Origin {
+  var link: Int32
+  var correlation: UInt32
+}
+
+/// What is done where a commit has just ended.
+enum BoundaryWork {
+  case watch(LinkState, UInt32, ArraySlice<Watch.Entry>)
+  case unwatch(LinkState, UInt32, [UInt32])
+}
+
+/// An appended event on its way to those who watch its topic.
+struct Delivery {
+  var topic: Int32
+  /// Place of its record in the turn.
+  var record: Int32
+  var offset: UInt64
+  var priority: Priority
+}
+
+/// What the running turn has gathered.
+struct Turn {
+  var isOpen = false
+  var hasWrites = false
+  /// Requests that get an answer.
+  var requests: [Origin] = []
+  var records: [[UInt8]] = []
+  var deliveries: [Delivery] = []
+  var boundary: [BoundaryWork] = []
+  /// How much of it has been answered.
+  var boundaryDone = 0
+  var questions: [(Question, @Sendable (Answer) -> Void)] = []
+  var cuts: [(link: LinkID, reason: String)] = []
+  var closedLinks: [Int32] = []
+  var appended = 0
+  /// By ``EventType/rawValue``.
+  var appendedByType = [Int](repeating: 0, count: 256)
+  var duplicates = 0
+  var delayedChange = 0
+  var hasDelayedChange = false
+  // What is to be taken back if the commit fails.
+  var openedSessions: [(link: LinkState, number: UInt64)] = []
+  var addedCursors: [(session: Int32, topic: Int32)] = []
+  var spentTickets: [UInt64] = []
+
+  mutating func count(_ type: EventType) {
+    appended += 1
+    appendedByType[Int(type.rawValue)] += 1
+  }
+
+  mutating func reset() {
+    isOpen = false
+    hasWrites = false
+    requests.removeAll(keepingCapacity: true)
+    records.removeAll(keepingCapacity: true)
+    deliveries.removeAll(keepingCapacity: true)
+    boundary.removeAll()
+    boundaryDone = 0
+    questions.removeAll()
+    cuts.removeAll()
+    closedLinks.removeAll()
+    appended = 0
+    for type in EventType.allCases { appendedByType[Int(type.rawValue)] = 0 }
+    duplicates = 0
+    delayedChange = 0
+    hasDelayedChange = false
+    openedSessions.removeAll()
+    addedCursors.removeAll()
+    spentTickets.removeAll()
+  }
+}

@@ -1,0 +1,60 @@
+/// The bounds of the scheduler; those an operator may want to move are defaults of ``SchedulerSettings``.
+public enum SchedulerLimits {
+  /// Requests that join one commit: enough that what a commit costs by itself is nothing beside what its rows cost,
+  /// few enough that the last of them waits some ten milliseconds.
+  public static let groupMax = 1000
+  /// Requests that wait for the engine; beyond it new ones are answered UNAVAILABLE. A second's work.
+  public static let queueMax = 32 << 10
+  /// Requests a gateway may have unanswered; what it is told in ``Welcome``.
+  public static let linkCredit: UInt32 = 16 << 10
+  /// Bytes on their way to one gateway, beyond which it gets no more Delivers until it has drained. Above the link's own
+  /// high-water mark, so that draining is noticed.
+  public static let linkBacklogBytesMax = 8 << 20
+  /// A gateway that was stuck is told where its topics stand when so little is left.
+  public static let linkBacklogBytesDrained = 1 << 20
+  /// A publisher's name: an API key's owner or `user:{id}`.
+  public static let ownerBytesMax = 256
+  /// A ticket's id.
+  public static let ticketBytesMax = 128
+  /// A spent ticket is remembered for at least this long, which is longer than one is valid.
+  public static let ticketMilliseconds: Int64 = 60_000
+  /// Spent tickets remembered at a time: 60 s of 16 000 connects a second.
+  public static let ticketsMax = 1 << 20
+  /// Events held for later, in all.
+  public static let delayedMax = 1_000_000
+  /// How far ahead an event may be held.
+  public static let delayMilliseconds: Int64 = 365 * 24 * 3600 * 1000
+  /// Delayed events that become due in one turn.
+  public static let dueMax = 200
+  /// Topics remembered though nobody watches them: a publish to one of these reads nothing.
+  public static let idleTopicsMax = 1 << 16
+  /// Acknowledged positions are written back this often: what a crash makes a device hear twice.
+  public static let flushMilliseconds: Int64 = 1000
+  /// A device's last-seen time is written at most this often.
+  public static let seenMilliseconds: Int64 = 3600 * 1000
+  /// Between two looks for devices nobody has seen for long.
+  public static let deviceSweepMilliseconds: Int64 = 10_000
+  /// A log that failed is tried again this often.
+  public static let retryMilliseconds: Int64 = 1000
+  /// A clock that moved further than this against the monotonic one has jumped.
+  public static let clockJumpMilliseconds: Int64 = 60_000
+  /// After a jump forward nothing is deleted and nothing held is released for this long, unless an operator says so.
+  public static let clockHoldMilliseconds: Int64 = 600_000
+  /// A topic is trimmed when it is over its bound by this share, so that trimming is done in chunks.
+  public static let retentionSlackShare = 16
+  /// A record is at most so large: 64 KiB of payload and its head and names.
+  public static let recordBytesMax = 66 << 10
+  /// Rows merged into the log's index for each appended one when there is a backlog, and at a time when there is none.
+  public static let maintenanceShare = 2
+  public static let maintenanceRowsIdle = 200
+  /// Between two turns when nothing happens: how long the watchdog's question may wait.
+  public static let idleMilliseconds: Int64 = 500
+  /// For the engine to take what is queued and close the log; systemd's patience is longer.
+  public static let stopMilliseconds: Int64 = 20_000
+  /// Pages read before their answers leave together.
+  public static let readsPerTurn = 64
+  /// One page: far below a frame's bound even when the last record is the largest.
+  public static let pageBytesMax = 512 << 10
+  /// Requests waiting for the reader; beyond it new ones are answered UNAVAILABLE.
+  public static let readsMax = 16 << 10
+}

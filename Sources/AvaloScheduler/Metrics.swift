@@ -1,0 +1,83 @@
+import AvaloCore
+import AvaloMetrics
+
+/// Every series of the scheduler.
+public struct SchedulerMetrics: Sendable {
+  /// By ``EventType/rawValue``.
+  let appended: [Counter?]
+  let expired: [Counter?]
+  let evicted: [Counter?]
+  let duplicates: Counter
+  let acknowledged: Counter
+  let refused: CounterFamily
+  let commits: Counter
+  let failedCommits: Counter
+  let commitSeconds: Histogram
+  let groupSize: Histogram
+  let lagged: Counter
+  let reads: Counter
+  let readRows: Counter
+  let clockJumps: Counter
+
+  let topics: Gauge
+  let watches: Gauge
+  let sessions: Gauge
+  let links: Gauge
+  let delayed: Gauge
+  let bytes: Gauge
+  let generation: Gauge
+  let healthy: Gauge
+  let queueDepth: Gauge
+  let backlogBytes: Gauge
+
+  /// Why a request was turned away.
+  enum Refusal: String, CaseIterable { case overload, log, conflict, invalid, limit, ticket }
+
+  public init(_ registry: MetricsRegistry) {
+    let types = EventType.allCases.map(\.wireName)
+    func byType(_ family: CounterFamily) -> [Counter?] {
+      (0...255).map { code in EventType(rawValue: code).map { family.with($0.wireName) } }
+    }
+    appended = byType(
+      registry.counter(
+        "avalo_log_appended_total", help: "Events appended to topics; a broadcast counts once per inbox.",
+        labels: ["type": types]))
+    expired = byType(
+      registry.counter(
+        "avalo_events_expired_total", help: "Events removed because their time was over.", labels: ["type": types]))
+    evicted = byType(
+      registry.counter(
+        "avalo_events_evicted_total", help: "Events removed by their topic's bounds.", labels: ["type": types]))
+    duplicates = registry.counter(
+      "avalo_log_duplicates_total", help: "Publishes answered with what an earlier one had been answered.")
+    acknowledged = registry.counter("avalo_log_acknowledged_total", help: "Acknowledgements that moved a cursor.")
+    refused = registry.counter(
+      "avalo_scheduler_refused_total", help: "Requests turned away, by reason.",
+      labels: ["reason": Refusal.allCases.map(\.rawValue)])
+    commits = registry.counter("avalo_log_commits_total", help: "Transactions of the log that were committed.")
+    failedCommits = registry.counter(
+      "avalo_log_failed_commits_total", help: "Turns whose transaction failed: what it held was refused.")
+    commitSeconds = registry.histogram(
+      "avalo_log_commit_seconds", help: "What a commit took, from its call to its return.")
+    groupSize = registry.histogram(
+      "avalo_log_group_size", help: "Requests that shared a commit.", edges: HistogramEdges.batch)
+    lagged = registry.counter(
+      "avalo_link_lagged_total", help: "Times a gateway got no more events because too much waited for it.")
+    reads = registry.counter("avalo_log_reads_total", help: "Pages read for sessions that are behind.")
+    readRows = registry.counter("avalo_log_read_events_total", help: "Events on these pages.")
+    clockJumps = registry.counter("avalo_clock_jumps_total", help: "Times the wall clock jumped by over a minute.")
+    topics = registry.gauge("avalo_log_topics", help: "Topics in the log.")
+    watches = registry.gauge("avalo_log_watches", help: "Watches of gateways' loops on topics.")
+    sessions = registry.gauge("avalo_scheduler_sessions", help: "Sessions that are attached.")
+    links = registry.gauge("avalo_scheduler_links", help: "Gateways that are linked.")
+    delayed = registry.gauge("avalo_log_delayed", help: "Events held for later.")
+    bytes = registry.gauge("avalo_log_bytes", help: "Bytes of the log, its write-ahead log included.")
+    generation = registry.gauge("avalo_log_generation", help: "The log's generation; a change is a loss or a restore.")
+    healthy = registry.gauge("avalo_log_healthy", help: "1 when the log takes events, 0 while it refuses them.")
+    queueDepth = registry.gauge("avalo_scheduler_queue_depth", help: "Commands that wait for the engine.")
+    backlogBytes = registry.gauge(
+      "avalo_link_backlog_bytes", help: "Bytes on their way to gateways, all links together.")
+  }
+
+  func refused(_ reason: Refusal, _ count: Int = 1) { refused.with(reason.rawValue).add(count) }
+}

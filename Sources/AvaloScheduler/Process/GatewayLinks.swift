@@ -1,0 +1,104 @@
+import AvaloCore
+import AvaloLink
+import AvaloWire
+import Logging
+import NIOCore
+
+/// The gateways' links, on the worker's loop: cuts what comes into commands, and gives each link what the engine and the
+/// reader have for it. Decides nothing.
+final class GatewayLinks: LinkDelegate {
+  private final class Place {
+    let id: LinkID
+    let gauge = LinkGauge()
+    init(id: LinkID) { self.id = id }
+  }
+
+  private let engine: Engine
+  private let reader: PageReader
+  private let metrics: SchedulerMetrics
+  private var links: [LinkID: Link] = [:]
+  private var next: UInt32 = 0
+
+  init(engine: Engine, reader: PageReader, metrics: SchedulerMetrics) {
+    self.engine = engine
+    self.reader = reader
+    self.metrics = metrics
+  }
+
+  // MARK: - From the gateways
+
+  func linkOpened(_ link: Link, welcome: Welcome?) {
+    guard let peer = link.peer else { return }
+    next &+= 1
+    let place = Place(id: LinkID(rawValue: next))
+    link.attachment = place
+    links[place.id] = link
+    _ = engine.post(
+      .linkOpened(place.id, instance: peer.instance, incarnation: peer.incarnation, gauge: place.gauge))
+  }
+
+  func linkClosed(_ link: Link, reason: String) {
+    guard let place = link.attachment as? Place else { return }
+    links[place.id] = nil
+    _ = engine.post(.linkClosed(place.id))
+  }
+
+  func linkDrained(_ link: Link) {
+    guard let place = link.attachment as? Place else { return }
+    place.gauge.waits(link.backlogBytes)
+    _ = engine.post(.linkDrained(place.id))
+  }
+
+  func link(_ link: Link, received frames: ByteBuffer) {
+    guard let place = link.attachment as? Place else { return }
+    link.walk(frames) { head, body in
+      if head.kind == .read {
+        let request = PageReader.Request(link: place.id, correlation: head.correlation, read: try Read(body: body))
+        if !self.reader.post(request) { self.refuse(link, head.correlation) }
+        return
+      }
+      let command = try Self.command(place.id, head, body)
+      if !self.engine.post(command) { self.refuse(link, head.correlation) }
+    }
+  }
+
+  private static func command(
+    _ link: LinkID, _ head: Frame.Head, _ body: UnsafeRawBufferPointer
+  ) throws(WireError) -> Command {
+    switch head.kind {
+    case .publish: .publish(link, correlation: head.correlation, try Publish(body: body))
+    case .broadcast: .broadcast(link, correlation: head.correlation, try Broadcast(body: body))
+    case .attach: .attach(link, correlation: head.correlation, try Attach(body: body))
+    case .cursors: .cursors(link, correlation: head.correlation, try Cursors(body: body))
+    case .detach: .detach(link, try Detach(body: body))
+    case .watch: .watch(link, correlation: head.correlation, try Watch(body: body))
+    case .unwatch: .unwatch(link, correlation: head.correlation, try Unwatch(body: body))
+    case .acknowledge: .acknowledge(link, try Acknowledge(body: body))
+    default: throw .unexpectedKind(head.kind.rawValue)
+    }
+  }
+
+  private func refuse(_ link: Link, _ correlation: UInt32) {
+    metrics.refused(.overload)
+    link.send(
+      Failed(.unavailable, "the event log has too much to do: try again", retryAfterMilliseconds: 1000),
+      correlation: correlation)
+  }
+
+  // MARK: - To the gateways
+
+  /// What a turn of the engine gave.
+  func send(_ output: TurnOutput) {
+    for cut in output.cuts { links[cut.link]?.close(reason: cut.reason) }
+    for (id, frames) in output.sends {
+      guard let link = links[id], let place = link.attachment as? Place else { continue }
+      link.send(frames)
+      place.gauge.sent(frames.count, waiting: link.backlogBytes)
+    }
+  }
+
+  /// Pages that the reader read.
+  func send(_ pages: [(link: LinkID, frames: [UInt8])]) {
+    for (id, frames) in pages { links[id]?.send(frames) }
+  }
+}

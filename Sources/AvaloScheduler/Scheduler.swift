@@ -1,0 +1,101 @@
+import AvaloCore
+import AvaloLink
+import AvaloMetrics
+import AvaloStore
+import AvaloStoreSQLite
+import AvaloSystem
+import AvaloWire
+import AvaloWorker
+import Dispatch
+import Logging
+import NIOCore
+
+/// The worker that owns the event log: append, route, replay, acknowledge, expire.
+///
+/// Three threads. The engine owns the log and decides; the reader reads pages beside it; the worker's loop only frames.
+public final class Scheduler: Worker {
+  private let engine: Engine
+  private let reader: PageReader
+  private let context: WorkerContext
+  private let server: NIOLoopBound<LinkServer>
+
+  private init(engine: Engine, reader: PageReader, context: WorkerContext, server: NIOLoopBound<LinkServer>) {
+    self.engine = engine
+    self.reader = reader
+    self.context = context
+    self.server = server
+  }
+
+  public static func readSettings(_ reader: inout SettingsReader) -> SchedulerSettings {
+    SchedulerSettings.read(&reader, stateFolder: "")
+  }
+
+  public static func start(_ context: WorkerContext, _ settings: SchedulerSettings) async throws -> Scheduler {
+    let metrics = SchedulerMetrics(context.metrics)
+    let engine = Engine(
+      settings, metrics: metrics, wall: context.wallClock, monotonic: context.monotonicClock, log: context.log)
+    let reader = PageReader(metrics: metrics, wall: context.wallClock, log: context.log)
+    let opened = try open(settings, context)
+    let generation = opened.log.identity.generation
+    context.log.notice(
+      "event log open",
+      metadata: ["durability": "\(settings.durability.wireName)", "generation": "\(generation)"])
+    let eventLoop = context.eventLoop
+    let links = try await eventLoop.submit {
+      NIOLoopBound(GatewayLinks(engine: engine, reader: reader, metrics: metrics), eventLoop: eventLoop)
+    }.get()
+    let core = HandedOver(
+      try SchedulerCore(
+        log: opened.log, settings: settings, metrics: metrics, logger: context.log, at: engine.now))
+    try engine.start(core) { output in eventLoop.execute { links.value.send(output) } }
+    try reader.start(HandedOver(opened.reader)) { pages in eventLoop.execute { links.value.send(pages) } }
+    let descriptor = try context.socket("link")
+    let server = try await eventLoop.submit {
+      let server = LinkServer(
+        listening: descriptor, on: eventLoop,
+        welcome: { hello in
+          guard hello.role == "gateway" else {
+            return .failure(Failed(.permissionDenied, "only gateways link to the scheduler, not \(hello.role)"))
+          }
+          return .success(Welcome(generation: generation, credit: SchedulerLimits.linkCredit))
+        }, delegate: links.value, log: context.log)
+      return NIOLoopBound(server, eventLoop: eventLoop)
+    }.get()
+    try await eventLoop.flatSubmit { server.value.start() }.get()
+    context.liveness.add("engine") { engine.hasTurned() }
+    return Scheduler(engine: engine, reader: reader, context: context, server: server)
+  }
+
+  private static func open(
+    _ settings: SchedulerSettings, _ context: WorkerContext
+  ) throws(LogError) -> (log: any EventLog, reader: any EventLogReader) {
+    let now = context.wallClock.milliseconds
+    let log: any EventLog
+    if settings.durability == .memory {
+      log = MemoryEventLog(nowMilliseconds: now)
+    } else {
+      let path = settings.file.hasPrefix("/") ? settings.file : "\(context.stateDirectory)/\(settings.file)"
+      log = try SQLiteEventLog(LogFile(path: path, durability: settings.durability), nowMilliseconds: now)
+    }
+    return (log, try log.reader())
+  }
+
+  /// Nothing here may change while it runs: retention and bounds are read at the start.
+  public func reload(_ settings: SchedulerSettings) async throws {
+    context.log.notice("the scheduler's settings take effect with its next start: avaloctl workers restart scheduler")
+  }
+
+  /// Answers what was asked, then closes the log in good order: cursors written back, everything synced, marked clean.
+  public func drain(until deadline: MonotonicInstant) async {
+    reader.stop()
+    await withCheckedContinuation { continuation in
+      // It blocks until the engine's thread has ended.
+      DispatchQueue.global().async {
+        self.engine.stop()
+        continuation.resume()
+      }
+    }
+    // The last answers leave before the links end.
+    try? await context.eventLoop.submit { self.server.value.stop() }.get()
+  }
+}

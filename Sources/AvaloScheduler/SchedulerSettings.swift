@@ -1,0 +1,69 @@
+import AvaloCore
+import AvaloStore
+import AvaloSystem
+
+/// The worker's settings, checked.
+public struct SchedulerSettings: Sendable, Equatable {
+  public var durability = Durability.os
+  /// The log's file; ignored under `memory`.
+  public var file = "events.sqlite"
+  public var groupMax = SchedulerLimits.groupMax
+  public var queueMax = SchedulerLimits.queueMax
+  public var linkBacklogBytesMax = SchedulerLimits.linkBacklogBytesMax
+  public var devicesPerUserMax = StoreLimits.devicesPerUserMax
+  public var deviceUnseenMilliseconds = StoreLimits.deviceUnseenMilliseconds
+  public var delayedMax = SchedulerLimits.delayedMax
+  public var retention = RetentionRule.standard
+  public var retentionByKind: [String: RetentionRule] = ["feed": .feed]
+
+  public init() {}
+
+  /// Reads the settings; what is not said is as documented here. A relative `file` lies in the state folder.
+  ///
+  ///     durability: os            # memory, os or disk
+  ///     file: events.sqlite
+  ///     group_max: 1000           # requests that join one commit
+  ///     queue_max: 32768          # requests that wait
+  ///     link_backlog_max: 8MiB    # bytes on their way to one gateway
+  ///     devices_per_user_max: 20
+  ///     device_unseen_max: 30d
+  ///     delayed_max: 1000000
+  ///     retention:
+  ///       default: { events: 10000, bytes: 64MiB, age: 30d }
+  ///       feed: { events: 100000, bytes: 256MiB, age: 7d }
+  static func read(_ reader: inout SettingsReader, stateFolder: String) -> SchedulerSettings {
+    var settings = SchedulerSettings()
+    settings.durability = reader.choice(
+      "durability", of: ["memory": .memory, "os": .os, "disk": .disk], default: settings.durability)
+    let file = reader.string("file", default: settings.file)
+    settings.file = file.hasPrefix("/") || stateFolder.isEmpty ? file : "\(stateFolder)/\(file)"
+    settings.groupMax = reader.integer("group_max", in: 1...100_000, default: settings.groupMax)
+    settings.queueMax = reader.integer("queue_max", in: 16...(1 << 20), default: settings.queueMax)
+    settings.linkBacklogBytesMax = reader.bytes(
+      "link_backlog_max", in: (6 << 20)...(32 << 20), default: settings.linkBacklogBytesMax)
+    settings.devicesPerUserMax = reader.integer(
+      "devices_per_user_max", in: 1...1000, default: settings.devicesPerUserMax)
+    settings.deviceUnseenMilliseconds = reader.duration(
+      "device_unseen_max", in: .seconds(3600)...(.seconds(3650 * 86_400)),
+      default: .milliseconds(settings.deviceUnseenMilliseconds)
+    ).milliseconds
+    settings.delayedMax = reader.integer("delayed_max", in: 0...100_000_000, default: settings.delayedMax)
+    let rules = reader.table("retention") { kind, reader in
+      read(&reader, otherwise: settings.retentionByKind[kind] ?? settings.retention)
+    }
+    for (kind, rule) in rules {
+      if kind == "default" { settings.retention = rule } else { settings.retentionByKind[kind] = rule }
+    }
+    return settings
+  }
+
+  private static func read(_ reader: inout SettingsReader, otherwise rule: RetentionRule) -> RetentionRule {
+    RetentionRule(
+      eventsMax: UInt64(reader.integer("events", in: 1...100_000_000, default: Int(rule.eventsMax))),
+      bytesMax: reader.bytes("bytes", in: (128 << 10)...(1 << 40), default: rule.bytesMax),
+      ageSecondsMax: UInt32(
+        reader.duration(
+          "age", in: .seconds(1)...(.seconds(Int64(Limits.ttlSecondsMax))), default: .seconds(Int64(rule.ageSecondsMax))
+        ).components.seconds))
+  }
+}

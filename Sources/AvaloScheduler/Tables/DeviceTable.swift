@@ -1,0 +1,118 @@
+import AvaloStore
+
+/// Up to where a session has acknowledged a topic.
+struct SessionCursor {
+  var topic: Int32
+  /// Moved since it was written back.
+  var isDirty: Bool
+  var offset: UInt64
+}
+
+/// A session of a gateway. Its device's cursor is the lowest of its sessions' cursors.
+struct SessionState {
+  /// The gateway's number for it.
+  let number: UInt64
+  let link: Int32
+  let device: Int32
+  var cursors: [SessionCursor]
+
+  func index(ofTopic topic: Int32) -> Int? { cursors.firstIndex { $0.topic == topic } }
+}
+
+/// A device with open sessions.
+struct DeviceState {
+  let id: DeviceID
+  /// Milliseconds since 1970, as it is in the log.
+  var seen: Int64
+  /// Most devices have one session.
+  var session: Int32
+  var moreSessions: [Int32] = []
+  /// Waits to be written back.
+  var isQueued = false
+
+  var sessions: [Int32] { [session] + moreSessions }
+}
+
+/// What is still to be written of a device that has no session any more.
+struct PartedDevice {
+  var cursors: [StoredCursor]
+  /// When it was last seen, if that is worth a write.
+  var seen: Int64?
+}
+
+/// The sessions that are open and the devices they belong to, by place.
+struct DeviceTable {
+  private var sessions: [SessionState?] = []
+  private var devices: [DeviceState?] = []
+  private var freeSessions: [Int32] = []
+  private var freeDevices: [Int32] = []
+  private(set) var places: [DeviceID: Int32] = [:]
+  private(set) var sessionCount = 0
+
+  func session(_ place: Int32) -> SessionState { sessions[Int(place)]! }
+  func device(_ place: Int32) -> DeviceState { devices[Int(place)]! }
+  func place(of device: DeviceID) -> Int32? { places[device] }
+
+  mutating func withSession<Result>(_ place: Int32, _ body: (inout SessionState) -> Result) -> Result {
+    body(&sessions[Int(place)]!)
+  }
+  mutating func withDevice<Result>(_ place: Int32, _ body: (inout DeviceState) -> Result) -> Result {
+    body(&devices[Int(place)]!)
+  }
+
+  /// Opens a session of a device, which comes into being with its first.
+  mutating func open(_ number: UInt64, link: Int32, device id: DeviceID, seen: Int64, cursors: [SessionCursor]) -> Int32 {
+    let place = freeSessions.popLast() ?? Int32(sessions.count)
+    let device: Int32
+    if let known = places[id] {
+      device = known
+      devices[Int(device)]!.moreSessions.append(place)
+    } else {
+      device = freeDevices.popLast() ?? Int32(devices.count)
+      DeviceTable.put(DeviceState(id: id, seen: seen, session: place), at: device, in: &devices)
+      places[id] = device
+    }
+    let session = SessionState(number: number, link: link, device: device, cursors: cursors)
+    DeviceTable.put(session, at: place, in: &sessions)
+    sessionCount += 1
+    return place
+  }
+
+  func isOpen(_ session: Int32) -> Bool { sessions[Int(session)] != nil }
+
+  /// Closes a session. A device without one is gone.
+  mutating func close(_ place: Int32) -> (session: SessionState, device: DeviceID, seen: Int64, isLast: Bool) {
+    let session = sessions[Int(place)]!
+    sessions[Int(place)] = nil
+    freeSessions.append(place)
+    sessionCount -= 1
+    var device = devices[Int(session.device)]!
+    if device.session != place {
+      device.moreSessions.removeAll { $0 == place }
+    } else if let other = device.moreSessions.popLast() {
+      device.session = other
+    } else {
+      places[device.id] = nil
+      devices[Int(session.device)] = nil
+      freeDevices.append(session.device)
+      return (session, device.id, device.seen, true)
+    }
+    devices[Int(session.device)] = device
+    return (session, device.id, device.seen, false)
+  }
+
+  /// The device's cursor of a topic: the lowest of its sessions'.
+  func cursor(ofDevice place: Int32, topic: Int32) -> UInt64? {
+    var lowest: UInt64?
+    for session in device(place).sessions {
+      let session = self.session(session)
+      guard let index = session.index(ofTopic: topic) else { continue }
+      lowest = min(lowest ?? .max, session.cursors[index].offset)
+    }
+    return lowest
+  }
+
+  private static func put<State>(_ state: State, at place: Int32, in states: inout [State?]) {
+    if Int(place) == states.count { states.append(state) } else { states[Int(place)] = state }
+  }
+}

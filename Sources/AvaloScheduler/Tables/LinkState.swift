@@ -1,0 +1,59 @@
+import AvaloWire
+import Synchronization
+
+/// Names one link for as long as this process lives.
+public struct LinkID: Hashable, Sendable {
+  public let rawValue: UInt32
+  public init(rawValue: UInt32) { self.rawValue = rawValue }
+}
+
+/// How much is on its way to one gateway. The engine adds what it hands out, the link's loop says what has come through.
+public final class LinkGauge: Sendable {
+  private let handedOut = Atomic(0)
+  private let waiting = Atomic(0)
+
+  public init() {}
+
+  /// Bytes the engine handed out that are not in the kernel yet.
+  public var backlogBytes: Int {
+    handedOut.load(ordering: .relaxed) + waiting.load(ordering: .relaxed)
+  }
+  /// The engine hands out frames.
+  func add(_ bytes: Int) { handedOut.wrappingAdd(bytes, ordering: .relaxed) }
+  /// The loop gave frames to the link, in which `waiting` bytes wait now.
+  public func sent(_ bytes: Int, waiting: Int) {
+    self.waiting.store(waiting, ordering: .relaxed)
+    handedOut.wrappingSubtract(bytes, ordering: .relaxed)
+  }
+  /// The loop saw how much waits.
+  public func waits(_ bytes: Int) { waiting.store(bytes, ordering: .relaxed) }
+}
+
+/// A gateway's link as the engine sees it.
+final class LinkState {
+  let id: LinkID
+  let place: Int32
+  let instance: String
+  let incarnation: UInt64
+  let gauge: LinkGauge
+  /// The gateway's handle of each topic it watches.
+  var handles: [UInt32: Int32] = [:]
+  /// Its sessions, by its numbers.
+  var sessions: [UInt64: Int32] = [:]
+  /// What this turn sends.
+  var out = WireWriter()
+  /// Gets no Delivers until it has drained.
+  var isStuck = false
+  /// Handles that missed Delivers, or whose topics began a new epoch.
+  var lagging: Set<UInt32> = []
+  /// Targets of the event that is being delivered.
+  var targets: [Deliver.Target] = []
+
+  init(id: LinkID, place: Int32, instance: String, incarnation: UInt64, gauge: LinkGauge) {
+    self.id = id
+    self.place = place
+    self.instance = instance
+    self.incarnation = incarnation
+    self.gauge = gauge
+  }
+}
