@@ -107,7 +107,9 @@ let package = Package(
     .testTarget(name: "AvaloMetricsTests", dependencies: ["AvaloMetrics"]),
     .testTarget(name: "AvaloSystemTests", dependencies: ["AvaloSystem", "AvaloTesting"]),
     .testTarget(name: "AvaloLinkTests", dependencies: ["AvaloLink", "AvaloTesting"]),
-    .testTarget(name: "AvaloWorkerTests", dependencies: ["AvaloWorker", "AvaloTesting"]),
+    .executableTarget(
+      name: "avalo-test-worker", dependencies: ["AvaloWorker", "AvaloSystem"], path: "Tests/avalo-test-worker"),
+    .testTarget(name: "AvaloWorkerTests", dependencies: ["AvaloWorker", "AvaloTesting", "avalo-test-worker"]),
     .testTarget(name: "AvaloSupervisorTests", dependencies: ["AvaloSupervisor", "AvaloTesting"]),
     .testTarget(name: "AvaloReactorTests", dependencies: ["AvaloReactor", "AvaloTesting"]),
     .testTarget(name: "AvaloStoreTests", dependencies: ["AvaloStore", "AvaloStoreSQLite", "AvaloTesting"]),

@@ -1,0 +1,3 @@
+import AvaloWorker
+
+await WorkerMain.run(TestWorker.self)
