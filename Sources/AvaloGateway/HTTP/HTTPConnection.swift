@@ -71,7 +71,7 @@ final class HTTPConnection: ChannelDuplexHandler {
         refuse(exchange.tooLarge, exchange)
       }
     case (.end, .body(let exchange, _)):
-      // What follows in the same read begins the next head.
+      // A next head that began in this same read is not noticed before more of it comes: until then this is idle.
       reading = .nothing
       headBytes = 0
       answer(exchange, context)
