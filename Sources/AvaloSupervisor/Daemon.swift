@@ -7,6 +7,8 @@ import Synchronization
 /// avalod as a program: what its command line can ask for. Runs on the process's first thread, which becomes the
 /// supervisor's loop; every function returns an exit code.
 public struct Daemon: Sendable {
+  public static let version = Version.current
+
   private let folder: String
   private let context: ConfigurationContext
 
@@ -79,8 +81,9 @@ public struct Daemon: Sendable {
     }
     avalo_ignore_sigpipe()
     let code = ExitCodeBox()
-    // Stops the loop when it ends; nothing cancels it.
-    Task {
+    // Stops the loop when it ends; nothing cancels it. On the first thread it would get a priority that only root may
+    // have, about which libdispatch complains.
+    Task(priority: .medium) {
       code.value.store(await body(loop), ordering: .sequentiallyConsistent)
       loop.stop()
     }

@@ -6,7 +6,7 @@ import Glibc
 struct Avalod: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "avalod", abstract: "Runs the Avalo Realtime service: starts its workers and watches over them.",
-    version: Version.current)
+    version: Daemon.version)
 
   @Option(name: .long, help: "The folder with avalo.yaml and workers.d.")
   var config = "/etc/avalo"

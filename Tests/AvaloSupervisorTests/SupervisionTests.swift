@@ -42,7 +42,7 @@ import Testing
 
   @Test func aShellScriptIsAWorker() async throws {
     let script = """
-      echo "env $AVALO_WORKER $AVALO_SLOT $LISTEN_FDS $LISTEN_FDNAMES $WATCHDOG_USEC $AVALO_LOG $GREETING"
+      echo "env $AVALO_WORKER $AVALO_SLOT $LISTEN_FDS $LISTEN_FDNAMES $WATCHDOG_USEC $AVALO_DRAIN_USEC $AVALO_LOG $GREETING"
       [ "$LISTEN_PID" = $$ ] && [ "$WATCHDOG_PID" = $$ ] && echo "pids right"
       [ -p /proc/self/fd/$AVALO_LIFELINE_FD ] && echo "lifeline right"
       echo "settings $(cat $AVALO_SETTINGS) $(stat -c %a $AVALO_SETTINGS)"
@@ -61,7 +61,7 @@ import Testing
         settings: {a: [1, "two"]}
         """)
     ])
-    #expect(server.process.output.contains("env shell 0 2 client:link 60000000 console hello\n"))
+    #expect(server.process.output.contains("env shell 0 2 client:link 60000000 10000000 console hello\n"))
     #expect(server.process.output.contains("pids right\n"))
     #expect(server.process.output.contains("lifeline right\n"))
     #expect(server.process.output.contains("settings {\"a\":[1,\"two\"]} 600\n"))
@@ -499,6 +499,7 @@ import Testing
         while (my $line = <$c>) { $request .= $line; $length = $1 if $line =~ /^content-length: (\\d+)/i; last if $line eq "\\r\\n" }
         read($c, my $body, $length) if $length;
         my ($method, $path) = split / /, $request;
+        print STDERR "asked $method $path " . ($body // "") . "\\n" if $path eq "/log-level";
         my $answer = $path eq "/metrics" ? (-e "$ENV{AVALO_STATE_DIR}/broken" ? "not { a page\\n" : $page) : "$method $path " . ($body // "") . " at $ENV{AVALO_SLOT}\\n";
         print $c "HTTP/1.1 " . ($path eq "/teapot" ? 418 : 200) . " OK\\r\\nContent-Length: " . length($answer) . "\\r\\nConnection: close\\r\\n\\r\\n$answer";
         close($c);
@@ -586,6 +587,45 @@ import Testing
     let check = try await TestProcess.start("/bin/sh", ["-c", "\(promtool) check metrics < \(folder.path)/page.txt"])
     #expect(try await check.ending() == .exit(0), "\(check.output)")
     try await server.stop()
+  }
+
+  @Test func theLogLevelChangesWhileTheyRun() async throws {
+    let server = try await start([
+      "workers.d/talking.yaml": try manifest("talking", Self.talking, "metrics: true"),
+      "workers.d/plain.yaml": try manifest("plain"),
+    ])
+    #expect(try await server.control("GET", "/log-level").body == "info\n")
+    #expect(try await server.control("PUT", "/log-level", body: "loud").status == 400)
+    #expect(try await server.control("PUT", "/log-level", body: "debug").body == "debug\n")
+    try await server.process.waitForOutput("asked PUT /log-level debug")
+    // A reload sets what the configuration says, if that changed.
+    try folder.write("log: {level: error}", to: "config/avalo.yaml")
+    #expect(try await server.control("POST", "/reload").status == 200)
+    try await server.process.waitForOutput("asked PUT /log-level error")
+    #expect(try await server.control("GET", "/log-level").body == "error\n")
+    try await server.stop()
+  }
+
+  @Test(.enabled(if: geteuid() == 0, "needs root")) func aWorkerRunsAsItsOwnUser() async throws {
+    chmod(folder.path, 0o755)
+    let script = """
+      echo "I am $(id -un) with $(cat $AVALO_SETTINGS)"
+      notify READY=1
+      trap 'exit 0' TERM
+      while :; do sleep 1000 & wait $!; done
+      """
+    let server = try await start([
+      "workers.d/a.yaml": try manifest("a", script, "user: nobody\nsettings: {secret: 1}"),
+      // Another worker's settings are not its business.
+      "workers.d/b.yaml": try manifest("b", Self.plain, "settings: {secret: 2}"),
+    ])
+    #expect(server.process.output.contains("I am nobody with {\"secret\":1}\n"))
+    let spy = try await TestProcess.start(
+      "/bin/sh",
+      ["-c", "setpriv --reuid 65534 --clear-groups cat \(folder.path)/run/settings/b.json || echo refused"])
+    _ = try await spy.ending()
+    #expect(spy.output.contains("refused"))
+    #expect(try await server.stop() == .exit(0))
   }
 
   // MARK: Over our own restart

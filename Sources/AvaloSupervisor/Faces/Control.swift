@@ -16,8 +16,11 @@ extension Supervisor {
     routes.add("POST", "/reload") { request in
       await self.permitted(request) { await self.reloadAnswer() }
     }
-    routes.add("POST", "/loglevel") { request in
-      await self.permitted(request) { await self.setLogLevel(request) }
+    routes.add("GET", "/log-level") { request in
+      await self.permitted(request) { .text(Logs.level.rawValue) }
+    }
+    routes.add("PUT", "/log-level") { request in
+      await self.permitted(request) { await self.logLevelAnswer(request) }
     }
     routes.add(prefix: "/workers/") { request in
       await self.permitted(request) { await self.workerAnswer(request) }
@@ -44,13 +47,30 @@ extension Supervisor {
         ])), status: result.isSuccess ? 200 : 422)
   }
 
-  private func setLogLevel(_ request: HTTPRequest) -> HTTPResponse {
-    let name = request.parameter("level") ?? String(decoding: request.body, as: UTF8.self)
-    guard let level = Logs.level(named: name.filter { !$0.isWhitespace }) else {
-      return .text("expected ?level= with one of debug, info, notice, warning, error", status: 400)
+  private func logLevelAnswer(_ request: HTTPRequest) async -> HTTPResponse {
+    let name = String(decoding: request.body, as: UTF8.self).filter { !$0.isWhitespace }
+    guard let level = Logs.level(named: name) else {
+      return .text("expected debug, info, notice, warning or error, not \"\(name)\"", status: 400)
     }
+    await setLogLevel(level)
+    return .text(level.rawValue)
+  }
+
+  /// Ours, and that of the workers which can change theirs while they run (see docs/protocol/worker.md).
+  func setLogLevel(_ level: Logger.Level) async {
     Logs.level = level
-    return .text("avalod's level is \(level) until the next reload")
+    let places = ordered.filter { $0.manifest.metrics && $0.state.isUp }.map {
+      SocketTable.metricsPath(configuration, $0.id.worker, $0.id.slot)
+    }
+    let request = HTTPRequest(method: "PUT", path: "/log-level", body: Array(level.rawValue.utf8))
+    await withTaskGroup(of: Void.self) { group in
+      for place in places {
+        // One that cannot keeps its level until its next start.
+        group.addTask {
+          _ = try? await HTTPClient.send(request, unixSocket: place, timeout: SupervisorLimits.scrapeTimeout)
+        }
+      }
+    }
   }
 
   /// `/workers/NAME[.SLOT]/…`: `POST …/restart` is ours, everything else the worker's.

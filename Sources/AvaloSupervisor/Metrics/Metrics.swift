@@ -42,13 +42,15 @@ extension Supervisor {
       page.add("avalo_memory_used_bytes", [:], memory.usedBytes)
     }
     guard let own = ProcessStatistics.own else { return }
-    page.declare("process_resident_memory_bytes", "gauge", "Resident memory of avalod itself.")
+    page.declare("process_resident_memory_bytes", "gauge", "Resident memory of the process; without labels, avalod's.")
     page.add("process_resident_memory_bytes", [:], Double(own.residentBytes))
-    page.declare("process_cpu_seconds_total", "counter", "User and system time of avalod itself.")
+    page.declare(
+      "process_cpu_seconds_total", "counter", "User and system time of the process; without labels, avalod's.")
     page.add("process_cpu_seconds_total", [:], own.cpuSeconds)
-    page.declare("process_open_fds", "gauge", "Open descriptors of avalod itself.")
+    page.declare("process_open_fds", "gauge", "Open descriptors of the process; without labels, avalod's.")
     page.add("process_open_fds", [:], Double(own.openDescriptors))
-    page.declare("process_start_time_seconds", "gauge", "When avalod was started, in seconds since 1970.")
+    page.declare(
+      "process_start_time_seconds", "gauge", "Start of the process, in seconds since 1970; without labels, avalod's.")
     page.add("process_start_time_seconds", [:], own.startTimeSeconds)
   }
 

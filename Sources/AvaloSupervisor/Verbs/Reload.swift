@@ -72,16 +72,18 @@ extension Supervisor {
     } catch {
       return ReloadResult(problems: error.errors.map { "\($0.owner): \($0)" })
     }
-    // From here on the new configuration is in force; what goes wrong now is said, and goes on.
+    // From here on the new configuration is in force; what goes wrong now is said, and goes on. Nothing waits before
+    // everything is marked, so no instance is started with the half of it.
     let old = configuration
     let oldSockets = sockets
     let problems = writeSettings(next)
     configuration = next
     generation += 1
     sockets = bound
-    Logs.level = next.logLevel
+    let marks = mark(next)
+    if next.logLevel != old.logLevel { await setLogLevel(next.logLevel) }
     await moveAdmin(from: oldSockets)
-    let failures = await sweep(old, next)
+    let failures = await sweep(marks, old, next)
     for name in oldSockets.release(for: sockets) { notifier.forget(name: name) }
     storeSockets()
     return ReloadResult(problems: problems + failures)
@@ -103,7 +105,9 @@ extension Supervisor {
   private func writeSettings(_ next: Configuration) -> [String] {
     guard let runtime else { return [] }
     var problems: [String] = []
-    for worker in next.workers where configuration.worker(worker.name)?.settings != worker.settings {
+    for worker in next.workers {
+      let old = configuration.worker(worker.name)
+      if worker.settings == old?.settings, worker.user == old?.user { continue }
       do {
         try runtime.writeSettings(worker.settings, of: worker.name, user: worker.user)
       } catch {
@@ -115,13 +119,19 @@ extension Supervisor {
 
   // MARK: Mark and sweep
 
-  private func sweep(_ old: Configuration, _ next: Configuration) async -> [String] {
-    var leaving: [Instance] = []
+  /// What a reload does to the instances that are there.
+  private struct Marks {
+    var leaving: [InstanceID] = []
+    var signalled: [InstanceID] = []
     var restarting: [WorkerManifest] = []
-    var signalled: [Instance] = []
+  }
+
+  /// Gives every instance its new manifest, and finds what is to be done with it.
+  private func mark(_ next: Configuration) -> Marks {
+    var marks = Marks()
     for instance in ordered {
       guard let worker = next.worker(instance.id.worker), instance.id.slot < worker.instances else {
-        leaving.append(instance)
+        marks.leaving.append(instance.id)
         continue
       }
       let before = instance.manifest
@@ -129,26 +139,29 @@ extension Supervisor {
       adopt(worker.policy, instance)
       let settingsChanged = worker.settings != before.settings
       if worker.needsRestart(comparedTo: before) || settingsChanged && worker.reload == .restart {
-        if !restarting.contains(worker) { restarting.append(worker) }
+        if !marks.restarting.contains(worker) { marks.restarting.append(worker) }
       } else if settingsChanged, worker.reload == .signal {
-        signalled.append(instance)
+        marks.signalled.append(instance.id)
       }
     }
-    for instance in leaving { feed(.stop, to: instance) }
-    for instance in signalled { feed(.reload, to: instance) }
+    for id in marks.leaving { instances[id].map { feed(.stop, to: $0) } }
+    for id in marks.signalled { instances[id].map { feed(.reload, to: $0) } }
     for worker in next.workers { addInstances(of: worker) }
+    return marks
+  }
 
+  /// Waits until everything is as marked. Answers what did not become so.
+  private func sweep(_ marks: Marks, _ old: Configuration, _ next: Configuration) async -> [String] {
     var problems: [String] = []
-    for worker in restarting { problems += await roll(ordered.map(\.id).filter { $0.worker == worker.name }) }
-    let (told, gone) = (signalled.map(\.id), leaving.map(\.id))
+    for worker in marks.restarting { problems += await roll(ordered.map(\.id).filter { $0.worker == worker.name }) }
     await until { supervisor in
       supervisor.phase == .stopping
-        || told.allSatisfy { !supervisor.isReadingSettings($0) }
-          && gone.allSatisfy { supervisor.phase(of: $0) == .idle }
+        || marks.signalled.allSatisfy { !supervisor.isReadingSettings($0) }
+          && marks.leaving.allSatisfy { supervisor.phase(of: $0) == .idle }
     }
-    for instance in leaving where instance.state.phase == .idle {
-      retired[instance.id] = instance.restarts
-      instances[instance.id] = nil
+    for id in marks.leaving where phase(of: id) == .idle {
+      retired[id] = instances[id]?.restarts
+      instances[id] = nil
     }
     // New ones are part of the service only when they serve.
     for worker in next.workers where old.worker(worker.name)?.instances ?? 0 < worker.instances {
@@ -169,16 +182,21 @@ extension Supervisor {
     return state.phase == .reloading || state.reloadIsPending
   }
 
-  /// The new watchdog is for the next process: the present one was told the old interval.
+  /// What a process was told when it was started stays true for it: the rest is for the next one.
   private func adopt(_ policy: InstanceState.Policy, _ instance: Instance) {
-    let watchdog = instance.state.policy.watchdog
-    instance.state.policy = policy
-    if instance.state.hasProcess { instance.state.policy.watchdog = watchdog }
+    var adopted = policy
+    if instance.state.hasProcess {
+      adopted.watchdog = instance.state.policy.watchdog
+      adopted.drainDeadline = instance.state.policy.drainDeadline
+    }
+    instance.state.policy = adopted
   }
 
   /// Restarts a worker slot by slot, so that its others serve meanwhile; stops at the first that does not come back.
   func roll(_ slots: [InstanceID]) async -> [String] {
     for id in slots {
+      // A drain that has begun is not to be undone by a restart.
+      guard phase != .stopping else { return [] }
       guard let instance = instances[id] else { continue }
       let starts = instance.starts
       feed(.restart, to: instance)

@@ -25,21 +25,13 @@ extension Supervisor {
     precondition(instance.process == nil, "\(instance.id) has a process already")
     guard let runtime, let lifeline else { preconditionFailure("spawned before bound") }
     // What a running process was told stays true for it; from now on the new value is.
-    instance.state.policy.watchdog = worker.watchdog
+    instance.state.policy = worker.policy
     instance.status = nil
     do {
       let notifySocket = try NotifySocket(path: runtime.notifyPath(worker.name, instance.id.slot), user: worker.user)
-      let inherited = sockets.sockets(of: worker, slot: instance.id.slot)
       do {
         instance.process = try ChildProcess(
-          .init(
-            executable: worker.executable, arguments: worker.arguments,
-            environment: WorkerEnvironment.serving(
-              WorkerEnvironment.base(of: worker, in: configuration, inherited: context.environment),
-              slot: instance.id.slot, sockets: inherited,
-              lifeline: InheritedSockets.firstDescriptor + Int32(inherited.count), watchdog: worker.watchdog,
-              notify: notifySocket.path, settings: runtime.settingsPath(worker.name)),
-            descriptors: inherited.map(\.descriptor) + [lifeline.readEnd], limits: worker.limits, user: worker.user))
+          description(of: instance, notify: notifySocket.path, lifeline: lifeline.readEnd, runtime))
       } catch {
         notifySocket.close()
         throw error
@@ -51,10 +43,37 @@ extension Supervisor {
     }
     instance.starts += 1
     watch(instance)
+    if instance.starts == 1 { tellOfCutLimit(instance) }
     log.info(
       "worker started",
       metadata: [
         "worker": "\(instance.id)", "pid": "\(instance.process?.pid ?? 0)", "executable": "\(worker.executable)",
       ])
+  }
+
+  private func description(
+    of instance: Instance, notify: String, lifeline: Int32, _ runtime: RuntimeDirectory
+  ) -> ChildProcess.Description {
+    let worker = instance.manifest
+    let inherited = sockets.sockets(of: worker, slot: instance.id.slot)
+    let environment = WorkerEnvironment.serving(
+      WorkerEnvironment.base(of: worker, in: configuration, inherited: context.environment),
+      slot: instance.id.slot, sockets: inherited,
+      lifeline: InheritedSockets.firstDescriptor + Int32(inherited.count), watchdog: worker.watchdog,
+      drain: worker.drain.deadline, notify: notify, settings: runtime.settingsPath(worker.name))
+    return ChildProcess.Description(
+      executable: worker.executable, arguments: worker.arguments, environment: environment,
+      descriptors: inherited.map(\.descriptor) + [lifeline], limits: worker.limits, user: worker.user)
+  }
+
+  /// The machine's hard limit cuts ours without a word (setrlimit(2) clamps): whoever set it should know.
+  private func tellOfCutLimit(_ instance: Instance) {
+    guard let process = instance.process,
+      let wanted = instance.manifest.limits.first(where: { $0.name == "open_files" }),
+      let has = ProcessStatistics(of: process.pid)?.maxDescriptors, has < wanted.value
+    else { return }
+    log.info(
+      "open_files is cut to the hard limit",
+      metadata: ["worker": "\(instance.id)", "wanted": "\(wanted.value)", "limit": "\(has)"])
   }
 }

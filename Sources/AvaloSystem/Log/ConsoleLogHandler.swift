@@ -48,7 +48,18 @@ struct ConsoleLogHandler: LogHandler {
     var line = Array(timestamp(milliseconds).utf8)
     let level = event.level.rawValue
     line.append(contentsOf: " \(level)\(String(repeating: " ", count: 8 - level.utf8.count))\(source) ".utf8)
-    append(event.message.description.utf8, to: &line)
+    append(event.message.description, facts, to: &line)
+    if line.count >= SystemLimits.logLineBytesMax {
+      line.removeSubrange((SystemLimits.logLineBytesMax - 4)...)
+      line.append(contentsOf: "...".utf8)
+    }
+    line.append(UInt8(ascii: "\n"))
+    return line
+  }
+
+  /// The message with its facts behind it: `worker ready pid=812`. What people read, in the journal too.
+  static func append(_ message: String, _ facts: [(key: String, value: String)], to line: inout [UInt8]) {
+    append(message.utf8, to: &line)
     for (key, value) in facts {
       line.append(UInt8(ascii: " "))
       append(key.utf8, to: &line)
@@ -58,12 +69,6 @@ struct ConsoleLogHandler: LogHandler {
       append(value.utf8, to: &line, quoted: quoted)
       if quoted { line.append(UInt8(ascii: "\"")) }
     }
-    if line.count >= SystemLimits.logLineBytesMax {
-      line.removeSubrange((SystemLimits.logLineBytesMax - 4)...)
-      line.append(contentsOf: "...".utf8)
-    }
-    line.append(UInt8(ascii: "\n"))
-    return line
   }
 
   /// Control characters are shown, not sent: no line break from outside starts a line of ours, none drives a terminal.

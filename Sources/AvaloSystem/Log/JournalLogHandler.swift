@@ -2,9 +2,9 @@ import CSystemd
 import Glibc
 import Logging
 
-/// Writes to the journal by its native protocol (sd_journal_sendv(3)): MESSAGE, PRIORITY, SYSLOG_IDENTIFIER,
-/// CODE_FILE, CODE_LINE, CODE_FUNC, AVALO_SOURCE, and each fact `key` as `AVALO_KEY`; a fact named `message_id` becomes
-/// MESSAGE_ID (systemd.journal-fields(7)). A line the journal does not take goes to standard error.
+/// Writes to the journal by its native protocol (sd_journal_sendv(3)): MESSAGE with the facts behind it, PRIORITY,
+/// SYSLOG_IDENTIFIER, CODE_FILE, CODE_LINE, CODE_FUNC, AVALO_SOURCE, and each fact `key` as `AVALO_KEY`; a fact named
+/// `message_id` becomes MESSAGE_ID (systemd.journal-fields(7)). A line the journal does not take goes to standard error.
 struct JournalLogHandler: LogHandler {
   private let identifier: String
   private let source: String
@@ -40,8 +40,11 @@ struct JournalLogHandler: LogHandler {
   static func fields(
     of event: LogEvent, facts: [(key: String, value: String)], identifier: String, source: String
   ) -> [String] {
+    // Whoever reads `journalctl -u avalod` sees what is on a terminal; whoever searches has the fields.
+    var message = Array("MESSAGE=".utf8)
+    ConsoleLogHandler.append(event.message.description, facts.filter { $0.key != "message_id" }, to: &message)
     var fields = [
-      "MESSAGE=\(event.message)", "PRIORITY=\(priority(event.level))", "SYSLOG_IDENTIFIER=\(identifier)",
+      String(decoding: message, as: UTF8.self), "PRIORITY=\(priority(event.level))", "SYSLOG_IDENTIFIER=\(identifier)",
       "CODE_FILE=\(event.file)", "CODE_LINE=\(event.line)", "CODE_FUNC=\(event.function)", "AVALO_SOURCE=\(source)",
     ]
     for (key, value) in facts {

@@ -1,4 +1,0 @@
-import AvaloSystem
-
-/// For the main, which sees nothing below.
-public typealias Version = AvaloSystem.Version
