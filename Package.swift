@@ -81,7 +81,11 @@ let package = Package(
         "AvaloWorker", "AvaloStore", "AvaloStoreSQLite", "AvaloSystem", "AvaloLink", "AvaloMetrics", "AvaloCore",
         "AvaloWire", logging, nio, nioPosix,
       ]),
-    .target(name: "AvaloPresence", dependencies: ["AvaloWorker", "AvaloCore", "AvaloWire", grdb]),
+    .target(
+      name: "AvaloPresence",
+      dependencies: [
+        "AvaloWorker", "AvaloLink", "AvaloMetrics", "AvaloSystem", "AvaloCore", "AvaloWire", grdb, logging, nio,
+      ]),
 
     // A client, and the keys a development set-up needs: for the tools and the tests.
     .target(name: "AvaloClient", dependencies: ["AvaloCore", "CAvalo", nio, nioPosix, nioHTTP, nioWebSocket]),
@@ -90,7 +94,7 @@ let package = Package(
     // Mains.
     .executableTarget(name: "avalod", dependencies: ["AvaloSupervisor", arguments]),
     .executableTarget(name: "avalo-gateway", dependencies: ["AvaloGateway"]),
-    .executableTarget(name: "avalo-presence", dependencies: ["AvaloPresence"]),
+    .executableTarget(name: "avalo-presence", dependencies: ["AvaloPresence", "AvaloWorker"]),
     .executableTarget(name: "avalo-scheduler", dependencies: ["AvaloScheduler", "AvaloWorker"]),
     .executableTarget(
       name: "avaloctl", dependencies: ["AvaloClient", "AvaloKeys", "AvaloCore", arguments]),

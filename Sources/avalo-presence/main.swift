@@ -1,1 +1,4 @@
+import AvaloPresence
+import AvaloWorker
 
+await WorkerMain.run(Presence.self)

@@ -78,7 +78,7 @@ import Testing
 
   /// Kills one worker; answers how long it took until it was ready again.
   private func kill(_ worker: String, of server: RunningServer) async throws -> Duration {
-    guard let pid = try await server.process.pid(of: worker) else { return .zero }
+    let pid = try #require(try await server.process.pid(of: worker), "\(worker) is not there to be killed")
     let start = ContinuousClock.now
     _ = Foundation.kill(pid, SIGKILL)
     try await server.process.wait(for: "\(worker) to be ready again") { status in

@@ -1,0 +1,60 @@
+import AvaloCore
+import AvaloLink
+import AvaloMetrics
+import AvaloSystem
+import AvaloWire
+import AvaloWorker
+import Dispatch
+import Logging
+import NIOCore
+
+/// The worker that knows who is here.
+public final class Presence: Worker {
+  private let context: WorkerContext
+  private let room: NIOLoopBound<PresenceRoom>
+  private let store: PresenceStore
+
+  private init(context: WorkerContext, room: NIOLoopBound<PresenceRoom>, store: PresenceStore) {
+    self.context = context
+    self.room = room
+    self.store = store
+  }
+
+  public static func readSettings(_ reader: inout SettingsReader) -> PresenceSettings { PresenceSettings(&reader) }
+
+  public static func start(_ context: WorkerContext, _ settings: PresenceSettings) async throws -> Presence {
+    let path = settings.file.hasPrefix("/") ? settings.file : "\(context.stateDirectory)/\(settings.file)"
+    let store = try PresenceStore(path: path)
+    let rows = try store.load()
+    let descriptor = try context.socket("link")
+    let room = try await context.eventLoop.submit {
+      let room = PresenceRoom(context, settings, store)
+      room.load(rows)
+      return NIOLoopBound(room, eventLoop: context.eventLoop)
+    }.get()
+    try await context.eventLoop.flatSubmit { room.value.serve(descriptor) }.get()
+    context.routes.add("GET", "/connections") { _ in
+      let count = try? await context.eventLoop.submit { room.value.connectionCount }.get()
+      var json = JSONWriter()
+      json.object { $0.member("connections", count ?? 0) }
+      return .json(json.bytes)
+    }
+    return Presence(context: context, room: room, store: store)
+  }
+
+  public func reload(_ settings: PresenceSettings) async throws {
+    try await context.eventLoop.submit { self.room.value.board.apply(settings) }.get()
+  }
+
+  public func drain(until deadline: MonotonicInstant) async {
+    try? await context.eventLoop.submit { self.room.value.stop() }.get()
+    let store = self.store
+    await withCheckedContinuation { continuation in
+      // It waits for the file.
+      DispatchQueue.global().async {
+        store.finish()
+        continuation.resume()
+      }
+    }
+  }
+}
