@@ -26,7 +26,7 @@ public final class CallContext {
   let monotonic: MonotonicClock
   var random: any RandomNumberGenerator
   var eventIDs = EventIDs()
-  weak var observer: (any CallObserver)?
+  let observer: (any CallObserver)?
 
   /// - `access`, `admission`: those of the process.
   public init(
