@@ -125,7 +125,8 @@ let package = Package(
     .testTarget(
       name: "AvaloToolTests",
       dependencies: [
-        "AvaloClient", "AvaloKeys", "AvaloTesting", "avaloctl", "avalo-bench", nio, nioPosix, nioHTTP, nioWebSocket, jwt,
+        "AvaloClient", "AvaloKeys", "AvaloTesting", "avaloctl", "avalo-bench", nio, nioPosix, nioHTTP, nioWebSocket,
+        jwt,
       ]),
     .testTarget(
       name: "ProcessTests",

@@ -49,8 +49,10 @@ public final class Gateway: Worker {
     let addresses = AddressBudget(connectionsPerAddressMax: settings.connections.perAddress)
     let loops = LoopSettings(settings)
 
-    let links = try await context.eventLoop.submit { NIOLoopBound(WorkerLinks(context, metrics), eventLoop: context.eventLoop) }
-      .get()
+    let links = try await context.eventLoop.submit {
+      NIOLoopBound(WorkerLinks(context, metrics), eventLoop: context.eventLoop)
+    }
+    .get()
     let making = HubMaking(
       port: GatewayPort(links, on: context.eventLoop), access: access, metrics: metrics, admission: Admission(),
       clock: context.wallClock, log: context.log)

@@ -42,7 +42,8 @@ final class PresenceRoom: LinkDelegate {
       }, delegate: self, log: context.log)
     self.server = server
     let period = TimeAmount.milliseconds(PresenceLimits.flushMilliseconds)
-    timer = context.eventLoop.scheduleRepeatedTask(initialDelay: period, delay: period) { [weak self] _ in self?.tick() }
+    timer = context.eventLoop.scheduleRepeatedTask(initialDelay: period, delay: period) { [weak self] _ in self?.tick()
+    }
     return server.start()
   }
 
@@ -71,7 +72,8 @@ final class PresenceRoom: LinkDelegate {
       case .sessions:
         let entries = try Sessions(body: body).entries
         guard self.connectionCount + entries.count <= PresenceLimits.connectionsMax else {
-          self.context.log.error("too many connections for the registry", metadata: ["max": "\(PresenceLimits.connectionsMax)"])
+          self.context.log.error(
+            "too many connections for the registry", metadata: ["max": "\(PresenceLimits.connectionsMax)"])
           return
         }
         self.board.opened(entries, by: incarnation, at: self.now)

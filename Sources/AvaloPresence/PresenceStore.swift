@@ -63,7 +63,8 @@ final class PresenceStore: Sendable {
             incarnation: UInt64(bitPattern: row["incarnation"] as Int64),
             session: UInt64(bitPattern: row["session"] as Int64)),
           connection: Board.Connection(
-            user: row["user"], device: row["device"], platform: Platform(rawValue: UInt8(row["platform"] as Int)) ?? .unknown,
+            user: row["user"], device: row["device"],
+            platform: Platform(rawValue: UInt8(row["platform"] as Int)) ?? .unknown,
             connectionID: row["connection"], connectedMilliseconds: row["connected"], seenMilliseconds: row["seen"],
             isConfirmed: false)
         )
@@ -101,19 +102,21 @@ final class PresenceStore: Sendable {
   private static func apply(_ change: Board.Change, _ db: Database) throws {
     switch change {
     case .opened(let key, let connection):
-      try db.cachedStatement(sql: "INSERT OR REPLACE INTO connections VALUES (?, ?, ?, ?, ?, ?, ?, ?)").execute(arguments: [
-        Int64(bitPattern: key.incarnation), Int64(bitPattern: key.session), connection.user, connection.device,
-        Int(connection.platform.rawValue), connection.connectionID, connection.connectedMilliseconds,
-        connection.seenMilliseconds,
-      ])
+      try db.cachedStatement(sql: "INSERT OR REPLACE INTO connections VALUES (?, ?, ?, ?, ?, ?, ?, ?)").execute(
+        arguments: [
+          Int64(bitPattern: key.incarnation), Int64(bitPattern: key.session), connection.user, connection.device,
+          Int(connection.platform.rawValue), connection.connectionID, connection.connectedMilliseconds,
+          connection.seenMilliseconds,
+        ])
     case .closed(let key):
       try db.cachedStatement(sql: "DELETE FROM connections WHERE incarnation = ? AND session = ?").execute(arguments: [
         Int64(bitPattern: key.incarnation), Int64(bitPattern: key.session),
       ])
     case .seen(let key, let seen):
-      try db.cachedStatement(sql: "UPDATE connections SET seen = ? WHERE incarnation = ? AND session = ?").execute(arguments: [
-        seen, Int64(bitPattern: key.incarnation), Int64(bitPattern: key.session),
-      ])
+      try db.cachedStatement(sql: "UPDATE connections SET seen = ? WHERE incarnation = ? AND session = ?").execute(
+        arguments: [
+          seen, Int64(bitPattern: key.incarnation), Int64(bitPattern: key.session),
+        ])
     case .user(let user, let seen, let platform):
       try db.cachedStatement(sql: "INSERT OR REPLACE INTO users VALUES (?, ?, ?)").execute(arguments: [
         user, seen, Int(platform.rawValue),

@@ -43,10 +43,11 @@ public struct SchedulerSettings: Sendable, Equatable {
       "link_backlog_max", in: (6 << 20)...(32 << 20), default: settings.linkBacklogBytesMax)
     settings.devicesPerUserMax = reader.integer(
       "devices_per_user_max", in: 1...1000, default: settings.devicesPerUserMax)
-    settings.deviceUnseenMilliseconds = reader.duration(
-      "device_unseen_max", in: .seconds(3600)...(.seconds(3650 * 86_400)),
-      default: .milliseconds(settings.deviceUnseenMilliseconds)
-    ).milliseconds
+    settings.deviceUnseenMilliseconds =
+      reader.duration(
+        "device_unseen_max", in: .seconds(3600)...(.seconds(3650 * 86_400)),
+        default: .milliseconds(settings.deviceUnseenMilliseconds)
+      ).milliseconds
     settings.delayedMax = reader.integer("delayed_max", in: 0...100_000_000, default: settings.delayedMax)
     let rules = reader.table("retention") { kind, reader in
       read(&reader, otherwise: settings.retentionByKind[kind] ?? settings.retention)

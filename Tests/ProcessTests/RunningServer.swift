@@ -44,7 +44,8 @@ struct RunningServer {
     let process = try await ServerProcess.start(configuration, environment: variables, in: folder)
     let (host, port) = try await process.address(of: "client", worker: "gateway")
     return RunningServer(
-      process: process, endpoint: .tcp(host: host, port: port), secret: secret, apiKey: apiKey, environment: environment)
+      process: process, endpoint: .tcp(host: host, port: port), secret: secret, apiKey: apiKey, environment: environment
+    )
   }
 
   func token(_ user: String, chats: [String] = [], lifetime: Int64 = 3600) -> String {
@@ -59,7 +60,8 @@ struct RunningServer {
     try await RealtimeConnection.open(
       endpoint,
       ConnectRequest(
-        .token(token(user, chats: chats)), deviceID: device, platform: .web, subscriptions: topics, positions: positions))
+        .token(token(user, chats: chats)), deviceID: device, platform: .web, subscriptions: topics, positions: positions
+      ))
   }
 
   func stop() async throws { try await process.stop() }

@@ -96,7 +96,9 @@ extension SchedulerCore {
     heads.reserveCapacity(entries.count)
     for entry in entries {
       let topic = try place(ofTopic: entry.topic.name)
-      if let before = link.handles.updateValue(topic, forKey: entry.handle) { removeWatcher(link, entry.handle, before) }
+      if let before = link.handles.updateValue(topic, forKey: entry.handle) {
+        removeWatcher(link, entry.handle, before)
+      }
       topics[topic].add(Watcher(link: link.place, handle: entry.handle))
       watchCount += 1
       heads.append(head(of: topic, handle: entry.handle))

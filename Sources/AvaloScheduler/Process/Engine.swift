@@ -23,7 +23,9 @@ final class Engine: Sendable {
   private let turned = Atomic(true)
   private let ended = CommandQueue<Void>(max: 1)
 
-  init(_ settings: SchedulerSettings, metrics: SchedulerMetrics, wall: WallClock, monotonic: MonotonicClock, log: Logger) {
+  init(
+    _ settings: SchedulerSettings, metrics: SchedulerMetrics, wall: WallClock, monotonic: MonotonicClock, log: Logger
+  ) {
     queue = CommandQueue(max: settings.queueMax)
     groupMax = settings.groupMax
     self.metrics = metrics

@@ -46,7 +46,9 @@ final class PageReader: Sendable {
         do {
           try answer(request, from: reader, into: &out[request.link, default: WireWriter()])
         } catch {
-          log.warning("a page of the log cannot be read", metadata: ["topic_kind": "\(request.read.topic.kind)", "reason": "\(error)"])
+          log.warning(
+            "a page of the log cannot be read",
+            metadata: ["topic_kind": "\(request.read.topic.kind)", "reason": "\(error)"])
           out[request.link, default: WireWriter()].frame(SchedulerCore.unavailable, correlation: request.correlation)
         }
       }

@@ -61,7 +61,8 @@ struct DeviceTable {
   }
 
   /// Opens a session of a device, which comes into being with its first.
-  mutating func open(_ number: UInt64, link: Int32, device id: DeviceID, seen: Int64, cursors: [SessionCursor]) -> Int32 {
+  mutating func open(_ number: UInt64, link: Int32, device id: DeviceID, seen: Int64, cursors: [SessionCursor]) -> Int32
+  {
     let place = freeSessions.popLast() ?? Int32(sessions.count)
     let device: Int32
     if let known = places[id] {
