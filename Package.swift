@@ -122,6 +122,7 @@ let package = Package(
       name: "AvaloToolTests",
       dependencies: [
         "AvaloClient", "AvaloKeys", "AvaloTesting", "avaloctl", "avalo-bench", nio, nioPosix, nioHTTP, nioWebSocket, jwt,
+        arguments,
       ]),
     .testTarget(
       name: "ProcessTests",
