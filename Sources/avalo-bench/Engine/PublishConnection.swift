@@ -1,3 +1,4 @@
+import CAvalo
 import Glibc
 
 /// One publishing connection: what is to be written, and what waits for its answer in order. Owned by the pool.
