@@ -127,11 +127,13 @@ let package = Package(
       dependencies: [
         "AvaloClient", "AvaloKeys", "AvaloTesting", "avaloctl", "avalo-bench", nio, nioPosix, nioHTTP, nioWebSocket,
         jwt,
+        arguments,
       ]),
     .testTarget(
       name: "ProcessTests",
       dependencies: [
-        "AvaloTesting", "AvaloClient", "avalod", "avalo-gateway", "avalo-presence", "avalo-scheduler", "avaloctl",
+        "AvaloTesting", "AvaloClient", "AvaloKeys", "AvaloCore", "avalod", "avalo-gateway", "avalo-presence",
+        "avalo-scheduler", "avaloctl",
       ]),
     .testTarget(name: "HouseTests", dependencies: ["AvaloTesting", "AvaloCore"]),
   ],

@@ -1,0 +1,39 @@
+import Glibc
+
+/// The wall clock, as events and tokens count it.
+enum WallClock {
+  static func milliseconds() -> Int64 {
+    var time = timespec()
+    clock_gettime(CLOCK_REALTIME, &time)
+    return Int64(time.tv_sec) * 1_000 + Int64(time.tv_nsec) / 1_000_000
+  }
+
+  static func seconds() -> Int64 { milliseconds() / 1_000 }
+
+  /// `12:34:56.789`, local time.
+  static func timeOfDay() -> String {
+    let now = milliseconds()
+    var seconds = time_t(now / 1_000)
+    var parts = tm()
+    localtime_r(&seconds, &parts)
+    func two(_ value: Int32) -> String { value < 10 ? "0\(value)" : "\(value)" }
+    let fraction = String(String(1_000 + now % 1_000).dropFirst())
+    return "\(two(parts.tm_hour)):\(two(parts.tm_min)):\(two(parts.tm_sec)).\(fraction)"
+  }
+}
+
+/// A span of time as people type it: `90s`, `15m`, `1h`, `7d`, or seconds.
+enum TimeSpan {
+  static func seconds(_ text: String) -> Int64? {
+    let units: [Character: Int64] = ["s": 1, "m": 60, "h": 3_600, "d": 86_400]
+    var digits = Substring(text)
+    var unit: Int64 = 1
+    if let last = text.last, let found = units[last] {
+      unit = found
+      digits = text.dropLast()
+    }
+    guard let count = Int64(digits), count > 0 else { return nil }
+    let (seconds, overflow) = count.multipliedReportingOverflow(by: unit)
+    return overflow ? nil : seconds
+  }
+}
