@@ -24,7 +24,7 @@ run: build ## start everything here, on loopback, and say how to use it
 	@scripts/run "$(CONFIG)"
 
 demo: build ## start, connect two users, publish, show the delivery, stop
-	@scripts/demo
+	.build/release/avaloctl sandbox -- avaloctl demo
 
 test: deps-test ## build, and run every test that ends within minutes
 	swift build --build-tests
@@ -46,7 +46,7 @@ format: ## put the code in form
 	swift format --in-place --recursive Package.swift Sources Tests
 
 bench: build ## a short standard set of measurements, into docs/benchmarks.md
-	@scripts/bench
+	.build/release/avaloctl sandbox -- avalo-bench all --markdown docs/benchmarks.md
 
 clean: ## remove what was built and what `make run` keeps
 	rm -rf .build .avalo
