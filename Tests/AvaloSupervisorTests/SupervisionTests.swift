@@ -352,6 +352,89 @@ import Testing
     try await server.stop()
   }
 
+  @Test func instancesComeAndGo() async throws {
+    let text = try manifest(
+      "a", Self.plain, "instances: 2\nsockets: {x: {listen: \"127.0.0.1:0\", per_instance: true}}")
+    let server = try await start(["workers.d/a.yaml": text])
+    let address = try await server.address(of: "x", worker: "a")
+    let pids = try await server.status().instances(of: "a").compactMap(\.pid)
+    func reload(_ instances: Int) async throws -> [Int32] {
+      try folder.write(text.replacing("instances: 2", with: "instances: \(instances)"), to: "config/workers.d/a.yaml")
+      #expect(try await server.control("POST", "/reload").status == 200)
+      #expect(try await server.address(of: "x", worker: "a") == address)
+      let status = try await server.status()
+      #expect(status.ready)
+      return status.instances(of: "a").compactMap(\.pid)
+    }
+    let more = try await reload(4)
+    #expect(more.count == 4 && Array(more.prefix(2)) == pids)
+    #expect(try await reload(1) == [pids[0]])
+    for pid in more.dropFirst() { #expect(!Self.isAlive(pid)) }
+    let names = server.process.record.notified.filter { $0.hasPrefix("FDSTOREREMOVE") }
+    #expect(names.count == 3, "what is closed is not kept for the next run")
+    #expect(try await reload(2).count == 2)
+    try await server.stop()
+  }
+
+  @Test func aConfigurationThatKeepsItFromReadyCanBeMended() async throws {
+    let server = try await start(["workers.d/a.yaml": try manifest("a", "exit 1")], waitForReady: false)
+    try await server.process.waitForOutput("worker died")
+    // The script is the same; its manifest is not.
+    try folder.write(try manifest("b"), to: "config/workers.d/b.yaml")
+    try folder.write("executable: nowhere\nenabled: false", to: "config/workers.d/a.yaml")
+    #expect(try await server.control("POST", "/reload").status == 200)
+    try await server.process.waitForNotification("READY=1")
+    #expect(!server.process.record.notified.contains("RELOADING=1"))
+    #expect(try await server.status().workers.map(\.name) == ["b"])
+    #expect(try await server.stop() == .exit(0))
+  }
+
+  @Test func theAdminPagesMove() async throws {
+    try folder.write("admin: {listen: \"127.0.0.1:0\"}", to: "config/avalo.yaml")
+    var variables = TestProcess.plainEnvironment
+    variables["AVALO_RUNTIME_DIRECTORY"] = "\(folder.path)/run"
+    variables["AVALO_STATE_DIRECTORY"] = "\(folder.path)/state"
+    let avalod = try await TestProcess.start(
+      TestPaths.executable("avalod"), ["--config", "\(folder.path)/config"], environment: variables,
+      notifySocket: "\(folder.path)/notify.sock")
+    try await avalod.waitForNotification("READY=1")
+    func ask(_ method: String, _ path: String) async throws -> HTTPExchange.Answer {
+      try await HTTPExchange.send(method, path, to: .unix("\(folder.path)/run/control.sock"))
+    }
+    func place() async throws -> (host: String, port: Int) {
+      let status = try await ask("GET", "/status").body
+      let address = try #require(status.firstMatch(of: /"admin":\["\[?([0-9.:]+?)\]?:([0-9]+)"\]/))
+      return (String(address.1), try #require(Int(address.2)))
+    }
+    let before = try await place()
+    #expect(
+      try await HTTPExchange.send("GET", "/readyz", to: .internet(host: before.host, port: before.port)).status == 200)
+    try folder.write("admin: {listen: \"127.0.0.2:0\"}", to: "config/avalo.yaml")
+    #expect(try await ask("POST", "/reload").status == 200)
+    let after = try await place()
+    #expect(after.host == "127.0.0.2")
+    #expect(
+      try await HTTPExchange.send("GET", "/readyz", to: .internet(host: after.host, port: after.port)).status == 200)
+    await #expect(throws: (any Error).self) {
+      try await HTTPExchange.send("GET", "/readyz", to: .internet(host: before.host, port: before.port))
+    }
+    #expect(try await avalod.stop() == .exit(0))
+  }
+
+  @Test(.enabled(if: FileManager.default.isExecutableFile(atPath: "/usr/bin/systemd-notify"), "needs systemd-notify"))
+  func systemdsOwnToolSpeaksToUs() async throws {
+    // A child of the worker that is gone before its word is read; it waits for a descriptor it passes to be closed.
+    let script = """
+      systemd-notify --ready --status="by systemd's tool" && echo "heard"
+      trap 'exit 0' TERM
+      while :; do sleep 1000 & wait $!; done
+      """
+    let server = try await start(["workers.d/a.yaml": try manifest("a", script)])
+    try await server.process.waitForOutput("heard")
+    #expect(try await server.status().instances(of: "a").first?.status == "by systemd's tool")
+    try await server.stop()
+  }
+
   @Test func aStormOfSignalsIsHarmless() async throws {
     let server = try await start(["workers.d/a.yaml": try manifest("a", Self.plain, "reload: signal\nsettings: {n: 0}")]
     )

@@ -221,7 +221,7 @@ extension SettingsReader {
       // A null takes a manifest's socket away.
       guard has(name) else { return absent(name) }
       if !ConfigurationFiles.isName(name) || name == "metrics" {
-        problem(name, "a socket's name is \(ConfigurationFiles.nameRule), and not \"metrics\"")
+        problem(name, "a socket's name is \(ConfigurationFiles.nameRule) or \"metrics\"")
       }
       return section(name) { section in
         let address = section.listenAddress("listen", folder: runtime)

@@ -170,9 +170,13 @@ struct ConfigurationFiles {
 
   // MARK: Names
 
-  static let nameRule = "a lower-case letter, then lower-case letters, digits and hyphens, at most 32 in all"
+  /// `avalod` is us, in the names of sockets.
+  static let nameRule =
+    "a lower-case letter, then lower-case letters, digits and hyphens, at most 32 in all, and not \"avalod\""
   static func isName(_ name: String) -> Bool {
-    guard let first = name.utf8.first, (0x61...0x7A).contains(first) else { return false }
+    guard name != SocketTable.supervisor, let first = name.utf8.first, (0x61...0x7A).contains(first) else {
+      return false
+    }
     return name.utf8.count <= SupervisorLimits.nameBytesMax
       && name.utf8.allSatisfy { (0x61...0x7A).contains($0) || (0x30...0x39).contains($0) || $0 == 0x2D }
   }

@@ -34,23 +34,24 @@ extension Supervisor {
   }
 
   private func reloadOnce() async -> ReloadResult {
-    // Before READY there is nothing to say RELOADING about: systemd would wait for ever.
-    await until { $0.phase != .starting }
-    guard phase == .running else { return ReloadResult(problems: ["avalod is stopping"]) }
+    guard phase != .stopping else { return ReloadResult(problems: ["avalod is stopping"]) }
     log.notice("reloading")
-    notifier.reloading()
+    // Before READY there is nothing to say RELOADING about; but a configuration that keeps us from READY can be mended.
+    let wasReady = phase == .running
+    if wasReady { notifier.reloading() }
     let result = await apply()
     reloads[result.isSuccess ? "success" : "failure", default: 0] += 1
     lastReload = (result, wallClock.milliseconds)
-    guard phase == .running else { return result }
+    guard phase != .stopping else { return result }
     if result.isSuccess {
       log.notice("reloaded", metadata: ["generation": "\(generation)"])
     } else {
       for problem in result.problems { log.error("reload", metadata: ["problem": "\(problem)"]) }
     }
-    notifier.ready(
-      status: result.isSuccess
-        ? statusLine : "reload failed (\(result.problems.count) problems, see the log); \(statusLine)")
+    let outcome =
+      result.isSuccess
+      ? statusLine : "reload failed (\(result.problems.count) problems, see the log); \(statusLine)"
+    if wasReady { notifier.ready(status: outcome) }
     lastStatus = nil
     return result
   }
@@ -63,7 +64,7 @@ extension Supervisor {
       return ReloadResult(problems: error.problems.map(\.description))
     }
     // A stop may have come while the workers checked their settings.
-    guard phase == .running else { return ReloadResult(problems: ["avalod is stopping"]) }
+    guard phase != .stopping else { return ReloadResult(problems: ["avalod is stopping"]) }
     let fixed = fixedChanges(next)
     guard fixed.isEmpty else { return ReloadResult(problems: fixed) }
     let bound: SocketTable
@@ -163,6 +164,7 @@ extension Supervisor {
       retired[id] = instances[id]?.restarts
       instances[id] = nil
     }
+    somethingChanged()
     // New ones are part of the service only when they serve.
     for worker in next.workers where old.worker(worker.name)?.instances ?? 0 < worker.instances {
       let added = ((old.worker(worker.name)?.instances ?? 0)..<worker.instances).map {

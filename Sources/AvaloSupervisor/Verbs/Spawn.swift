@@ -5,6 +5,8 @@ import Glibc
 extension Supervisor {
   func spawnAll() {
     for worker in configuration.workers { addInstances(of: worker) }
+    // A service without workers is ready too.
+    somethingChanged()
   }
 
   /// Starts the slots that a worker should have and has not.

@@ -218,7 +218,7 @@ import Testing
     (
       "workers.d/Shell.yaml", "executable: worker",
       [
-        "workers.d/Shell.yaml: a worker's name is a lower-case letter, then lower-case letters, digits and hyphens, at most 32 in all"
+        "workers.d/Shell.yaml: a worker's name is a lower-case letter, then lower-case letters, digits and hyphens, at most 32 in all, and not \"avalod\""
       ]
     ),
     (
@@ -249,7 +249,7 @@ import Testing
       "executable: worker\nsockets: {x: {listen: \"unix:x\", per_instance: true}, Y: {listen: \"127.0.0.1:1\", mode: \"0600\"}}",
       [
         "workers.d/a.yaml:2: sockets.x.per_instance: is for TCP; a Unix socket is shared by all instances",
-        "workers.d/a.yaml:2: sockets.Y: a socket's name is a lower-case letter, then lower-case letters, digits and hyphens, at most 32 in all, and not \"metrics\"",
+        "workers.d/a.yaml:2: sockets.Y: a socket's name is a lower-case letter, then lower-case letters, digits and hyphens, at most 32 in all, and not \"avalod\" or \"metrics\"",
         "workers.d/a.yaml:2: sockets.Y.mode: is for Unix sockets",
       ]
     ),

@@ -81,7 +81,7 @@ import Testing
   func aBrokenPromiseIsSeen(fault: MiniHub.Fault, key: String) async throws {
     let server = try await MiniHub(fault: fault).start()
     var scenario = PairsScenario(users: 5, rate: 400, seconds: 0.5, payloadBytes: 128, publishers: 2, inFlight: 16)
-    scenario.drainSeconds = 0.3
+    scenario.drainSeconds = 3
     let report = try scenario.run(try bench(server), command: "c")
     for other in ["lost", "duplicated", "reordered"] {
       #expect(((figure(report, other) ?? 0) > 0) == (other == key), "\(other)")
