@@ -10,7 +10,7 @@ package protocol Carrier: AnyObject {
 /// closes by RFC 6455 §7, and looks after the silent and the slow. One a loop, confined to it. It does no I/O.
 ///
 /// A turn is: `beginTurn`, then what came in, then `tick` and `endInput`; then the carrier sends what is queued and says
-/// so by `sent`. The application is never called while sending: who ended there is told in the next turn.
+/// so by `sent`; then `endTurn`. The application is never called while sending: who ended there is told in the next turn.
 package final class ConnectionLife {
   package let writer: ConnectionWriter
   /// Set before the first connection.
@@ -71,7 +71,7 @@ package final class ConnectionLife {
     application?.turnEnding()
   }
 
-  /// Everything was sent.
+  /// After everything was sent: the turn's memory goes, and the application may look at what is owed.
   package func endTurn() {
     writer.endTurn()
     application?.turnEnded()

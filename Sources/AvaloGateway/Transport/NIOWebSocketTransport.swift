@@ -23,6 +23,7 @@ final class NIOWebSocketTransport {
   private var ticks: RepeatedTask?
   private var inTurn = false
   private var isSending = false
+  private var lost: [ConnectionID] = []
 
   /// On its event loop. `make` builds the application, which is told of everything from then on.
   init(
@@ -101,6 +102,11 @@ final class NIOWebSocketTransport {
 
   /// The channel is gone.
   func ended(_ connection: ConnectionID) {
+    if isSending {
+      // A write showed it. The application hears of it after the turn.
+      lost.append(connection)
+      return
+    }
     enterTurn()
     if connection == writer.id(connection.slot) { life.end(connection.slot) }
   }
@@ -138,6 +144,9 @@ final class NIOWebSocketTransport {
     life.endTurn()
     inTurn = false
     if life.hasNews || writer.dirtyCount > 0 { enterTurn() }
+    let gone = lost
+    lost.removeAll()
+    for connection in gone { ended(connection) }
   }
 
   // MARK: Writing

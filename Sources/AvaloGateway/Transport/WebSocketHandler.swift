@@ -52,7 +52,7 @@ final class WebSocketHandler: ChannelInboundHandler {
 
   /// Tells the channel that a peer which only stopped sending is still to be written to.
   func allowHalfClosure() throws {
-    try context?.channel.syncOptions?.setOption(.allowRemoteHalfClosure, value: true)
+    try setHalfClosure(true)
   }
 
   func write(_ buffer: ByteBuffer, _ promise: EventLoopPromise<Void>) {
@@ -66,6 +66,13 @@ final class WebSocketHandler: ChannelInboundHandler {
 
   func cut() {
     connection = nil
+    // A closing NIOSSLHandler takes the peer's close_notify for its end only without half-closure; with it, it would
+    // hold the connection until its timeout. Fails when the channel is closed, and then it does not matter.
+    try? setHalfClosure(false)
     context?.close(promise: nil)
+  }
+
+  private func setHalfClosure(_ isAllowed: Bool) throws {
+    try context?.channel.syncOptions?.setOption(.allowRemoteHalfClosure, value: isAllowed)
   }
 }

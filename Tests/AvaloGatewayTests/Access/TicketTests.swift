@@ -1,4 +1,5 @@
 import AvaloCore
+import AvaloTesting
 import Glibc
 import Testing
 
@@ -58,7 +59,7 @@ import Testing
   }
 
   @Test func idsAreLongAndDiffer() {
-    var random = SystemRandomNumberGenerator()
+    var random = TestRandom(seed: 11)
     let ids = (0..<100).map { _ in Tickets.newID(using: &random) }
     #expect(Set(ids).count == 100 && ids.allSatisfy { $0.utf8.count == 22 })
   }

@@ -1,10 +1,11 @@
+import AvaloTesting
 import Testing
 
 @testable import AvaloGateway
 
 @Suite struct EventIDsTests {
   @Test func areSortedWithinAMillisecondAndAcrossThem() {
-    var random: any RandomNumberGenerator = SystemRandomNumberGenerator()
+    var random: any RandomNumberGenerator = TestRandom(seed: 3)
     var ids = EventIDs()
     var made: [String] = []
     for now: Int64 in [1_700_000_000_000, 1_700_000_000_001, 1_700_000_000_500, 1_700_000_000_499] {

@@ -1,4 +1,5 @@
 import AvaloCore
+import AvaloTesting
 import AvaloWire
 import Testing
 
@@ -331,7 +332,7 @@ import Testing
       #"{"eventId":"evt_123","type":"chat_message","targetUserId":"user_abc","payload":{"chatId":"c","messageId":"m"},"ttl":5}"#,
       #"{"type":"notification","topic":"feed:x","payload":{"@type":"x"},"deliverAt":1700000100000,"priority":"LOW"}"#,
     ]
-    var random = SystemRandomNumberGenerator()
+    var random = TestRandom(seed: 11)
     for _ in 0..<4000 {
       var bytes = Array(seeds.randomElement(using: &random)!.utf8)
       for _ in 0..<Int.random(in: 1...4, using: &random) {

@@ -1,0 +1,104 @@
+import AvaloTesting
+import Glibc
+import NIOCore
+import NIOPosix
+import NIOSSL
+
+/// Lets a `SocketProbe` speak TLS: what it writes goes through a socket pair and a TLS client to the server, and back. A
+/// reader that stops is felt at the server: nothing is buffered here beyond the sockets.
+enum TLSTunnel {
+  static func clientContext() throws -> NIOSSLContext {
+    var configuration = TLSConfiguration.makeClientConfiguration()
+    configuration.certificateVerification = .none
+    configuration.shutdownTimeout = .milliseconds(100)
+    return try NIOSSLContext(configuration: configuration)
+  }
+
+  static func connect(port: Int, on group: any EventLoopGroup, context: NIOSSLContext) throws -> SocketProbe {
+    var ends: [Int32] = [-1, -1]
+    guard socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &ends) == 0 else {
+      throw SocketProbe.Failure.system("socketpair", errno)
+    }
+    let probe = SocketProbe(descriptor: ends[0])
+    let eventLoop = group.next()
+    let outer = try Half.bootstrap(eventLoop, tls: context).connect(host: "127.0.0.1", port: port).wait()
+    let inner = try Half.bootstrap(eventLoop, tls: nil).withConnectedSocket(ends[1]).wait()
+    try eventLoop.submit {
+      let left = try outer.pipeline.syncOperations.handler(type: Half.self)
+      let right = try inner.pipeline.syncOperations.handler(type: Half.self)
+      left.join(right)
+    }.wait()
+    return probe
+  }
+
+  private final class Half: ChannelDuplexHandler {
+    typealias InboundIn = ByteBuffer
+    typealias OutboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    private var context: ChannelHandlerContext?
+    private var other: Half?
+    private var wantsRead = false
+
+    static func bootstrap(_ eventLoop: any EventLoop, tls: NIOSSLContext?) -> ClientBootstrap {
+      ClientBootstrap(group: eventLoop)
+        .channelOption(.allowRemoteHalfClosure, value: true)
+        .channelOption(.writeBufferWaterMark, value: .init(low: 4096, high: 16_384))
+        .channelInitializer { channel in
+          channel.eventLoop.makeCompletedFuture {
+            if let tls {
+              try channel.pipeline.syncOperations.addHandler(NIOSSLClientHandler(context: tls, serverHostname: nil))
+            }
+            try channel.pipeline.syncOperations.addHandler(Half())
+          }
+        }
+    }
+
+    func join(_ other: Half) {
+      self.other = other
+      other.other = self
+      resume()
+      other.resume()
+    }
+
+    func handlerAdded(context: ChannelHandlerContext) { self.context = context }
+
+    func handlerRemoved(context: ChannelHandlerContext) {
+      self.context = nil
+      other = nil
+    }
+
+    // Reads only while the other side can write. Before they are joined only a TLS handshake is read.
+    func read(context: ChannelHandlerContext) {
+      if let peer = other?.context, !peer.channel.isWritable { wantsRead = true } else { context.read() }
+    }
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+      if context.channel.isWritable { other?.resume() }
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+      if let peer = other?.context { peer.writeAndFlush(data, promise: nil) }
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+      if event as? ChannelEvent == .inputClosed { other?.context?.close(mode: .output, promise: nil) }
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+      other?.context?.close(promise: nil)
+      other = nil
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+      context.close(promise: nil)
+    }
+
+    private func resume() {
+      if wantsRead {
+        wantsRead = false
+        context?.read()
+      }
+    }
+  }
+}
