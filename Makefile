@@ -28,11 +28,12 @@ demo: build ## start, connect two users, publish, show the delivery, stop
 
 test: deps-test ## build, and run every test that ends within minutes
 	swift build --build-tests
-	swift test --skip-build
+	swift test --skip-build --no-parallel
 	promtool check rules monitoring/rules/*.yml
 	promtool check config monitoring/prometheus.yml
 	promtool test rules monitoring/tests/*.yml
 
+test-all: export AVALO_QUIET_MACHINE = 1
 test-all: test chaos build ## and what takes long
 
 chaos: deps-test ## kill each worker a hundred times under load
