@@ -131,9 +131,15 @@ import Testing
     let marker = "\(folder.path)/left"
     let output = try await run(shell("sleep 1000 >/dev/null & echo $!; echo >\(marker)")).output
     let pid = try #require(Int32(output.filter(\.isNumber)))
-    // The child of a dead process is init's to reap; it is a zombie at most.
+    // The child of a dead process is init's to reap; it is a zombie at most. A killed process takes a moment to end.
+    let deadline = ContinuousClock.now + .seconds(20)
+    while isAlive(pid), ContinuousClock.now < deadline { try await Task.sleep(for: .milliseconds(5)) }
+    #expect(!isAlive(pid))
+  }
+
+  private func isAlive(_ pid: Int32) -> Bool {
     let state = (try? String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8))?.split(separator: ")").last
-    #expect(state == nil || state!.hasPrefix(" Z") || state!.hasPrefix(" X"))
+    return state.map { !$0.hasPrefix(" Z") && !$0.hasPrefix(" X") } ?? false
   }
 
   @Test func diesWithTheThreadThatStartedIt() async throws {
