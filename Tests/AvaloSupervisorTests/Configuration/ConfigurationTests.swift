@@ -9,7 +9,7 @@ import Testing
 
   func context(_ environment: [String: String] = [:], userID: UInt32 = 1000) -> ConfigurationContext {
     ConfigurationContext(
-      environment: environment, workingDirectory: "/work", executableDirectory: folder.path, processors: 4,
+      environment: environment, workingDirectory: "/base", executableDirectory: folder.path, processors: 4,
       userID: userID)
   }
 
@@ -31,10 +31,10 @@ import Testing
 
   @Test func everythingHasADefault() throws {
     let configuration = try read(["workers.d/shell.yaml": "executable: worker"])
-    #expect(configuration.runtimeDirectory == "/work/.avalo/run")
-    #expect(configuration.stateDirectory == "/work/.avalo/state")
+    #expect(configuration.runtimeDirectory == "/base/.avalo/run")
+    #expect(configuration.stateDirectory == "/base/.avalo/state")
     #expect("\(configuration.admin)" == "127.0.0.1:8481")
-    #expect(configuration.controlSocket == "/work/.avalo/run/control.sock")
+    #expect(configuration.controlSocket == "/base/.avalo/run/control.sock")
     #expect(configuration.controlMode == 0o600)
     #expect(configuration.logDestination == nil)
     let worker = try #require(configuration.worker("shell"))
@@ -204,7 +204,7 @@ import Testing
     (
       "avalo.yaml", "control: {socket: \(String(repeating: "x", count: 100))}",
       [
-        "avalo.yaml:1: control.socket: /work/.avalo/run/\(String(repeating: "x", count: 100)) has 117 bytes; a Unix socket's path may have 107"
+        "avalo.yaml:1: control.socket: /base/.avalo/run/\(String(repeating: "x", count: 100)) has 117 bytes; a Unix socket's path may have 107"
       ]
     ),
     ("avalo.yaml", "runtime_directory: /\(String(repeating: "x", count: 90))", []),
@@ -322,7 +322,7 @@ import Testing
     let configuration = try Configuration.read(
       directory: "\(TestPaths.root)/config",
       context: ConfigurationContext(
-        environment: [:], workingDirectory: "/work", executableDirectory: TestPaths.products, processors: 2, userID: 0))
+        environment: [:], workingDirectory: "/base", executableDirectory: TestPaths.products, processors: 2, userID: 0))
     #expect(configuration.workers.map(\.name) == ["gateway", "presence", "scheduler"])
     #expect(configuration.workers.map(\.drain.order) == [10, 20, 30])
   }
