@@ -100,6 +100,7 @@ extension Hub {
   func attach(_ session: Session) {
     guard let identity = session.identity else { return }
     let joining = subscriptionsWithoutCursor(of: session)
+    writeAcknowledgements()
     let correlation = requests.insert(
       .attach(session: session.number, slot: session.connection.slot, subscriptions: joining), loop: loop)
     toScheduler.frame(
@@ -151,6 +152,7 @@ extension Hub {
       done?(.failure(.schedulerAway))
       return
     }
+    writeAcknowledgements()
     let correlation = requests.insert(
       .cursors(session: session.number, slot: session.connection.slot, subscriptions: joining, done: done), loop: loop)
     toScheduler.frame(

@@ -230,14 +230,15 @@ extension Hub {
   /// Sends what the turn gathered: one batch of each kind, all in one mail.
   func sendGathered() {
     if let schedulerLink {
+      writeAcknowledgements()
       for batch in watches.batches() { toScheduler.frame(Watch(entries: batch)) }
       for batch in unwatches.batches() { toScheduler.frame(Unwatch(handles: batch)) }
-      for batch in acknowledgements.batches() { toScheduler.frame(Acknowledge(entries: batch)) }
       for batch in detached.batches() { toScheduler.frame(Detach(sessions: batch)) }
       if !toScheduler.isEmpty { port.toScheduler(toScheduler.take(), link: schedulerLink) }
     }
     watches.removeAll(keepingCapacity: true)
     unwatches.removeAll(keepingCapacity: true)
+    // Without a link there is nobody to tell: the client acknowledges again what it is sent again.
     acknowledgements.removeAll(keepingCapacity: true)
     detached.removeAll(keepingCapacity: true)
     for batch in opened.batches() { toPresence.frame(Sessions(entries: batch)) }
@@ -245,6 +246,13 @@ extension Hub {
     opened.removeAll(keepingCapacity: true)
     closedSessions.removeAll(keepingCapacity: true)
     if !toPresence.isEmpty { port.toPresence(toPresence.take(), snapshotEnds: false) }
+  }
+
+  /// Writes what was acknowledged before whatever the turn sends next: a handle that is given up means nothing any more,
+  /// and a cursor that is asked for is to know of it.
+  func writeAcknowledgements() {
+    for batch in acknowledgements.batches() { toScheduler.frame(Acknowledge(entries: batch)) }
+    acknowledgements.removeAll(keepingCapacity: true)
   }
 }
 

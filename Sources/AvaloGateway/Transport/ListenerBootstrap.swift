@@ -1,3 +1,4 @@
+import Glibc
 import NIOCore
 import NIOPosix
 
@@ -11,7 +12,8 @@ enum ListenerBootstrap {
     tls: TLSContext? = nil
   ) async throws -> any Channel {
     let buffers = TransportLimits.readBufferBytes
-    return try await ServerBootstrap(group: group)
+    let backlog = backlog(of: descriptor)
+    let channel = try await ServerBootstrap(group: group)
       .serverChannelOption(.maxMessagesPerRead, value: TransportLimits.acceptsPerTurn)
       .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)  // .socketOption would set SO_DEBUG
       .childChannelOption(
@@ -26,5 +28,20 @@ enum ListenerBootstrap {
         }
       }
       .withBoundSocket(descriptor).get()
+    // NIO has just listened anew with a backlog of its own (128), before it looked at any option: a reconnect storm would
+    // wait in SYN retries of a second and more. Whoever bound the socket said how many may wait.
+    if let backlog {
+      guard Glibc.listen(descriptor, backlog) == 0 else { throw IOError(errnoCode: errno, reason: "listen") }
+    }
+    return channel
+  }
+
+  /// How many connections may wait to be accepted: of a listener the kernel tells it in the place of `tcpi_sacked`. `nil`
+  /// for a socket that is not TCP's.
+  static func backlog(of descriptor: NIOBSDSocket.Handle) -> Int32? {
+    var facts = tcp_info()
+    var size = socklen_t(MemoryLayout<tcp_info>.size)
+    guard getsockopt(descriptor, Int32(IPPROTO_TCP), TCP_INFO, &facts, &size) == 0 else { return nil }
+    return Int32(facts.tcpi_sacked)
   }
 }

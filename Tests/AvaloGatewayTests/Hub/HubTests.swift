@@ -309,6 +309,30 @@ import Testing
     #expect(try loop.port.take(Acknowledge.self).isEmpty)
   }
 
+  @Test func tellsWhatWasAcknowledgedBeforeTheTopicIsGivenUp() throws {
+    let loop = try TestLoop()
+    let ann = try loop.live("ann", at: position(3))
+    _ = try loop.port.take(Watch.self)
+    loop.turn {
+      loop.hear(ann, #"{"ack":{"topic":"user:ann","epoch":"\#(epoch)","offset":3}}"#)
+      loop.life.end(ann.slot)
+    }
+    #expect(loop.port.frames.map(\.kind) == [.acknowledge, .unwatch, .detach])
+  }
+
+  /// The cursor that a topic starts from again is the one that was acknowledged a moment ago.
+  @Test func tellsWhatWasAcknowledgedBeforeItAsksForCursors() throws {
+    let loop = try TestLoop()
+    let ann = try loop.live("ann", at: position(3), chats: ["c"])
+    _ = try loop.port.take(Watch.self)
+    loop.turn {
+      loop.hear(ann, #"{"ack":{"topic":"user:ann","epoch":"\#(epoch)","offset":3}}"#)
+      loop.hear(ann, #"{"id":1,"call":"unsubscribe","data":{"subscriptions":["user:ann"]}}"#)
+      loop.hear(ann, #"{"id":2,"call":"subscribeToRealtimeEventsV1","data":{"subscriptions":["user:ann"]}}"#)
+    }
+    #expect(loop.port.frames.map(\.kind) == [.acknowledge, .cursors, .watch, .unwatch])
+  }
+
   // MARK: - Frames
 
   @Test func answersPingsAndWrongFramesByName() throws {

@@ -95,7 +95,12 @@ final class TestLoop: Carrier {
   }
 
   func say(_ connection: ConnectionID, _ json: String) {
-    turn { Array(json.utf8).withUnsafeBytes { hub.message(connection, $0) } }
+    turn { hear(connection, json) }
+  }
+
+  /// A message of the turn that is under way.
+  func hear(_ connection: ConnectionID, _ json: String) {
+    Array(json.utf8).withUnsafeBytes { hub.message(connection, $0) }
   }
 
   func hangUp(_ connection: ConnectionID) {

@@ -19,6 +19,8 @@ enum TransportKind: CaseIterable {
 
 /// A listener with everything behind it: sniffer, policy, a reactor and NIO transports, and a recording hub on each loop.
 final class TransportRig: Sendable {
+  static let backlog: Int32 = 1000
+
   let kind: TransportKind
   let recorder: LoopRecorder
   let port: Int
@@ -30,6 +32,7 @@ final class TransportRig: Sendable {
   private let clients: MultiThreadedEventLoopGroup
   private let transports: NIOWebSocketTransports
   private let listener: any Channel
+  let listenerDescriptor: Int32
   private let clientContext: NIOSSLContext
 
   /// Starts one, runs `body`, and takes everything down again.
@@ -72,7 +75,7 @@ final class TransportRig: Sendable {
     ) { transport in
       RecordingApplication(transport.writer, transport.waker, usesReactor ? idle : recorder)
     }
-    let socket = try LoopbackListener()
+    let socket = try LoopbackListener(backlog: TransportRig.backlog)
     port = socket.port
     let watcher = Watcher()
     var door = FrontDoor(
@@ -89,8 +92,9 @@ final class TransportRig: Sendable {
     let files = TLSSettings(
       certificate: folder.write("p256.crt", TestKeys.p256Certificate),
       key: folder.write("p256.key", TestKeys.p256Private))
+    listenerDescriptor = socket.take()
     listener = try await ListenerBootstrap.listen(
-      inherited: socket.take(), on: group, door: door, tls: kind == .nioTLS ? try TLSContext(files) : nil)
+      inherited: listenerDescriptor, on: group, door: door, tls: kind == .nioTLS ? try TLSContext(files) : nil)
     watcher.rig.withLock { $0 = Unowned(self) }
   }
 

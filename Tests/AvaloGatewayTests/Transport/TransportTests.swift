@@ -8,6 +8,14 @@ import Testing
 /// What a session relies on, whatever carries it: the same for plain connections on the reactor, and for those that stay
 /// on NIO with and without TLS.
 @Suite(.serialized) struct TransportTests {
+  // MARK: Accepting
+
+  @Test func keepsTheBacklogThatTheSocketWasBoundWith() async throws {
+    try await TransportRig.run(.reactor) { rig in
+      #expect(ListenerBootstrap.backlog(of: rig.listenerDescriptor) == TransportRig.backlog)
+    }
+  }
+
   // MARK: Opening
 
   @Test(arguments: TransportKind.allCases)
