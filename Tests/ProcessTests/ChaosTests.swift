@@ -13,7 +13,10 @@ import Testing
 
   @Test(arguments: ["scheduler", "gateway", "presence"])
   func losesNothingWhenAWorkerIsKilled(worker: String) async throws {
-    let server = try await RunningServer.start()
+    // A worker that dies so often in a row is kept waiting; here it is to come back at once, however often.
+    let server = try await RunningServer.start(environment: [
+      "AVALO_WORKERS__\(worker.uppercased())__RESTART__MAX": "100ms"
+    ])
     let listeners = (0..<6).map { Listener(user: "user\($0)") }
     let load = Load()
     var outages: [Duration] = []
