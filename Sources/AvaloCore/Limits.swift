@@ -16,4 +16,11 @@ public enum Limits {
   public static let jsonDepthMax = 32
   /// Recipients of one broadcast that is answered when committed.
   public static let broadcastRecipientsMax = 1000
+  /// Members of one chat: a removal looks at each of its subscribers, and a change of all of them is one transaction.
+  /// Larger audiences are a `feed:`, or named by their tokens.
+  public static let chatMembersMax = 10_000
+  /// Users named in one change of a chat's members: far below a frame's bound, a few milliseconds of the log's time.
+  public static let membersPerCallMax = 1000
+  /// A token's `jti`: enough for a UUID or a hash with a prefix; it is a key of ours when the token is revoked.
+  public static let tokenIDBytesMax = 256
 }
