@@ -134,6 +134,11 @@ public protocol WireMessage: Sendable {
   init(from reader: inout WireReader) throws(WireError)
 }
 
+/// A message that is answered, on its correlation, by one of a kind, or by ``Failed``.
+public protocol WireRequest: WireMessage {
+  associatedtype Answer: WireMessage
+}
+
 extension WireMessage {
   /// Reads exactly one message from a frame's body.
   public init(body: UnsafeRawBufferPointer) throws(WireError) {

@@ -13,6 +13,10 @@ import Testing
     message(Watched.self), message(Unwatch.self), message(Unwatched.self), message(Lagged.self), message(Read.self),
     message(Acknowledge.self), message(Sessions.self), message(SessionsEnd.self), message(SessionsClosed.self),
     message(SessionsSeen.self), message(PresenceQuery.self), message(PresenceAnswer.self),
+    message(Access.self), message(AccessLive.self), message(AccessConfirmed.self), message(ChangeMembers.self),
+    message(MembersChanged.self), message(ListMembers.self), message(MemberList.self), message(MembershipQuery.self),
+    message(MembershipAnswer.self), message(Revoke.self), message(Revoked.self), message(EraseUser.self),
+    message(Erased.self),
     (
       Deliver.kind,
       { bytes in
@@ -91,6 +95,24 @@ import Testing
     writer.frame(SessionsSeen(sessions: [1]))
     writer.frame(PresenceQuery(users: ["a"]))
     writer.frame(PresenceAnswer(entries: [.init(online: true, lastSeenMilliseconds: 1, platform: .web)]))
+    writer.frame(
+      Access(
+        position: 1,
+        changes: [
+          .revoked(Revocation(.user("a"), issuedBeforeMilliseconds: 1, untilMilliseconds: 2)), .released(.token("t")),
+          .removed(topic, users: ["a", "b"]),
+        ]))
+    writer.frame(AccessLive(position: 1))
+    writer.frame(AccessConfirmed(position: 1))
+    writer.frame(ChangeMembers(chat: "c", change: .add, users: ["a", "b"]))
+    writer.frame(MembersChanged(added: 1, removed: 2, members: 3))
+    writer.frame(ListMembers(chat: "c", after: "a", limit: 1))
+    writer.frame(MemberList(total: 1, members: [.init(user: "a", since: 1)], hasMore: false))
+    writer.frame(MembershipQuery(entries: [.init(chat: "c", user: "a")]))
+    writer.frame(MembershipAnswer(since: [0, 1]))
+    writer.frame(Revoke(.token("t", untilMilliseconds: 1)))
+    writer.frame(EraseUser(user: "a", issuedBeforeMilliseconds: 1, untilMilliseconds: 2))
+    writer.frame(Erased(events: 1, devices: 1, memberships: 1))
     Deliver.write(record: Sample.record, targets: [.init(handle: 1, offset: 2)], into: &writer)
     ReadResult.write(
       epoch: Sample.epoch, floor: 0, through: 9, rows: [(1, Sample.record), (4, Sample.record)], correlation: 0,
