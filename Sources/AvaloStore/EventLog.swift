@@ -6,7 +6,7 @@ import AvaloCore
 /// and when something expires is decided by the caller. Everything between `begin` and `commit` becomes visible and
 /// durable together or not at all. After any thrown error the transaction is to be rolled back, and everything read
 /// or written in it forgotten; after a failed `commit` the caller calls ``reopen()`` before it goes on.
-public protocol EventLog: AnyObject {
+public protocol EventLog: AccessStore {
   /// Which log this is. Changes by ``mint(nowMilliseconds:)``, and by ``reopen()`` if that had not been committed.
   var identity: LogIdentity { get }
   var durability: Durability { get }

@@ -11,6 +11,7 @@ enum LogSchema {
       try db.execute(sql: "PRAGMA application_id = \(applicationID)")
       try db.execute(sql: first)
     }
+    migrator.registerMigration("access") { db in try db.execute(sql: access) }
     return migrator
   }
 
@@ -63,5 +64,23 @@ enum LogSchema {
       id INTEGER PRIMARY KEY,
       topic TEXT NOT NULL, hash INTEGER NOT NULL, content INTEGER NOT NULL, record BLOB NOT NULL
     );
+    """
+
+  /// Members of chats, by the number of the chat's topic, each with the first offset that is theirs; revoked tokens (`kind`:
+  /// 1 a user's, 2 one token, 3 everybody's); the counter of changes; inboxes that are being erased.
+  private static let access = """
+    CREATE TABLE access (id INTEGER PRIMARY KEY CHECK (id = 1), position INTEGER NOT NULL);
+    INSERT INTO access VALUES (1, 0);
+    CREATE TABLE members (
+      topic INTEGER NOT NULL, user TEXT NOT NULL, since INTEGER NOT NULL,
+      PRIMARY KEY (topic, user)
+    ) WITHOUT ROWID;
+    CREATE INDEX membersUser ON members (user);
+    CREATE TABLE revocations (
+      kind INTEGER NOT NULL, name TEXT NOT NULL, issued INTEGER NOT NULL, until INTEGER NOT NULL,
+      PRIMARY KEY (kind, name)
+    ) WITHOUT ROWID;
+    CREATE TABLE erasures (user TEXT PRIMARY KEY, position INTEGER NOT NULL) WITHOUT ROWID;
+    CREATE INDEX delayedTopic ON delayed (topic);
     """
 }

@@ -126,7 +126,7 @@ extension SQLiteEventLog {
   }
 
   /// The topic's index rows, each once and in order, those of events that are gone included.
-  private func entries(
+  func entries(
     of topic: TopicID, after: UInt64, upTo: UInt64, limit: Int
   ) throws(LogError) -> [IndexEntry] {
     var entries: [IndexEntry] = []
@@ -181,7 +181,7 @@ extension SQLiteEventLog {
 }
 
 extension Removed {
-  fileprivate mutating func count(_ type: [UInt8], times: Int, bytes: Int) {
+  mutating func count(_ type: [UInt8], times: Int, bytes: Int) {
     byType[Int(type.first ?? 0)] += times
     self.bytes += bytes
   }

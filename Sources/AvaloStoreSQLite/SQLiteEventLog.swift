@@ -13,6 +13,7 @@ public final class SQLiteEventLog: EventLog {
   let file: LogFile
   private(set) var connection: Connection
   private(set) var sql: LogStatements
+  private(set) var accessSQL: AccessStatements
   let recent = RecentIndex()
   /// What the running transaction adds to `recent`.
   var staged = IndexTier()
@@ -54,6 +55,7 @@ public final class SQLiteEventLog: EventLog {
     self.connection = connection
     self.generator = generator
     sql = try LogStatements(connection)
+    accessSQL = try AccessStatements(connection)
     checkpointer = try Checkpointer(path: file.path)
     try loadRecent()
     checkpointer.start()
@@ -120,6 +122,7 @@ public final class SQLiteEventLog: EventLog {
     // Whether it can be written again is the question, so that is what is asked.
     try connection.execute("BEGIN IMMEDIATE; UPDATE log SET clean = 0; COMMIT")
     sql = try LogStatements(connection)
+    accessSQL = try AccessStatements(connection)
     self.connection = connection
     self.marks = marks
     identity = marks.identity

@@ -177,6 +177,20 @@ import Testing
     #expect(throws: LogError.newerSchema(path: folder.file)) { try self.open() }
   }
 
+  @Test func bringsAFileOfTheFirstShapeUpToDate() throws {
+    let queue = try DatabaseQueue(path: folder.file)
+    try LogSchema.migrator.migrate(queue, upTo: "1")
+    try queue.write { try $0.execute(sql: "INSERT INTO topics (name) VALUES ('chat:c')") }
+    try queue.close()
+    let log = try open()
+    let chat = try #require(try log.topic(named: "chat:c")).id
+    #expect(try log.accessPosition() == 0)
+    try log.begin()
+    try log.put(StoredMember(user: "ann", since: 1), topic: chat)
+    try log.commit()
+    #expect(try log.member("ann", of: chat) == 1)
+  }
+
   @Test func refusesAFileOfSomethingElse() throws {
     let queue = try DatabaseQueue(path: folder.file)
     try queue.write { try $0.execute(sql: "CREATE TABLE recipes (name TEXT)") }

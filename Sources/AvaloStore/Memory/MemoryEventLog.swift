@@ -6,8 +6,9 @@ import AvaloCore
 /// are the same as over a disk.
 public final class MemoryEventLog: EventLog {
   public let durability = Durability.memory
-  private let state: MemoryLogState
-  private var undo: [() -> Void] = []
+  let state: MemoryLogState
+  /// Takes back what the running transaction did, the last first.
+  var undo: [() -> Void] = []
   /// Records of the running transaction that many topics share. Arrays share their storage by themselves: this only
   /// names them until the references are made.
   private var shared: [(expires: Int64, record: [UInt8])] = []
@@ -295,7 +296,7 @@ public final class MemoryEventLog: EventLog {
 }
 
 extension Removed {
-  fileprivate mutating func count(_ event: MemoryLogState.Event) {
+  mutating func count(_ event: MemoryLogState.Event) {
     byType[Int(event.record.first ?? 0)] += 1
     rows += 1
     bytes += event.record.count

@@ -40,6 +40,7 @@ final class MemoryLogState: @unchecked Sendable {
   var devicesOf: [String: [DeviceID]] = [:]
   var lastDevice: DeviceID = 0
   var delayed: [DelayedEvent] = []
+  var access = MemoryAccess()
   var bytes = 0
 
   private let mutex: UnsafeMutablePointer<pthread_mutex_t>
