@@ -95,7 +95,7 @@ import Testing
     #expect(try await run(description).output == "/usr\n")
   }
 
-  @Test(.enabled(if: geteuid() == 0, "needs root")) func becomesAnotherUserWithItsGroups() async throws {
+  @Test(.enabled(if: Needs.root, "needs root")) func becomesAnotherUserWithItsGroups() async throws {
     var description = shell(
       "id -u; id -g; id -G; grep NoNewPrivs /proc/self/status >/dev/null; cat /proc/self/status | grep ^Uid")
     description.user = UserAccount(name: "x", user: 65534, group: 65533, groups: [65533, 1000, 1001])
