@@ -96,6 +96,25 @@ import Testing
     try await server.stop()
   }
 
+  @Test func settingsThatCannotBeWrittenRefuseTheReload() async throws {
+    let text = try manifest("a", Scripts.plain, "reload: signal\nsettings: {n: 1}")
+    let server = try await start(["workers.d/a.yaml": text])
+    try folder.write(text.replacing("n: 1", with: "n: 2"), to: "config/workers.d/a.yaml")
+    // As a full disk does: the draft cannot be written.
+    try folder.write("", to: "run/settings/a.json.new/in-the-way")
+    let refused = try await server.control("POST", "/reload")
+    #expect(refused.status == 422)
+    #expect(refused.body.contains("run/settings/a.json.new: "))
+    #expect(refused.body.contains("\"generation\":1"))
+    #expect(try folder.read("run/settings/a.json") == #"{"n":1}"#)
+    // When there is room again, the same reload does what it says.
+    try FileManager.default.removeItem(atPath: "\(folder.path)/run/settings/a.json.new")
+    #expect(try await server.control("POST", "/reload").status == 200)
+    #expect(try folder.read("run/settings/a.json") == #"{"n":2}"#)
+    try await server.process.waitForOutput(#"a read {"n":2}"#)
+    try await server.stop()
+  }
+
   @Test func instancesComeAndGo() async throws {
     let text = try manifest(
       "a", Scripts.plain, "instances: 2\nsockets: {x: {listen: \"127.0.0.1:0\", per_instance: true}}")
@@ -159,6 +178,10 @@ import Testing
     #expect(after.host == "127.0.0.2")
     #expect(
       try await HTTPExchange.send("GET", "/readyz", to: .internet(host: after.host, port: after.port)).status == 200)
+    // As systemd does when it is told that the old one is no longer kept.
+    try await avalod.waitForNotification("FDSTOREREMOVE=1")
+    let kept = try #require(avalod.record.notifications.first { $0.lines.contains("FDSTORE=1") })
+    for descriptor in kept.descriptors { close(descriptor) }
     await #expect(throws: (any Error).self) {
       try await HTTPExchange.send("GET", "/readyz", to: .internet(host: before.host, port: before.port))
     }
