@@ -27,6 +27,9 @@ actor Supervisor {
   /// Counts the configurations that were in force.
   var generation = 1
   var runtime: RuntimeDirectory?
+  var stateLock: FolderLock?
+  /// Whether all that workers are started with is there.
+  var isBound = false
   var sockets: SocketTable
   var lifeline: LifelinePipe?
   var instances: [InstanceID: Instance] = [:]
@@ -70,16 +73,19 @@ actor Supervisor {
   /// From the first socket to the last process. Answers the exit code.
   func run() async -> Int32 {
     do {
-      try await bind()
+      // This first: as the first process of a container we would not even be ended by a signal that nobody takes.
       try watchSignals()
+      try await bind()
       try await openFaces()
       // A signal may have come in the meantime.
       if phase == .starting { spawnAll() }
     } catch {
-      log.error("cannot start", metadata: ["error": "\(error)"])
-      notifier.status("cannot start: \(error)")
-      await close()
-      return ExitCode.unavailable
+      if phase != .stopping {
+        log.error("cannot start", metadata: ["error": "\(error)"])
+        notifier.status("cannot start: \(error)")
+        await close()
+        return ExitCode.unavailable
+      }
     }
     beatUpward()
     sampleStatus()

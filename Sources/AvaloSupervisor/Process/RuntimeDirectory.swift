@@ -5,42 +5,55 @@ import Glibc
 /// the end; a second avalod on the same folder is refused, so that whatever is found in it is a dead one's.
 struct RuntimeDirectory: Sendable {
   let path: String
-  private let lock: Int32
+  private let lock: FolderLock
 
   /// Creates the folder if need be, and locks it.
-  init(_ path: String) throws(RuntimeDirectoryError) {
+  init(_ path: String) throws(FolderError) {
     self.path = path
-    try RuntimeDirectory.create(path)
-    let lockPath = "\(path)/avalod.lock"
-    lock = open(lockPath, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o644)
-    guard lock >= 0 else { throw .failed(SystemError(lockPath)) }
-    guard flock(lock, LOCK_EX | LOCK_NB) == 0 else {
-      let error = errno
-      let holder = ProcessFile.read(lockPath).flatMap { Int32($0.filter(\.isNumber)) }
-      close(lock)
-      throw error == EWOULDBLOCK ? .inUse(path: path, pid: holder) : .failed(SystemError(lockPath, error))
-    }
-    let text = "\(getpid())\n"
-    guard ftruncate(lock, 0) == 0, text.utf8CString.withUnsafeBytes({ write(lock, $0.baseAddress, $0.count - 1) }) > 0
-    else { throw .failed(SystemError(lockPath)) }
-    for folder in ["notify", "metrics", "settings"] { try RuntimeDirectory.create("\(path)/\(folder)") }
+    try Folder.create(path)
+    lock = try FolderLock(path, name: "avalod.lock", setting: "runtime_directory")
+    for folder in ["notify", "metrics", "settings"] { try Folder.create("\(path)/\(folder)") }
   }
 
   func notifyPath(_ worker: String, _ slot: Int) -> String { "\(path)/notify/\(worker).\(slot).sock" }
   func settingsPath(_ worker: String) -> String { "\(path)/settings/\(worker).json" }
 
-  /// Writes a worker's settings so that a reader sees the old ones or the new ones, never a part; readable by nobody
-  /// but the worker's user, since there may be secrets in it.
-  func writeSettings(_ bytes: [UInt8], of worker: String, user: UserAccount?) throws(SystemError) {
-    let path = settingsPath(worker)
-    let draft = path + ".new"
+  // MARK: Settings
+
+  /// Writes the settings of `workers` beside those in force; when that fails for one, nothing is left of any. Their
+  /// readers see them with ``putSettings(of:)``. Readable by nobody but the worker's user: there may be secrets in them.
+  func draftSettings(of workers: [WorkerManifest]) throws(SystemError) {
+    do throws(SystemError) {
+      for worker in workers { try write(worker.settings, to: draftPath(worker.name), user: worker.user) }
+    } catch {
+      dropDrafts(of: workers)
+      throw error
+    }
+  }
+
+  /// Puts the drafts in force. A reader sees the old file or the new one, never a part.
+  func putSettings(of workers: [WorkerManifest]) throws(SystemError) {
+    for worker in workers where rename(draftPath(worker.name), settingsPath(worker.name)) != 0 {
+      throw SystemError(settingsPath(worker.name))
+    }
+  }
+
+  func dropDrafts(of workers: [WorkerManifest]) {
+    for worker in workers { unlink(draftPath(worker.name)) }
+  }
+
+  func removeSettings(of worker: String) { unlink(settingsPath(worker)) }
+
+  private func draftPath(_ worker: String) -> String { settingsPath(worker) + ".new" }
+
+  private func write(_ bytes: [UInt8], to draft: String, user: UserAccount?) throws(SystemError) {
     unlink(draft)
     let descriptor = open(draft, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
     guard descriptor >= 0 else { throw SystemError(draft) }
     defer { close(descriptor) }
     var rest = bytes[...]
     while !rest.isEmpty {
-      let count = rest.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
+      let count = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
       guard count > 0 else {
         if errno == EINTR { continue }
         throw SystemError(draft)
@@ -48,39 +61,39 @@ struct RuntimeDirectory: Sendable {
       rest = rest.dropFirst(count)
     }
     if let user, fchown(descriptor, user.user, user.group) != 0 { throw SystemError(draft) }
-    guard rename(draft, path) == 0 else { throw SystemError(path) }
   }
 
-  func removeSettings(of worker: String) { unlink(settingsPath(worker)) }
+  func release() { lock.release() }
+}
 
-  /// Unlocks. The lock's file stays: removing it would let two lock different files of one name.
-  func release() { close(lock) }
+/// Folders of ours.
+enum Folder {
+  /// Creates it, with its parents, unless it is there. Others may pass through a new one, to what in it they may open:
+  /// a worker with a user of its own must.
+  static func create(_ path: String) throws(FolderError) {
+    if try make(path) { return }
+    guard let slash = path.lastIndex(of: "/"), slash != path.startIndex else {
+      throw .failed(SystemError(path, ENOENT))
+    }
+    try create(String(path[..<slash]))
+    guard try make(path) else { throw .failed(SystemError(path, ENOENT)) }
+  }
 
-  /// Others may pass through, to what in it they may open.
-  static func create(_ path: String) throws(RuntimeDirectoryError) {
-    if mkdir(path, 0o711) == 0 || errno == EEXIST {
+  /// `false` when its parent is missing.
+  private static func make(_ path: String) throws(FolderError) -> Bool {
+    if mkdir(path, 0o711) == 0 {
+      // In spite of the umask.
+      guard chmod(path, 0o711) == 0 else { throw .failed(SystemError(path)) }
+      return true
+    }
+    switch errno {
+    case ENOENT: return false
+    case EEXIST:
       var status = stat()
       guard stat(path, &status) == 0 else { throw .failed(SystemError(path)) }
       guard status.st_mode & S_IFMT == S_IFDIR else { throw .failed(SystemError(path, ENOTDIR)) }
-      return
-    }
-    guard errno == ENOENT, let slash = path.lastIndex(of: "/"), slash != path.startIndex else {
-      throw .failed(SystemError(path))
-    }
-    try create(String(path[..<slash]))
-    guard mkdir(path, 0o711) == 0 || errno == EEXIST else { throw .failed(SystemError(path)) }
-  }
-}
-
-enum RuntimeDirectoryError: Error, Equatable, Sendable, CustomStringConvertible {
-  case inUse(path: String, pid: Int32?)
-  case failed(SystemError)
-
-  var description: String {
-    switch self {
-    case .inUse(let path, let pid):
-      "another avalod\(pid.map { " (pid \($0))" } ?? "") runs on \(path); stop it, or set another runtime_directory"
-    case .failed(let error): "\(error)"
+      return true
+    default: throw .failed(SystemError(path))
     }
   }
 }

@@ -8,7 +8,9 @@ extension Supervisor {
   func bind() async throws {
     let runtime = try RuntimeDirectory(configuration.runtimeDirectory)
     self.runtime = runtime
-    try RuntimeDirectory.create(configuration.stateDirectory)
+    try Folder.create(configuration.stateDirectory)
+    stateLock = try FolderLock(
+      configuration.stateDirectory, name: "avalod.state.lock", setting: "state_directory")
     lifeline = try LifelinePipe()
     tellOfInherited()
     let kept = sockets
@@ -18,10 +20,10 @@ extension Supervisor {
       notifier.forget(name: name)
     }
     storeSockets()
-    for worker in configuration.workers {
-      try runtime.writeSettings(worker.settings, of: worker.name, user: worker.user)
-    }
+    try runtime.draftSettings(of: configuration.workers)
+    try runtime.putSettings(of: configuration.workers)
     tellOfListeners()
+    isBound = true
   }
 
   /// The workers of an avalod that was killed die with it, but not in the same instant: their sockets may be taken for
@@ -32,7 +34,8 @@ extension Supervisor {
       do {
         return try sockets.next(for: configuration)
       } catch {
-        guard error.errors.allSatisfy({ $0.code == EADDRINUSE }), clock.now < deadline else {
+        // Told to stop meanwhile, it waits no longer.
+        guard error.errors.allSatisfy({ $0.code == EADDRINUSE }), clock.now < deadline, phase != .stopping else {
           for error in error.errors { log.error("cannot listen", metadata: error.metadata) }
           throw error
         }

@@ -13,7 +13,8 @@ struct ReloadResult: Equatable, Sendable {
 extension Supervisor {
   /// Storms are harmless: while one reload runs, all that come share the next.
   func reloadForSignal() {
-    guard nextReload == nil, phase != .stopping else { return }
+    // Before that, what is read anew is what is being read.
+    guard isBound, nextReload == nil, phase != .stopping else { return }
     // Ends by itself: every wait in it has a deadline, or ends with the service.
     Task { _ = await self.reload() }
   }
@@ -68,16 +69,14 @@ extension Supervisor {
     let fixed = fixedChanges(next)
     guard fixed.isEmpty else { return ReloadResult(problems: fixed) }
     let bound: SocketTable
-    do {
-      bound = try sockets.next(for: next)
-    } catch {
-      return ReloadResult(problems: error.errors.map { "\($0.owner): \($0)" })
+    switch prepare(next) {
+    case .success(let table): bound = table
+    case .failure(let refusal): return ReloadResult(problems: refusal.problems)
     }
     // From here on the new configuration is in force; what goes wrong now is said, and goes on. Nothing waits before
     // everything is marked, so no instance is started with the half of it.
     let old = configuration
     let oldSockets = sockets
-    let problems = writeSettings(next)
     configuration = next
     generation += 1
     sockets = bound
@@ -87,7 +86,7 @@ extension Supervisor {
     let failures = await sweep(marks, old, next)
     for name in oldSockets.release(for: sockets) { notifier.forget(name: name) }
     storeSockets()
-    return ReloadResult(problems: problems + failures)
+    return ReloadResult(problems: failures)
   }
 
   /// What cannot change while we run.
@@ -103,19 +102,34 @@ extension Supervisor {
     return problems
   }
 
-  private func writeSettings(_ next: Configuration) -> [String] {
-    guard let runtime else { return [] }
-    var problems: [String] = []
-    for worker in next.workers {
-      let old = configuration.worker(worker.name)
-      if worker.settings == old?.settings, worker.user == old?.user { continue }
-      do {
-        try runtime.writeSettings(worker.settings, of: worker.name, user: worker.user)
-      } catch {
-        problems.append("settings of \(worker.name): \(error)")
-      }
+  private struct Refusal: Error {
+    var problems: [String]
+  }
+
+  /// Everything of `next` that the machine may refuse: its settings' files and its sockets. All of it, or nothing.
+  private func prepare(_ next: Configuration) -> Result<SocketTable, Refusal> {
+    guard let runtime, isBound else { return .failure(Refusal(problems: ["avalod has not started yet"])) }
+    do {
+      try runtime.draftSettings(of: next.workers)
+    } catch {
+      return .failure(Refusal(problems: ["settings: \(error)"]))
     }
-    return problems
+    let bound: SocketTable
+    do {
+      bound = try sockets.next(for: next)
+    } catch {
+      runtime.dropDrafts(of: next.workers)
+      return .failure(Refusal(problems: error.errors.map { "\($0.owner): \($0)" }))
+    }
+    do {
+      try runtime.putSettings(of: next.workers)
+      return .success(bound)
+    } catch {
+      // A worker that is started again before the next reload, which writes all anew, may find a new file.
+      runtime.dropDrafts(of: next.workers)
+      _ = bound.release(for: sockets)
+      return .failure(Refusal(problems: ["settings: \(error)"]))
+    }
   }
 
   // MARK: Mark and sweep

@@ -25,6 +25,7 @@ extension Supervisor {
     sockets.closeAll()
     for worker in configuration.workers { runtime?.removeSettings(of: worker.name) }
     lifeline?.close()
+    stateLock?.release()
     runtime?.release()
   }
 }
