@@ -28,6 +28,8 @@ public struct Daemon: Sendable {
       Daemon.complain("avalod: \(error)")
       return ExitCode.unavailable
     }
+    // What we and our workers write is nobody else's, whoever started us; what others may open says so itself.
+    umask(0o077)
     return onLoop { loop in
       let configuration: Configuration
       do {

@@ -11,6 +11,12 @@ extension Supervisor {
     addSupervisor(to: &page)
     addInstances(to: &page)
     addScrapes(pages, to: &page)
+    return await merged(page, pages)
+  }
+
+  /// Not on the loop: workers' pages may be megabytes.
+  @concurrent private nonisolated func merged(_ own: Exposition, _ pages: [ScrapedPage]) async -> [UInt8] {
+    var page = own
     for scraped in pages {
       guard case .success(let theirs) = scraped.result else { continue }
       let refused = page.merge(theirs, labels: ["worker": scraped.id.worker, "slot": "\(scraped.id.slot)"])

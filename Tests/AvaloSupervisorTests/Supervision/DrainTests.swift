@@ -33,7 +33,7 @@ import Testing
     #expect(log.contains("ending=\"signal KILL\" worker=b-second.0"))
   }
 
-  @Test func asecondSignalEndsEverythingAtOnce() async throws {
+  @Test func aSecondSignalEndsEverythingAtOnce() async throws {
     let stubborn = "trap '' TERM; notify READY=1; while :; do sleep 1000; done"
     let server = try await start(["workers.d/a.yaml": try manifest("a", stubborn, "drain: {deadline: 1h}")])
     server.process.signal(SIGTERM)

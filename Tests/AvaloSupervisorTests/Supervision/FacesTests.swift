@@ -78,10 +78,9 @@ import Testing
     try await server.stop()
   }
 
-  @Test func theMergedPageSatisfiesPromtool() async throws {
-    guard
-      let promtool = ["/usr/bin/promtool", "/usr/local/bin/promtool"].first(where: FileManager.default.isExecutableFile)
-    else { return }
+  @Test(.enabled(if: Needs.tool("promtool"), "needs promtool"))
+  func theMergedPageSatisfiesPromtool() async throws {
+    let promtool = try #require(Needs.path(of: "promtool"))
     let server = try await start([
       "workers.d/talking.yaml": try manifest("talking", Scripts.talking, "metrics: true\ninstances: 2")
     ])

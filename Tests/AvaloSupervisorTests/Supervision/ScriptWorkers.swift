@@ -73,6 +73,15 @@ enum Scripts {
     }
   }
 
+  /// Whether the process has a handler for the signal.
+  static func catches(_ signal: Int32, _ pid: Int32) -> Bool {
+    guard let status = try? String(contentsOfFile: "/proc/\(pid)/status", encoding: .utf8),
+      let line = status.split(separator: "\n").first(where: { $0.hasPrefix("SigCgt:") }),
+      let mask = UInt64(line.dropFirst(7).filter { !$0.isWhitespace }, radix: 16)
+    else { return false }
+    return mask & 1 << UInt64(signal - 1) != 0
+  }
+
   /// Whether the process runs; one that only waits to be reaped does not.
   static func isAlive(_ pid: Int32) -> Bool {
     guard let stat = try? String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8),

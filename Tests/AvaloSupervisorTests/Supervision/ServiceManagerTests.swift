@@ -28,7 +28,59 @@ import Testing
     #expect(!all.contains { $0.hasPrefix("MAINPID") })
   }
 
-  @Test(.enabled(if: FileManager.default.isExecutableFile(atPath: "/usr/bin/systemd-notify"), "needs systemd-notify"))
+  @Test func eachGroupThatDrainsAsksForItsOwnTime() async throws {
+    let slow = """
+      trap 'notify STOPPING=1; sleep 0.2; exit 0' TERM
+      notify READY=1
+      while :; do sleep 1000 & wait $!; done
+      """
+    let server = try await start([
+      "workers.d/first.yaml": try manifest("first", slow, "drain: {order: 1, deadline: 3s}"),
+      "workers.d/beside.yaml": try manifest("beside", slow, "drain: {order: 1, deadline: 8s}"),
+      "workers.d/last.yaml": try manifest("last", slow, "drain: {order: 2, deadline: 40s}"),
+    ])
+    try await server.stop()
+    let end = server.process.record.notifications.drop { !$0.lines.contains("STOPPING=1") }
+    let asked = end.filter { $0.lines.contains { $0.hasPrefix("EXTEND_TIMEOUT_USEC=") } }
+    // The longest of the group, SIGKILL's delay, and a margin.
+    #expect(asked.flatMap(\.lines) == ["EXTEND_TIMEOUT_USEC=15000000", "EXTEND_TIMEOUT_USEC=47000000"])
+    let times = asked.map(\.nanoseconds)
+    #expect(times[1] - times[0] >= 200_000_000, "the second group is told when the first has ended")
+  }
+
+  @Test func aFlappingWorkerIsNoFloodOfLines() async throws {
+    let server = try await start([
+      "workers.d/good.yaml": try manifest("good"),
+      "workers.d/flapping.yaml": try manifest(
+        "flapping", "notify READY=1; sleep 0.05; exit 1", "required: false\nrestart: {min: 50ms, max: 50ms}"),
+    ])
+    try await server.process.wait(for: "twenty deaths") { Scripts.delays(in: $0.output).count >= 20 }
+    try await server.process.wait(for: "three lines") { record in
+      record.notifications.count { $0.lines.first?.hasPrefix("STATUS=") == true } >= 3
+    }
+    // READY comes with a line of its own.
+    let lines = server.process.record.notifications.filter { $0.lines.first?.hasPrefix("STATUS=") == true }
+    for (earlier, later) in zip(lines, lines.dropFirst()) {
+      #expect(later.nanoseconds - earlier.nanoseconds > 900_000_000)
+    }
+    #expect(try await server.status().ready, "what is not required withholds nothing")
+    try await server.stop()
+  }
+
+  @Test func theWatchdogIsFedWhateverTheWorkersDo() async throws {
+    let server = try await start(
+      [
+        "workers.d/stuck.yaml": try manifest("stuck", "trap '' TERM; sleep 1000", "drain: {deadline: 200ms}"),
+        "workers.d/dying.yaml": try manifest("dying", "exit 1", "restart: {min: 10ms, max: 10ms}"),
+      ], waitForReady: false, environment: ["WATCHDOG_USEC": "2000000"])
+    try await server.process.waitForNotification("WATCHDOG=1", count: 4)
+    let beats = server.process.record.notifications.filter { $0.lines.contains("WATCHDOG=1") }.map(\.nanoseconds)
+    for (earlier, later) in zip(beats, beats.dropFirst()) { #expect(later - earlier < 2_000_000_000) }
+    #expect(!server.process.record.notified.contains("READY=1"))
+    try await server.stop()
+  }
+
+  @Test(.enabled(if: Needs.tool("systemd-notify"), "needs systemd-notify"))
   func systemdsOwnToolSpeaksToUs() async throws {
     // A child of the worker that is gone before its word is read; it waits for a descriptor it passes to be closed.
     let script = """

@@ -70,6 +70,40 @@ import Testing
     }.value
   }
 
+  @Test func whatIsWrittenIsNobodyElses() async throws {
+    let script = "echo \"umask $(umask)\"; echo x > $AVALO_STATE_DIR/data\n"
+    let server = try await start(["workers.d/a.yaml": try manifest("a", script + Scripts.plain)])
+    #expect(server.process.output.contains("umask 0077\n"))
+    func mode(_ path: String) throws -> Int? {
+      try FileManager.default.attributesOfItem(atPath: "\(folder.path)/\(path)")[.posixPermissions] as? Int
+    }
+    #expect(try mode("state/data") == 0o600)
+    // A worker with a user of its own passes through these.
+    for path in ["state", "run", "run/notify", "run/settings"] { #expect(try mode(path) == 0o711, "\(path)") }
+    try await server.stop()
+  }
+
+  @Test func othersReachAWorkerOnlyEncryptedOrOnSomebodysWord() async throws {
+    let open = try manifest("a", Scripts.plain, "sockets: {client: {listen: \"0.0.0.0:0\"}}")
+    let refused = try await start(["workers.d/a.yaml": open], waitForReady: false)
+    #expect(try await refused.process.ending() == .exit(78))
+    #expect(
+      refused.process.output.contains("0.0.0.0:0 can be reached from other machines without encryption"))
+    #expect(!FileManager.default.fileExists(atPath: "\(folder.path)/run"), "nothing is bound")
+    let server = try await ServerProcess.start(
+      nil, environment: ["AVALO_WORKERS__A__SOCKETS__CLIENT__ALLOW_PLAINTEXT": "true"], in: folder)
+    #expect(try await server.address(of: "client", worker: "a").host == "0.0.0.0")
+    try await server.stop()
+  }
+
+  @Test func aProgramThatIsNotThereIsSaidBeforeAnythingStarts() async throws {
+    let server = try await start(
+      ["workers.d/a.yaml": "executable: avalo-nonsense", "workers.d/b.yaml": try manifest("b")], waitForReady: false)
+    #expect(try await server.process.ending() == .exit(78))
+    #expect(server.process.output.contains("workers.d/a.yaml:1: executable: there is no "))
+    #expect(!server.process.output.contains("worker started"))
+  }
+
   @Test func twoOnOneFolderAreOneTooMany() async throws {
     let server = try await start(["workers.d/a.yaml": try manifest("a")])
     let second = try await ServerProcess.start(nil, in: folder, waitForReady: false)
@@ -79,6 +113,43 @@ import Testing
         "another avalod (pid \(server.process.pid)) runs on \(folder.path)/run; stop it, or set another runtime_directory"
       ))
     #expect(try await server.status().ready, "the first is not disturbed")
+    try await server.stop()
+  }
+
+  @Test func twoOnOneStateFolderAreOneTooMany() async throws {
+    let server = try await start(["workers.d/a.yaml": try manifest("a")])
+    let second = try await ServerProcess.start(
+      nil, environment: ["AVALO_RUNTIME_DIRECTORY": "\(folder.path)/other"], in: folder, waitForReady: false)
+    #expect(try await second.process.ending() == .exit(69))
+    #expect(
+      second.process.output.contains(
+        "another avalod (pid \(server.process.pid)) runs on \(folder.path)/state; stop it, or set another state_directory"
+      ))
+    #expect(!second.process.output.contains("worker started"))
+    // The same folder for both is one avalod's own affair.
+    try await server.stop()
+    let both = try await ServerProcess.start(
+      nil, environment: ["AVALO_STATE_DIRECTORY": "\(folder.path)/run"], in: folder)
+    #expect(try await both.stop() == .exit(0))
+  }
+
+  @Test func aStopEndsTheWaitForASocketToo() async throws {
+    let server = try await start([
+      "workers.d/a.yaml": try manifest("a", Scripts.plain, "sockets: {x: {listen: \"127.0.0.1:0\"}}")
+    ])
+    let (host, port) = try await server.address(of: "x", worker: "a")
+    // A socket that is taken is waited for, some seconds: an avalod that was killed may have left workers that are dying.
+    let other = try await ServerProcess.start(
+      .files(["workers.d/b.yaml": try manifest("b", Scripts.plain, "sockets: {x: {listen: \"\(host):\(port)\"}}")]),
+      waitForReady: false)
+    let deadline = TestProcess.now + 10_000_000_000
+    while !Scripts.catches(SIGTERM, other.process.pid) {
+      try #require(TestProcess.now < deadline)
+      try await Task.sleep(for: .milliseconds(1))
+    }
+    other.process.signal(SIGTERM)
+    #expect(try await other.process.ending() == .exit(0))
+    #expect(!other.process.output.contains("cannot start"))
     try await server.stop()
   }
 
@@ -111,7 +182,7 @@ import Testing
     #expect(!FileManager.default.fileExists(atPath: "\(folder.path)/run"))
   }
 
-  @Test(.enabled(if: geteuid() == 0, "needs root")) func aWorkerRunsAsItsOwnUser() async throws {
+  @Test(.enabled(if: Needs.root, "needs root")) func aWorkerRunsAsItsOwnUser() async throws {
     chmod(folder.path, 0o755)
     let script = """
       echo "I am $(id -un) with $(cat $AVALO_SETTINGS)"
