@@ -4,7 +4,10 @@ import Glibc
 enum PrivateFile {
   private static let bytesMax = 1 << 20
 
-  static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
+  /// Whether there is something, also when we may not look at it: reading it then says so.
+  static func exists(_ path: String) -> Bool {
+    access(path, F_OK) == 0 || errno != ENOENT && errno != ENOTDIR
+  }
 
   /// With its parents.
   static func makeFolder(_ path: String, mode: mode_t) throws(KeyFolderError) {

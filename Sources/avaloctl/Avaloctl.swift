@@ -1,4 +1,5 @@
 import ArgumentParser
+import AvaloSystem
 
 /// The operator's and the developer's command line.
 @main
@@ -10,8 +11,10 @@ struct Avaloctl: AsyncParsableCommand {
       Exit codes: 0 it is done, 1 it failed, 64 the command line is wrong, 69 the server is not there.
       The environment gives defaults: AVALO_URL, AVALO_CONFIG_DIR, AVALO_RUNTIME_DIR.
       """,
+    version: Version.current,
     subcommands: [
       InitCommand.self, TokenCommand.self, PublishCommand.self, ListenCommand.self, StatusCommand.self,
-      ReloadCommand.self, CheckCommand.self, DemoCommand.self, SandboxCommand.self,
+      ReloadCommand.self, RestartCommand.self, LogLevelCommand.self, CheckCommand.self, DemoCommand.self,
+      SandboxCommand.self,
     ])
 }

@@ -1,3 +1,4 @@
+import Glibc
 import NIOCore
 import NIOHTTP1
 import NIOPosix
@@ -85,6 +86,6 @@ func describe(_ error: any Error) -> String {
   if let error = error as? NIOConnectionError {
     return error.connectionErrors.first.map { describe($0.error) } ?? "the name does not resolve"
   }
-  if let error = error as? IOError { return error.description }
+  if let error = error as? IOError { return String(cString: strerror(error.errnoCode)) }
   return "\(error)"
 }

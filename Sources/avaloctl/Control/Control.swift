@@ -27,7 +27,12 @@ struct Control {
     let client = HTTPClient(.unix(path: socket))
     let reply = try await client.send(request, timeout: timeout)
     await client.close()
-    if reply.status == 403 { throw ToolError.failed(reply.text) }
+    if reply.status == 403 { throw ToolError.failed(Control.sentence(reply)) }
     return reply
+  }
+
+  /// What avalod says for people, without the line's end.
+  static func sentence(_ reply: HTTPReply) -> String {
+    String(reply.text.prefix(2000).reversed().drop { $0.isWhitespace }.reversed())
   }
 }

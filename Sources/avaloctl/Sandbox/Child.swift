@@ -4,36 +4,27 @@ import Glibc
 struct Child {
   let pid: pid_t
 
-  /// - Parameters:
-  ///   - output: Where its standard output and error go; `nil`: where ours go.
-  ///   - ownGroup: Whether it is spared the terminal's Ctrl-C.
-  static func spawn(
-    _ path: String, _ arguments: [String], environment: [String: String] = [:], output: Int32? = nil,
-    ownGroup: Bool = false
-  ) throws -> Child {
-    var actions = posix_spawn_file_actions_t()
-    posix_spawn_file_actions_init(&actions)
-    defer { posix_spawn_file_actions_destroy(&actions) }
-    if let output {
-      posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO)
-      posix_spawn_file_actions_adddup2(&actions, output, STDERR_FILENO)
-    }
+  /// Starts a program on our terminal, which has its Ctrl-C; its output goes where ours goes.
+  static func spawn(_ path: String, _ arguments: [String], environment: [String: String] = [:]) throws -> Child {
     var attributes = posix_spawnattr_t()
     posix_spawnattr_init(&attributes)
     defer { posix_spawnattr_destroy(&attributes) }
-    // Signals that we ignore while it runs are not ignored in it.
+    // What we ignore is not ignored in it.
     var defaults = sigset_t()
     sigemptyset(&defaults)
-    sigaddset(&defaults, SIGINT)
     sigaddset(&defaults, SIGPIPE)
     posix_spawnattr_setsigdefault(&attributes, &defaults)
-    posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGDEF | (ownGroup ? POSIX_SPAWN_SETPGROUP : 0)))
+    // The thread that spawns may have all signals blocked, as libdispatch's have.
+    var none = sigset_t()
+    sigemptyset(&none)
+    posix_spawnattr_setsigmask(&attributes, &none)
+    posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK))
 
     var argv = ([path] + arguments).map { strdup($0) } + [nil]
     var envp = Child.environment(with: environment).map { strdup($0) } + [nil]
     defer { for pointer in argv + envp { free(pointer) } }
     var pid: pid_t = 0
-    let result = posix_spawnp(&pid, path, &actions, &attributes, &argv, &envp)
+    let result = posix_spawnp(&pid, path, nil, &attributes, &argv, &envp)
     guard result == 0 else { throw ToolError.failed("cannot run \(path): \(String(cString: strerror(result)))") }
     return Child(pid: pid)
   }
@@ -67,7 +58,7 @@ struct Child {
     waitpid(pid, nil, 0)
   }
 
-  private static func environment(with changes: [String: String]) -> [String] {
+  static func environment(with changes: [String: String]) -> [String] {
     var variables: [String] = []
     var place = environ
     while let entry = place.pointee {

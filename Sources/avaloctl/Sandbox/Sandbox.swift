@@ -46,21 +46,21 @@ struct Sandbox {
     guard output >= 0 else { throw ToolError.failed("\(log): \(String(cString: strerror(errno)))") }
     defer { close(output) }
     let port = try freePort()
-    let child = try Child.spawn(
+    let child = try await Child.spawnBound(
       avalod, ["--config", config],
       environment: [
         "AVALO_RUNTIME_DIRECTORY": folder + "/run",
         "AVALO_STATE_DIRECTORY": folder + "/state",
         "AVALO_ADMIN__LISTEN": "127.0.0.1:0",
         "AVALO_WORKERS__GATEWAY__SOCKETS__CLIENT__LISTEN": "127.0.0.1:\(port)",
-      ], output: output, ownGroup: true)
+      ], output: output)
     let sandbox = Sandbox(folder: folder, url: "http://127.0.0.1:\(port)", avalod: child)
     do {
       try await sandbox.waitUntilReady()
       return sandbox
     } catch {
       await child.stop(within: .seconds(5))
-      Output.complaint(tail(of: log))
+      if !(error is CancellationError) { Output.complaint(tail(of: log)) }
       throw error
     }
   }
@@ -83,8 +83,8 @@ struct Sandbox {
   }
 
   private static func remove(_ folder: String) async {
-    // A folder that stays in /tmp hurts nobody.
-    _ = try? await Child.spawn("rm", ["-rf", folder]).ended()
+    // Cancelling does not spare it; and a folder that stays in /tmp hurts nobody.
+    _ = await Task { try await Child.spawn("rm", ["-rf", folder]).ended() }.result
   }
 
   /// One that nobody has now; the kernel gives it out again late enough.
