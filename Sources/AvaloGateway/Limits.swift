@@ -7,9 +7,11 @@ public enum GatewayLimits {
 
   /// A request's line and headers. A token may have 8 KiB; the rest of a browser's headers fit in as much.
   public static let httpHeadBytesMax = 16 << 10
+  /// Browsers send about twenty, proxies add some.
   public static let httpHeadersMax = 64
   /// A broadcast carries 64 KiB of payload and 1 000 user ids.
   public static let httpBodyBytesDefault = 256 << 10
+  /// From a small publish to the largest broadcast that is worth one request.
   public static let httpBodyBytesRange = (4 << 10)...(1 << 20)
   /// From a head's first byte to its last, and from a head's end to the body's. Whoever is slower holds a descriptor
   /// for nothing.
@@ -33,7 +35,9 @@ public enum GatewayLimits {
   public static let keysTriedMax = 4
   /// Of a secret, PEM, JWKS or API key file.
   public static let keyFileBytesMax = 1 << 20
+  /// Keys of all files together: issuers publish two or three at a time.
   public static let verificationKeysMax = 64
+  /// API keys, each looked up by its hash: one a backend, with years of rotation.
   public static let apiKeysMax = 10_000
   /// RFC 7518 §3.2: a secret has at least its hash's size.
   public static let secretBytesMin = 32
@@ -52,6 +56,7 @@ public enum GatewayLimits {
   public static let publishTimeout: Duration = .seconds(10)
   /// Presence queries that wait for their answer, over all connections.
   public static let presenceQueriesInFlightMax = 10_000
+  /// A presence query that was not answered by then is answered UNAVAILABLE: longer than a restart of presence.
   public static let presenceTimeout: Duration = .seconds(5)
   /// Over which the connections of an instance that stops are sent away, when its deadline allows: their return is spread.
   public static let drainSpread: Duration = .seconds(5)

@@ -16,14 +16,17 @@ public enum LinkLimits {
   public static let backlogBytesMax = 64 << 20
   /// Marks of ``LinkDelegate/linkDrained(_:)``: some milliseconds of a busy link.
   public static let highWaterBytes = 4 << 20
+  /// Below it an owner that waited sends again: far enough from the high mark to wait seldom.
   public static let lowWaterBytes = 1 << 20
   /// A written buffer that is kept for the next turn; a larger one was the exception.
   public static let spareBytesMax = 256 << 10
   /// Reads: a busy link's turn in one call, an idle one's in a page.
   public static let readBytesMin = 4 << 10
+  /// Of one read; what is left waits in the kernel, so that one link does not keep the loop.
   public static let readBytesMax = 256 << 10
   /// Between two attempts to connect.
   public static let retryMin = TimeAmount.milliseconds(10)
+  /// The longest of those delays: a worker that is back is found within a second.
   public static let retryMax = TimeAmount.seconds(1)
 }
 

@@ -46,6 +46,7 @@ public enum SchedulerLimits {
   public static let recordBytesMax = 66 << 10
   /// Rows merged into the log's index for each appended one when there is a backlog, and at a time when there is none.
   public static let maintenanceShare = 2
+  /// In an idle turn: some milliseconds, after which the queue is looked at again.
   public static let maintenanceRowsIdle = 200
   /// Between two turns when nothing happens: how long the watchdog's question may wait.
   public static let idleMilliseconds: Int64 = 500

@@ -6,6 +6,7 @@ enum SQLiteLimits {
   static let mergeRows = 1 << 16
   /// Pages SQLite keeps in memory for the owner, in KiB: the upper levels of the trees and the edges of the tables.
   static let ownerCacheKiB = 8 << 10
+  /// The same for each reader, which sees a part of the file.
   static let readerCacheKiB = 4 << 10
   /// How often the write-ahead log is copied into the file when nothing asks for it earlier.
   static let checkpointMilliseconds = 1000

@@ -2,8 +2,9 @@
 public enum SupervisorLimits {
   // MARK: Restarting
 
-  /// First delay after a death before READY; it doubles up to the maximum.
+  /// First delay after a death before READY; it doubles up to ``restartDelayMax``.
   public static let restartDelayMin: Duration = .milliseconds(100)
+  /// A cause that is mended (a disk, a setting) is noticed within this time, without anybody's help.
   public static let restartDelayMax: Duration = .seconds(10)
   /// Deaths after READY are answered at once, this many in a row; then they wait like those before READY. Enough for an
   /// operator (or a chaos test) who kills one process again and again, too few to keep a core busy.
@@ -15,7 +16,9 @@ public enum SupervisorLimits {
 
   // MARK: Waiting for a worker
 
+  /// From the start to READY, unless the manifest says otherwise.
   public static let startTimeout: Duration = .seconds(30)
+  /// From SIGTERM to SIGKILL, unless the manifest says otherwise.
   public static let drainDeadline: Duration = .seconds(10)
   /// From SIGABRT (or a start that took too long) to SIGKILL: time to write a core.
   static let abortGrace: Duration = .seconds(2)
@@ -36,16 +39,20 @@ public enum SupervisorLimits {
 
   /// A dead avalod's workers are gone within this time, and their sockets with them.
   static let bindPatience: Duration = .seconds(3)
+  /// Between two tries meanwhile.
   static let bindRetry: Duration = .milliseconds(20)
 
   // MARK: Sizes
 
   /// Instances of one worker. More than cores is of no use to ours; a machine of 256 cores is large.
   static let instancesMax = 256
+  /// Kinds of workers. Ours are four.
   static let workersMax = 64
+  /// Listening sockets of one worker, which its instances inherit all.
   static let socketsPerWorkerMax = 64
   /// Pending connections of a listener; the kernel clamps it to net.core.somaxconn.
   static let backlog = 4096
+  /// What listen(2)'s length may be on any kernel.
   static let backlogMax = 65535
   /// Names of workers and sockets are parts of file names and of descriptor names.
   static let nameBytesMax = 32
@@ -57,8 +64,9 @@ public enum SupervisorLimits {
   static let statusBytesMax = 200
   /// Notifications read from one instance per wake-up: a worker that floods does not starve the others.
   static let notificationsPerTurn = 64
-  /// One configuration file, and values in all of them: aliases of aliases end somewhere.
+  /// One configuration file.
   static let configurationBytesMax = 1 << 20
+  /// Values of one file: aliases of aliases end somewhere.
   static let configurationValuesMax = 100_000
 
   // MARK: Metrics and control
@@ -75,5 +83,6 @@ public enum SupervisorLimits {
   static let forwardTimeout: Duration = .seconds(300)
   /// A reload waits for drains and restarts.
   static let controlAnswerTimeMax: Duration = .seconds(600)
+  /// Of the control socket: whoever may open it is asked for no password.
   static let controlMode: UInt32 = 0o600
 }

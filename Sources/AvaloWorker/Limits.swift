@@ -10,7 +10,9 @@ public enum WorkerLimits {
 
 /// Exit codes, from sysexits(3).
 enum ExitCode {
+  /// EX_USAGE.
   static let usage: Int32 = 64
+  /// EX_CONFIG.
   static let configuration: Int32 = 78
   /// It could not start, or a drain did not end in time.
   static let failure: Int32 = 1

@@ -107,27 +107,6 @@ import Testing
     }
   }
 
-  @Test func unsubscribesASession() async throws {
-    let fixture = try await CallFixture()
-    let session = FakeSession()
-    let data = #"{"subscriptions":["chat:c1","nonsense"]}"#
-    #expect(
-      try fixture.call("unsubscribe", data, as: .user(CallFixture.ann), carrier: .session(session))
-        == #"{"success":true}"#)
-    #expect(session.unsubscribed == ["chat:c1"])
-    #expect(
-      throws: CallError(.failedPrecondition, "unsubscribe is for WebSockets: over HTTP nothing is subscribed")
-    ) { try fixture.call("unsubscribe", data, as: .user(CallFixture.ann)) }
-    for (data, message) in [
-      ("{}", "subscriptions is missing: a list of topics"), ("7", "data must be an object with subscriptions"),
-      (#"{"topics":[]}"#, #"unknown field "topics"; there are: subscriptions"#),
-    ] {
-      #expect(throws: CallError(.invalidArgument, message)) {
-        try fixture.call("unsubscribe", data, as: .user(CallFixture.ann), carrier: .session(session))
-      }
-    }
-  }
-
   private func redeem(_ url: String, _ fixture: CallFixture) throws -> Ticket {
     let text = Array(try #require(url.split(separator: "=", maxSplits: 1).last).utf8)
     return try text.withUnsafeBytes { try fixture.context.access.current.tickets.redeem($0, now: testNow) }
