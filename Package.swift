@@ -48,7 +48,7 @@ let package = Package(
     .target(name: "CAvalo", cSettings: [.define("_GNU_SOURCE")]),
 
     // Values and codecs: no I/O.
-    .target(name: "AvaloCore", dependencies: ["CAvalo"]),
+    .target(name: "AvaloCore"),
     .target(name: "AvaloWire", dependencies: ["AvaloCore"]),
 
     // The machine: service protocols, journal, metrics, links.
@@ -57,7 +57,7 @@ let package = Package(
       name: "AvaloSystem",
       dependencies: ["CSystemd", "CAvalo", "AvaloMetrics", logging, nio, nioPosix, nioHTTP]),
     .target(name: "AvaloLink", dependencies: ["AvaloWire", "AvaloMetrics", logging, nio, nioPosix]),
-    .target(name: "AvaloWorker", dependencies: ["AvaloSystem", "AvaloLink", "AvaloMetrics", logging, nio, nioPosix]),
+    .target(name: "AvaloWorker", dependencies: ["AvaloSystem", "AvaloMetrics", logging, nio, nioPosix]),
 
     // The supervisor: knows processes, no domain.
     .target(name: "AvaloSupervisor", dependencies: ["AvaloSystem", "CAvalo", yams, logging, nio, nioPosix, nioHTTP]),
@@ -66,14 +66,16 @@ let package = Package(
     .target(name: "AvaloReactor", dependencies: ["CAvalo"]),
 
     // The log and its engines.
-    .target(name: "AvaloStore", dependencies: ["AvaloCore", "AvaloWire"]),
-    .target(name: "AvaloStoreSQLite", dependencies: ["AvaloStore", grdb, sqlite]),
+    .target(name: "AvaloStore", dependencies: ["AvaloCore"]),
+    .target(name: "AvaloStoreSQLite", dependencies: ["AvaloStore", "AvaloCore", grdb, sqlite]),
 
     // The workers.
     .target(
       name: "AvaloGateway",
       dependencies: [
-        "AvaloWorker", "AvaloReactor", "AvaloCore", "AvaloWire", "CAvalo", jwt, crypto, nio, nioPosix, nioHTTP, nioSSL,
+        "AvaloWorker", "AvaloReactor", "AvaloLink", "AvaloSystem", "AvaloMetrics", "AvaloCore", "AvaloWire", jwt,
+        crypto,
+        nio, nioPosix, nioHTTP, nioSSL,
       ]),
     .target(
       name: "AvaloScheduler",
@@ -93,11 +95,12 @@ let package = Package(
 
     // Mains.
     .executableTarget(name: "avalod", dependencies: ["AvaloSupervisor", arguments]),
-    .executableTarget(name: "avalo-gateway", dependencies: ["AvaloGateway"]),
+    .executableTarget(name: "avalo-gateway", dependencies: ["AvaloGateway", "AvaloWorker"]),
     .executableTarget(name: "avalo-presence", dependencies: ["AvaloPresence", "AvaloWorker"]),
     .executableTarget(name: "avalo-scheduler", dependencies: ["AvaloScheduler", "AvaloWorker"]),
     .executableTarget(
-      name: "avaloctl", dependencies: ["AvaloClient", "AvaloKeys", "AvaloCore", arguments]),
+      name: "avaloctl",
+      dependencies: ["AvaloClient", "AvaloKeys", "AvaloCore", "AvaloSystem", "CAvalo", arguments]),
     .executableTarget(
       name: "avalo-bench", dependencies: ["AvaloClient", "AvaloKeys", "AvaloCore", "CAvalo", arguments, histogram]),
 
@@ -108,7 +111,7 @@ let package = Package(
       path: "Tests/AvaloTesting"),
     .testTarget(name: "AvaloCoreTests", dependencies: ["AvaloCore"]),
     .testTarget(name: "AvaloWireTests", dependencies: ["AvaloWire"]),
-    .testTarget(name: "AvaloMetricsTests", dependencies: ["AvaloMetrics"]),
+    .testTarget(name: "AvaloMetricsTests", dependencies: ["AvaloMetrics", "AvaloTesting"]),
     .testTarget(name: "AvaloSystemTests", dependencies: ["AvaloSystem", "AvaloTesting"]),
     .testTarget(name: "AvaloLinkTests", dependencies: ["AvaloLink", "AvaloTesting"]),
     .executableTarget(
@@ -135,7 +138,7 @@ let package = Package(
         "AvaloTesting", "AvaloClient", "AvaloKeys", "AvaloCore", "avalod", "avalo-gateway", "avalo-presence",
         "avalo-scheduler", "avaloctl",
       ]),
-    .testTarget(name: "HouseTests", dependencies: ["AvaloTesting", "AvaloCore"]),
+    .testTarget(name: "HouseTests", dependencies: ["AvaloTesting", "AvaloCore", "AvaloGateway"]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -1,3 +1,4 @@
+import AvaloTesting
 import CoreMetrics
 import Foundation
 import Testing
@@ -135,10 +136,7 @@ import Testing
     #expect(!lines.contains { $0.contains("c=\"1\"") })
   }
 
-  private static let promtool = ["/usr/bin/promtool", "/usr/local/bin/promtool"]
-    .first { FileManager.default.isExecutableFile(atPath: $0) }
-
-  @Test(.enabled(if: promtool != nil, "promtool is not installed"))
+  @Test(.enabled(if: Needs.tool("promtool"), "needs promtool"))
   func promtoolFindsNothingToSay() throws {
     let registry = MetricsRegistry()
     registry.counter("test_calls_total", help: "Calls.", labels: ["code": ["OK", "a\"b\\c\nd"]]).with("OK").add(1)
@@ -147,7 +145,7 @@ import Testing
       .with("live").observe(0.3)
     registry.computed(.counter, "test_cpu_seconds_total", help: "CPU.") { 1.25 }
     let process = Process()
-    process.executableURL = URL(fileURLWithPath: Self.promtool!)
+    process.executableURL = URL(fileURLWithPath: try #require(Needs.path(of: "promtool")))
     process.arguments = ["check", "metrics"]
     let (input, output) = (Pipe(), Pipe())
     process.standardInput = input

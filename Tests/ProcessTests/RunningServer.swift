@@ -15,19 +15,26 @@ struct RunningServer {
   /// - `environment`: settings besides, such as `AVALO_WORKERS__SCHEDULER__SETTINGS__DURABILITY`.
   static func start(environment: [String: String] = [:]) async throws -> RunningServer {
     let folder = TestFolder()
+    let (secret, apiKey, variables) = try prepare(folder)
+    return try await start(.shipped, variables.merging(environment) { $1 }, in: folder, secret, apiKey)
+  }
+
+  /// Makes fresh keys in `folder`, and says what names them to the shipped configuration.
+  static func prepare(_ folder: TestFolder) throws -> (
+    secret: SigningSecret, apiKey: APIKey, environment: [String: String]
+  ) {
     var generator = SystemRandomNumberGenerator()
     let secret = SigningSecret(using: &generator)
     let apiKey = APIKey(using: &generator)
     let secretFile = try folder.write(secret.text + "\n", to: "user-tokens.secret")
     let keysFile = try folder.write(
       #"[{"id": "test", "hash": "\#(apiKey.hash)", "scopes": ["publish", "broadcast"]}]"#, to: "api-keys.json")
-    var variables = [
+    let environment = [
       "AVALO_WORKERS__GATEWAY__INSTANCES": "1",
       "AVALO_WORKERS__GATEWAY__SETTINGS__AUTH__SECRET_FILE": secretFile,
       "AVALO_WORKERS__GATEWAY__SETTINGS__API_KEYS_FILE": keysFile,
     ]
-    variables.merge(environment) { $1 }
-    return try await start(.shipped, variables, in: folder, secret, apiKey)
+    return (secret, apiKey, environment)
   }
 
   /// Starts anew where this one, which has ended, left off.

@@ -1,0 +1,75 @@
+import Testing
+
+/// The picture in `docs/architecture.md`: arrows only point down.
+@Suite struct TargetGraphTests {
+  /// From the bottom up: a target imports of ours only what stands below it. A new one is given its place here.
+  static let layers: [Set<String>] = [
+    ["CAvalo", "CSystemd"],
+    ["AvaloCore", "AvaloMetrics", "AvaloReactor"],
+    ["AvaloWire", "AvaloSystem", "AvaloKeys", "AvaloClient"],
+    ["AvaloLink", "AvaloStore", "AvaloWorker"],
+    ["AvaloStoreSQLite"],
+    ["AvaloSupervisor", "AvaloGateway", "AvaloScheduler", "AvaloPresence"],
+    ["avalod", "avalo-gateway", "avalo-presence", "avalo-scheduler", "avaloctl", "avalo-bench"],
+  ]
+  static let workers = ["AvaloGateway", "AvaloScheduler", "AvaloPresence"]
+
+  let package: TargetGraph
+  init() throws { package = try TargetGraph() }
+
+  private func layer(_ name: String) -> Int? { Self.layers.firstIndex { $0.contains(name) } }
+
+  @Test func everyTargetHasItsPlaceInThePicture() {
+    let own = package.targets.keys.filter { House.exists("Sources/\($0)") }
+    #expect(Set(own) == Self.layers.reduce(into: []) { $0.formUnion($1) })
+  }
+
+  @Test func arrowsPointDown() throws {
+    for (name, target) in package.targets {
+      guard let place = layer(name) else { continue }
+      for other in package.arrows(from: name).union(target.dependencies) {
+        let below = try #require(layer(other), "\(name) depends on \(other), which is in no layer")
+        #expect(below < place, "\(name) depends on \(other)")
+      }
+    }
+  }
+
+  @Test func whatIsImportedIsDeclaredAndWhatIsDeclaredIsImported() {
+    for (name, target) in package.targets where layer(name) != nil && !target.imports.isEmpty {
+      #expect(package.arrows(from: name).subtracting(target.dependencies) == [], "\(name) imports it undeclared")
+      #expect(target.dependencies.subtracting(target.imports) == [], "\(name) declares it and does not import it")
+    }
+  }
+
+  @Test func workersNeverImportEachOther() {
+    for worker in Self.workers {
+      #expect(package.closure(of: worker).intersection(Self.workers) == [worker])
+    }
+  }
+
+  @Test func theSupervisorKnowsNoDomain() {
+    #expect(
+      package.closure(of: "avalod") == [
+        "avalod", "AvaloSupervisor", "AvaloSystem", "AvaloMetrics", "CSystemd", "CAvalo",
+      ])
+  }
+
+  @Test func valuesAndCodecsDoNothingButCompute() {
+    #expect(package.imports(of: ["AvaloCore"]).subtracting(["CAvalo"]) == [])
+    #expect(package.imports(of: ["AvaloWire"]) == ["AvaloCore"])
+    #expect(package.imports(of: ["AvaloReactor"]) == ["CAvalo", "Glibc", "Synchronization"])
+  }
+
+  /// Foundation brings ICU: tens of megabytes of binary, and some of memory, in the process that is there many times.
+  @Test(arguments: ["avalo-gateway", "avaloctl"]) func linksNoFoundation(program: String) {
+    let imports = package.imports(of: package.closure(of: program))
+    #expect(imports.filter { $0.hasPrefix("Foundation") && $0 != "FoundationEssentials" } == [])
+  }
+
+  @Test func mainsAreShort() throws {
+    for name in Self.layers.last ?? [] where name != "avaloctl" && name != "avalo-bench" {
+      let lines = try House.files("Sources/\(name)", ".swift").map { try House.lines($0).count }.reduce(0, +)
+      #expect(lines <= 40, "\(name) is a main: what it does belongs into a library that tests can import")
+    }
+  }
+}
