@@ -233,11 +233,13 @@ extension Hub {
     port.toPresence([], snapshotEnds: true)
   }
 
-  /// Tells which sessions were heard of; called about once a minute.
+  /// Tells which sessions were heard of since the last time, the pongs included that browsers send by themselves.
   func reportSeen() {
     var seen: [UInt64] = []
-    for case let session? in sessions where session.seen {
-      session.seen = false
+    for case let session? in sessions
+    where session.stage == .ready
+      && writer.nowSeconds &- writer.lastReceived(session.connection) <= HubLimits.seenReportSeconds
+    {
       seen.append(session.number)
       if seen.count == HubLimits.batchMax {
         toPresence.frame(SessionsSeen(sessions: seen))

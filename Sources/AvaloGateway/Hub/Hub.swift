@@ -101,7 +101,6 @@ final class Hub: LoopApplication {
 
   func message(_ connection: ConnectionID, _ text: UnsafeRawBufferPointer) {
     guard let session = session(of: connection), session.stage != .closing else { return }
-    session.seen = true
     receive(session, text)
   }
 

@@ -24,8 +24,6 @@ final class Session {
   var platform = Platform.unknown
   /// Counted among its user's connections, and so known to the other workers.
   var isCounted = false
-  /// Heard of since the last report to the presence worker.
-  var seen = false
   /// Calls left in this second's allowance.
   var callAllowance: UInt16
   var subscriptionCount: UInt16 = 0

@@ -68,6 +68,22 @@ import Testing
     #expect(loop.closes[ann.slot] == CloseCode.tokenExpired.rawValue)
   }
 
+  /// A browser answers pings without its page's doing: it is there.
+  @Test func tellsPresenceOfClientsThatOnlyPong() throws {
+    let loop = try TestLoop()
+    loop.linkUp()
+    let ann = try loop.connect("ann")
+    let number = try #require(loop.hub.session(of: ann)?.number)
+    for _ in 0..<(2 * HubLimits.seenReportSeconds / 20) {
+      loop.advance(20)
+      loop.writer.slots[Int(ann.slot)].lastReceived = loop.writer.nowSeconds
+    }
+    let seen = try loop.port.presence.filter { $0.kind == .sessionsSeen }.flatMap { frame in
+      try frame.body.withUnsafeBytes { try SessionsSeen(body: $0).sessions }
+    }
+    #expect(seen == [number, number])
+  }
+
   // MARK: - Live
 
   @Test func writesEachEventOnceInOrder() throws {
