@@ -121,7 +121,8 @@ let package = Package(
     .testTarget(name: "AvaloReactorTests", dependencies: ["AvaloReactor", "AvaloTesting"]),
     .testTarget(name: "AvaloStoreTests", dependencies: ["AvaloStore", "AvaloStoreSQLite", "AvaloTesting"]),
     .testTarget(name: "AvaloSchedulerTests", dependencies: ["AvaloScheduler", "AvaloTesting"]),
-    .testTarget(name: "AvaloPresenceTests", dependencies: ["AvaloPresence", "AvaloTesting"]),
+    .testTarget(
+      name: "AvaloPresenceTests", dependencies: ["AvaloPresence", "AvaloLink", "AvaloTesting", "avalo-presence", grdb]),
     .testTarget(
       name: "AvaloGatewayTests",
       dependencies: ["AvaloGateway", "AvaloKeys", "AvaloTesting", jwt, crypto, nio, nioPosix, nioHTTP, nioSSL]),

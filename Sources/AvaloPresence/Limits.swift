@@ -1,9 +1,20 @@
-/// The bounds of the presence worker.
+/// The bounds of the presence worker, each with its reason.
 enum PresenceLimits {
   /// SQLite's cache: rows are written, and read only at the start or for users who are away.
-  static let cacheKiB = 512
+  static let cacheKiB = 128
+  /// The write-ahead log is cut to this after a storm made it longer.
+  static let journalBytesKept = 4 << 20
   /// Connections in the registry; beyond it new ones are not kept, and said so.
   static let connectionsMax = 1_000_000
   /// Changes are written at most this often: a storm of connects is a few transactions.
-  static let flushMilliseconds: Int64 = 250
+  static let tickMilliseconds: Int64 = 100
+  /// Rows of one transaction: some tens of milliseconds, so that a question to the file does not wait longer.
+  static let batchRowsMax = 2_000
+  /// Between two attempts to write to a file that takes nothing; the delay doubles.
+  static let retryMillisecondsMin: Int64 = 250
+  static let retryMillisecondsMax: Int64 = 5_000
+  /// Users who left while the file took nothing, about 100 bytes each; beyond it the first of them are forgotten.
+  static let unwrittenUsersMax = 500_000
+  /// A time in the file that is further back counts as this far: a clock was wrong.
+  static let ageMillisecondsMax: Int64 = 365 * 24 * 3_600_000
 }

@@ -34,7 +34,7 @@ public final class Presence: Worker {
     }.get()
     try await context.eventLoop.flatSubmit { room.value.serve(descriptor) }.get()
     context.routes.add("GET", "/connections") { _ in
-      let count = try? await context.eventLoop.submit { room.value.connectionCount }.get()
+      let count = try? await context.eventLoop.submit { room.value.board.connectionCount }.get()
       var json = JSONWriter()
       json.object { $0.member("connections", count ?? 0) }
       return .json(json.bytes)

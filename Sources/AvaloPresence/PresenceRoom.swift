@@ -13,9 +13,11 @@ final class PresenceRoom: LinkDelegate {
   private let context: WorkerContext
   private let store: PresenceStore
   private let metrics: PresenceMetrics
+  private var schedule = WriteSchedule()
+  /// Rows that are with the file now.
+  private var rowsUnderWay = 0
   private var server: LinkServer?
   private var timer: RepeatedTask?
-  private var nextSecond: Int64 = 0
   private var nextSweep: Int64
 
   init(_ context: WorkerContext, _ settings: PresenceSettings, _ store: PresenceStore) {
@@ -23,13 +25,12 @@ final class PresenceRoom: LinkDelegate {
     self.store = store
     board = Board(settings: settings)
     metrics = PresenceMetrics(context.metrics)
-    nextSweep = context.wallClock.milliseconds + settings.sweepMilliseconds
+    nextSweep = Moment(context.monotonicClock, context.wallClock).monotonic + settings.sweepMilliseconds
   }
 
-  var connectionCount: Int { board.connections.count }
-  private var now: Int64 { context.wallClock.milliseconds }
+  private var now: Moment { Moment(context.monotonicClock, context.wallClock) }
 
-  func load(_ rows: [(key: Board.Key, connection: Board.Connection)]) { board.load(rows, at: now) }
+  func load(_ rows: [StoredConnection]) { board.load(rows, at: now) }
 
   func serve(_ descriptor: Int32) -> EventLoopFuture<Void> {
     let server = LinkServer(
@@ -41,26 +42,36 @@ final class PresenceRoom: LinkDelegate {
         return .success(Welcome(generation: 0, credit: UInt32(WireLimits.batchEntriesMax)))
       }, delegate: self, log: context.log)
     self.server = server
-    let period = TimeAmount.milliseconds(PresenceLimits.flushMilliseconds)
+    let period = TimeAmount.milliseconds(PresenceLimits.tickMilliseconds)
     timer = context.eventLoop.scheduleRepeatedTask(initialDelay: period, delay: period) { [weak self] _ in self?.tick()
     }
     return server.start()
   }
 
+  /// The store writes what it was given before it closes; whether it could is of no more use to anybody here.
   func stop() {
     timer?.cancel()
     server?.stop()
-    flush()
+    store.write(board.takeUnwritten(max: .max, at: now)) { [log = context.log] in
+      if case .failure(let error) = $0 {
+        log.error("the presence registry could not be written at the end", metadata: ["reason": "\(error)"])
+      }
+    }
   }
 
   // MARK: - Links
 
   func linkOpened(_ link: Link, welcome: Welcome?) {
-    if let peer = link.peer { board.linkOpened(peer.incarnation) }
+    guard let peer = link.peer else { return }
+    // A gateway that links anew has given up its old link, even if we do not know that yet.
+    for old in server?.links.values.filter({ $0 !== link && $0.peer?.incarnation == peer.incarnation }) ?? [] {
+      old.close(reason: "\(peer.instance) has linked anew")
+    }
+    board.linkOpened(peer.incarnation, ObjectIdentifier(link), at: now)
   }
 
   func linkClosed(_ link: Link, reason: String) {
-    if let peer = link.peer { board.linkClosed(peer.incarnation, at: now) }
+    if let peer = link.peer { board.linkClosed(peer.incarnation, ObjectIdentifier(link), at: now) }
   }
 
   func linkDrained(_ link: Link) {}
@@ -69,15 +80,7 @@ final class PresenceRoom: LinkDelegate {
     guard let incarnation = link.peer?.incarnation else { return }
     link.walk(frames) { head, body in
       switch head.kind {
-      case .sessions:
-        let entries = try Sessions(body: body).entries
-        guard self.connectionCount + entries.count <= PresenceLimits.connectionsMax else {
-          self.context.log.error(
-            "too many connections for the registry", metadata: ["max": "\(PresenceLimits.connectionsMax)"])
-          return
-        }
-        self.board.opened(entries, by: incarnation, at: self.now)
-        self.metrics.opened.add(entries.count)
+      case .sessions: self.opened(try Sessions(body: body).entries, by: incarnation)
       case .sessionsEnd:
         _ = try SessionsEnd(body: body)
         self.board.snapshotEnded(incarnation, at: self.now)
@@ -92,6 +95,16 @@ final class PresenceRoom: LinkDelegate {
       default: throw WireError.unexpectedKind(head.kind.rawValue)
       }
     }
+    showUnwritten()
+  }
+
+  private func opened(_ entries: [Sessions.Entry], by incarnation: UInt64) {
+    guard board.connectionCount + entries.count <= PresenceLimits.connectionsMax else {
+      return context.log.error(
+        "too many connections for the registry", metadata: ["max": "\(PresenceLimits.connectionsMax)"])
+    }
+    board.opened(entries, by: incarnation, at: now)
+    metrics.opened.add(entries.count)
   }
 
   /// Who is here is known at once; of the others the file knows when they were seen.
@@ -103,13 +116,20 @@ final class PresenceRoom: LinkDelegate {
       return link.send(PresenceAnswer(entries: here.compactMap { $0 }), correlation: correlation)
     }
     let bound = NIOLoopBound(link, eventLoop: context.eventLoop)
-    let eventLoop = context.eventLoop
-    store.lastSeen(away) { found in
+    let (eventLoop, log) = (context.eventLoop, context.log)
+    store.find(away) { result in
+      let found: [StoredUser]
+      switch result {
+      case .success(let users): found = users
+      case .failure(let error):
+        log.error("the presence registry cannot be read", metadata: ["reason": "\(error)"])
+        found = away.map { StoredUser(id: $0, seenMilliseconds: 0, platform: .unknown) }
+      }
       var rest = found[...]
       let entries = here.map { entry in
         entry
           ?? PresenceAnswer.Entry(
-            online: false, lastSeenMilliseconds: rest.removeFirst().seen, platform: .unknown)
+            online: false, lastSeenMilliseconds: rest.removeFirst().seenMilliseconds, platform: .unknown)
       }
       eventLoop.execute { bound.value.send(PresenceAnswer(entries: entries), correlation: correlation) }
     }
@@ -119,54 +139,52 @@ final class PresenceRoom: LinkDelegate {
 
   private func tick() {
     let now = self.now
-    if now >= nextSecond {
-      nextSecond = now + 1000
-      board.tick(at: now)
-    }
-    if now >= nextSweep {
-      nextSweep = now + board.settings.sweepMilliseconds
+    board.tick(at: now)
+    if now.monotonic >= nextSweep {
+      nextSweep = now.monotonic + board.settings.sweepMilliseconds
       metrics.stale.add(board.sweep(at: now))
     }
-    metrics.connections.set(board.connections.count)
+    metrics.connections.set(board.connectionCount)
     metrics.online.set(board.onlineCount)
     flush()
   }
 
+  // MARK: - Writing
+
+  /// Gives the file the next batch, unless one is under way or the file needs time. What it does not take waits on the
+  /// board, where a row that changes again is still one row.
   private func flush() {
-    let changes = board.takeChanges()
-    guard !changes.isEmpty else { return }
+    defer { showUnwritten() }
+    guard !board.unwritten.isEmpty, schedule.begin(at: now.monotonic) else { return }
+    let changes = board.takeUnwritten(max: PresenceLimits.batchRowsMax, at: now)
+    rowsUnderWay = changes.count
     let start = context.monotonicClock.now
-    let (metrics, log, clock) = (self.metrics, context.log, context.monotonicClock)
-    store.write(changes) { result in
-      switch result {
-      case .success: metrics.writeSeconds.observe(clock.now - start)
-      case .failure(let error):
-        metrics.failedWrites.add(1)
-        log.error("the presence registry cannot be written", metadata: ["reason": "\(error)"])
-      }
+    let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
+    store.write(changes) { [eventLoop = context.eventLoop] result in
+      eventLoop.execute { bound.value.finished(changes, result, since: start) }
     }
   }
-}
 
-/// Every series of the presence worker.
-struct PresenceMetrics: Sendable {
-  let connections: Gauge
-  let online: Gauge
-  let opened: Counter
-  let closed: Counter
-  let stale: Counter
-  let queries: Counter
-  let failedWrites: Counter
-  let writeSeconds: Histogram
-
-  init(_ registry: MetricsRegistry) {
-    connections = registry.gauge("avalo_presence_connections", help: "Connections in the registry.")
-    online = registry.gauge("avalo_presence_users_online", help: "Users who are online, lingering ones included.")
-    opened = registry.counter("avalo_presence_opened_total", help: "Connections that gateways named.")
-    closed = registry.counter("avalo_presence_closed_total", help: "Connections that gateways ended.")
-    stale = registry.counter("avalo_presence_stale_total", help: "Connections removed by the sweep.")
-    queries = registry.counter("avalo_presence_queries_total", help: "Batches of users asked for.")
-    failedWrites = registry.counter("avalo_presence_failed_writes_total", help: "Batches the file did not take.")
-    writeSeconds = registry.histogram("avalo_presence_write_seconds", help: "From a batch's hand-over to its commit.")
+  private func finished(_ changes: RegistryChanges, _ result: Result<Void, any Error>, since start: MonotonicInstant) {
+    rowsUnderWay = 0
+    defer { showUnwritten() }
+    switch result {
+    case .success:
+      metrics.writeSeconds.observe(context.monotonicClock.now - start)
+      board.written(changes)
+      if schedule.succeeded() { context.log.notice("the presence registry can be written again") }
+      // A batch that was full has more behind it.
+      if changes.count >= PresenceLimits.batchRowsMax { flush() }
+    case .failure(let error):
+      metrics.failedWrites.add(1)
+      board.notWritten(changes)
+      metrics.lostUsers.add(board.unwritten.takeLostUsers())
+      guard schedule.failed(at: now.monotonic) else { return }
+      context.log.error(
+        "the presence registry cannot be written: it is tried again until it can, and who is here is known meanwhile",
+        metadata: ["file": "\(store.path)", "reason": "\(error)"])
+    }
   }
+
+  private func showUnwritten() { metrics.unwritten.set(board.unwritten.count + rowsUnderWay) }
 }
