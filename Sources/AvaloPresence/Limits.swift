@@ -10,8 +10,9 @@ enum PresenceLimits {
   static let tickMilliseconds: Int64 = 100
   /// Rows of one transaction: some tens of milliseconds, so that a question to the file does not wait longer.
   static let batchRowsMax = 2_000
-  /// Between two attempts to write to a file that takes nothing; the delay doubles.
+  /// To the second attempt to write to a file that took nothing: a moment's lock is over by then.
   static let retryMillisecondsMin: Int64 = 250
+  /// To the later ones, doubling up to this: soon enough after an operator made room.
   static let retryMillisecondsMax: Int64 = 5_000
   /// Users who left while the file took nothing, about 100 bytes each; beyond it the first of them are forgotten.
   static let unwrittenUsersMax = 500_000
