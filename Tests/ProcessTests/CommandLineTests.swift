@@ -1,3 +1,5 @@
+import AvaloClient
+import AvaloKeys
 import AvaloTesting
 import Foundation
 import Testing
@@ -75,6 +77,44 @@ import Testing
     let descriptor = open(path, O_RDONLY | O_CLOEXEC)
     try #require(descriptor >= 0)
     return descriptor
+  }
+
+  @Test func aSandboxIsOpenWhereProductionIsNot() async throws {
+    let command = "echo at $AVALO_URL in $AVALO_CONFIG_DIR; while [ -d $AVALO_CONFIG_DIR ]; do sleep 0.05; done"
+    let sandbox = try await TestProcess.start(
+      TestPaths.executable("avaloctl"),
+      ["sandbox", "--template", "\(TestPaths.root)/config", "--", "/bin/sh", "-c", command])
+    let place = /at http:\/\/127\.0\.0\.1:(\d+) in (\/.*)\n/
+    try await sandbox.wait(for: "its start", within: .seconds(60)) { $0.output.contains("/config\n") }
+    let said = try #require(sandbox.output.firstMatch(of: place))
+    let port = try #require(Int(said.1))
+    let keys = KeyFolder(String(said.2))
+    let token = UserToken(user: "ann", chats: ["c1"], issuedAt: Int64(time(nil)), id: "t").signed(
+      with: try keys.secret())
+
+    let ann = CallableClient(.tcp(host: "127.0.0.1", port: port), credential: token)
+    let subscribed = try await ann.call("subscribeToRealtimeEventsV1", JSONText(validating: "{}"))
+    #expect(subscribed.read { $0["enabled"]?.boolean } == true)
+    let published = try await ann.call(
+      "publishRealtimeEvent",
+      JSONText(validating: #"{"type":"chat_message","topic":"chat:c1","payload":{"text":"hello"}}"#))
+    #expect(published.read { $0["success"]?.boolean } == true)
+    await ann.close()
+    let preflight = try await HTTPExchange.send(
+      "OPTIONS", "/publishRealtimeEvent", to: .internet(host: "127.0.0.1", port: port),
+      headers: ["Origin": "http://localhost:3000", "Access-Control-Request-Method": "POST"])
+    #expect(preflight.headers["access-control-allow-origin"] == "http://localhost:3000")
+
+    // Again changes nothing.
+    let config = String(said.2)
+    let before = try String(contentsOfFile: "\(config)/avalo.yaml", encoding: .utf8)
+    let again = try await TestProcess.start(
+      TestPaths.executable("avaloctl"), ["init", "--dev", "--config", config])
+    #expect(try await again.ending() == .exit(0))
+    #expect(again.output == "\(config) is ready; nothing was changed\n")
+    #expect(try String(contentsOfFile: "\(config)/avalo.yaml", encoding: .utf8) == before)
+    sandbox.signal(SIGTERM)
+    _ = try await sandbox.ending()
   }
 
   @Test(arguments: [SIGTERM, SIGKILL]) func aSandboxLeavesNoServerBehind(signal: Int32) async throws {

@@ -41,6 +41,7 @@ struct Sandbox {
     }
     var generator = SystemRandomNumberGenerator()
     _ = try KeyFolder(config).prepare(forDevelopment: true, using: &generator)
+    _ = try DevelopmentSetup.apply(to: config)
     let log = folder + "/avalod.log"
     let output = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
     guard output >= 0 else { throw ToolError.failed("\(log): \(String(cString: strerror(errno)))") }
