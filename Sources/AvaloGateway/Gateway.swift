@@ -14,6 +14,7 @@ import NIOCore
 public final class Gateway: Worker {
   private let context: WorkerContext
   private let access: SharedAccess
+  private let metrics: GatewayMetrics
   private let health: Health
   private let tls: TLSContext?
   private let hubs: [Mailbox<HubMail>]
@@ -23,12 +24,14 @@ public final class Gateway: Worker {
   private let listeners: [any Channel]
 
   private init(
-    context: WorkerContext, access: SharedAccess, health: Health, tls: TLSContext?, hubs: [Mailbox<HubMail>],
+    context: WorkerContext, access: SharedAccess, metrics: GatewayMetrics, health: Health, tls: TLSContext?,
+    hubs: [Mailbox<HubMail>],
     reactor: ReactorHandle, transports: NIOWebSocketTransports, links: NIOLoopBound<WorkerLinks>,
     listeners: [any Channel]
   ) {
     self.context = context
     self.access = access
+    self.metrics = metrics
     self.health = health
     self.tls = tls
     self.hubs = hubs
@@ -74,9 +77,16 @@ public final class Gateway: Worker {
     let listeners = try await listen(context, door, http, tls)
     try await context.eventLoop.submit { links.value.start(context, hubs) }.get()
     context.liveness.add("reactor", plainHub)
+    show(settings.flags, context, metrics)
     return Gateway(
-      context: context, access: access, health: health, tls: tls, hubs: hubs, reactor: reactor, transports: transports,
-      links: links, listeners: listeners)
+      context: context, access: access, metrics: metrics, health: health, tls: tls, hubs: hubs, reactor: reactor,
+      transports: transports, links: links, listeners: listeners)
+  }
+
+  private static func show(_ flags: FeatureFlags, _ context: WorkerContext, _ metrics: GatewayMetrics) {
+    metrics.show(flags)
+    context.setStatus(flags.sentence)
+    context.log.notice("features", metadata: ["flags": "\(flags.sentence)"])
   }
 
   private static func load(_ settings: GatewaySettings, _ context: WorkerContext) async throws -> Access {
@@ -143,7 +153,9 @@ public final class Gateway: Worker {
   public func reload(_ settings: GatewaySettings) async throws {
     let new = try await Gateway.load(settings, context)
     if let tls, let files = settings.tls { try tls.reload(files) }
+    let flags = access.current.flags
     access.replace(with: new)
+    if new.flags != flags { Gateway.show(new.flags, context, metrics) }
     for hub in hubs { hub.post(.policy(GatewayPolicy(new))) }
   }
 

@@ -48,6 +48,9 @@ public enum GatewayLimits {
   /// The clocks of two machines that keep time.
   public static let leewayDefault: Duration = .seconds(30)
 
+  /// Users that a feature flag names: testers and complaints, not a customer base.
+  public static let flagUsersMax = 10_000
+
   // MARK: Calls
 
   /// Publishes that wait for the log, over all connections: about a second's worth at full speed.

@@ -10,6 +10,7 @@ struct GatewayMetrics: Sendable {
   let closes: CounterFamily
   let subscriptions: Gauge
   let badFrames: Counter
+  let featureRollout: GaugeFamily
 
   // Events
   let published: CounterFamily
@@ -39,6 +40,7 @@ struct GatewayMetrics: Sendable {
   ]
   static let workers = ["scheduler", "presence"]
   static let transports = ["websocket", "websocket_tls"]
+  static let features = ["realtime_engine_v2", "realtime_presence"]
 
   init(_ registry: MetricsRegistry) {
     let types = EventType.allCases.map(\.wireName)
@@ -53,6 +55,9 @@ struct GatewayMetrics: Sendable {
       labels: ["code": CloseCode.allCases.map { "\($0.rawValue)" }])
     subscriptions = registry.gauge("avalo_subscriptions", help: "Topics that open sessions are subscribed to.")
     badFrames = registry.counter("avalo_bad_frames_total", help: "Client frames that were not of the protocol.")
+    featureRollout = registry.gauge(
+      "avalo_feature_rollout_ratio", help: "Share of the users who have the feature, without those named one by one.",
+      labels: ["feature": GatewayMetrics.features])
     published = registry.counter(
       "avalo_events_published_total", help: "Events accepted into the log, as answered to their publishers.",
       labels: ["type": types])
@@ -104,6 +109,12 @@ extension GatewayMetrics {
       case .abandoned: .abandoned
       }
     if let label { attempts.with(label.label).add(1) }
+  }
+}
+
+extension GatewayMetrics {
+  func show(_ flags: FeatureFlags) {
+    for flag in flags.all { featureRollout.with(flag.name).set(Double(flag.rollout) / 10_000) }
   }
 }
 

@@ -21,6 +21,7 @@ import AvaloSystem
 ///     outbox: {bytes_max: 256KiB, stall_max: 20s}
 ///     connections: {max: 100000, per_user: 20, per_address: 1000}
 ///     topics: {feed: {subscribe: any}, chat: {subscribe: claim, publish: members}}
+///     flags: {realtime_engine_v2: {rollout: 5, allow: [ann]}, realtime_presence: {rollout: 100}}
 ///     limits: {http_body_max: 256KiB, publishes_in_flight: 20000, publishes_per_second: 5000}
 public struct GatewaySettings: Sendable, Equatable {
   public var auth: AuthenticationSettings
@@ -38,6 +39,7 @@ public struct GatewaySettings: Sendable, Equatable {
   public var connections: ConnectionSettings
   /// Kinds that differ from ``TopicRule/builtIn``.
   public var topics: [String: TopicRule]
+  public var flags: FeatureFlags
   public var limits: LimitSettings
 
   /// Reads them all; to be used only when there are no problems.
@@ -65,6 +67,7 @@ public struct GatewaySettings: Sendable, Equatable {
     topics = Dictionary(
       reader.table("topics") { kind, rule in TopicRule(kind, &rule) }.map { ($0.name, $0.value) },
       uniquingKeysWith: { first, _ in first })
+    flags = reader.section("flags") { FeatureFlags(&$0) }
     limits = reader.section("limits") { LimitSettings(&$0) }
   }
 

@@ -56,11 +56,12 @@ func gatewaySettings(_ json: String, folder: String? = nil) throws -> GatewaySet
 let testNow: Int64 = 1_700_000_000_000
 let testSecret = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
-/// An access with the test's secret, and what `settings` adds.
+/// An access with the test's secret, and what `settings` adds; the engine is on for everybody, unless they say otherwise.
 func makeAccess(_ settings: String = "", folder: TemporaryFolder) async throws -> Access {
   folder.write("secret", testSecret + "\n")
-  let read = try gatewaySettings(
+  var read = try gatewaySettings(
     #"{"auth":{"secret_file":"secret"}\#(settings.isEmpty ? "" : ",\(settings)")}"#, folder: folder.path)
+  if !settings.contains("\"flags\"") { read.flags.engine.rollout = 10_000 }
   let (access, problems) = await Access.load(read, stateDirectory: folder.path)
   #expect(problems.map(\.description) == [])
   return try #require(access)

@@ -33,6 +33,7 @@ struct RunningServer {
       "AVALO_WORKERS__GATEWAY__INSTANCES": "1",
       "AVALO_WORKERS__GATEWAY__SETTINGS__AUTH__SECRET_FILE": secretFile,
       "AVALO_WORKERS__GATEWAY__SETTINGS__API_KEYS_FILE": keysFile,
+      "AVALO_WORKERS__GATEWAY__SETTINGS__FLAGS__REALTIME_ENGINE_V2__ROLLOUT": "100",
     ]
     return (secret, apiKey, environment)
   }

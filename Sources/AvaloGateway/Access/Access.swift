@@ -11,6 +11,7 @@ public final class Access: Sendable {
   public let rules: AccessRules
   public let tickets: Tickets
   public let cors: CORSPolicy
+  public var flags: FeatureFlags { settings.flags }
 
   init(settings: GatewaySettings, authenticator: Authenticator, apiKeys: APIKeys, tickets: Tickets) {
     self.settings = settings

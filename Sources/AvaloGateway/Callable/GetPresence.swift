@@ -7,7 +7,7 @@ enum GetPresence: Callable {
 
   static func call(_ request: CallRequest, _ context: CallContext, reply: @escaping CallReply) throws(CallError) {
     switch request.caller {
-    case .user: break
+    case .user(let identity): try context.require(\.presence, for: identity)
     case .server(let key):
       guard key.scopes.contains(.read) else {
         throw CallError(.permissionDenied, "the API key \"\(key.name)\" does not have the scope \"read\"")

@@ -8,6 +8,10 @@ enum SubscribeToRealtimeEvents: Callable {
   static func call(_ request: CallRequest, _ context: CallContext, reply: @escaping CallReply) throws(CallError) {
     let identity = try request.user()
     let access = context.access.current
+    // A connection that is there goes on as it began.
+    if case .http = request.carrier, !access.flags.engine.isOn(for: identity.user) {
+      return reply(.success(Array(#"{"enabled":false}"#.utf8)))
+    }
     var wanted = try ConnectRequest(request.data, topicsMax: access.settings.connections.topics)
     let grant = access.rules.grant(wanted.topics(of: identity), to: identity)
     guard grant.denied.isEmpty || !grant.granted.isEmpty else {

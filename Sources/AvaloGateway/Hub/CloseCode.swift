@@ -9,6 +9,7 @@ enum CloseCode: UInt16, CaseIterable {
   case permissionDenied = 4501
   case badFrame = 4502
   case limit = 4503
+  case featureDisabled = 4504
 
   var reason: StaticString {
     switch self {
@@ -20,6 +21,7 @@ enum CloseCode: UInt16, CaseIterable {
     case .permissionDenied: "permission_denied"
     case .badFrame: "bad_frame"
     case .limit: "limit"
+    case .featureDisabled: "feature_disabled"
     }
   }
 }

@@ -7,6 +7,8 @@ enum ConnectOutcome: Int, CaseIterable {
   case badRequest
   case unauthenticated
   case denied
+  /// The engine is off for this user.
+  case disabled
   /// Over a bound that belongs to the client.
   case limit
   /// The client left before it was ready.
@@ -24,6 +26,7 @@ enum ConnectOutcome: Int, CaseIterable {
     case .badRequest: "bad_request"
     case .unauthenticated: "unauthenticated"
     case .denied: "denied"
+    case .disabled: "disabled"
     case .limit: "limit"
     case .abandoned: "abandoned"
     case .timeout: "timeout"

@@ -64,6 +64,10 @@ extension Hub {
           .resourceExhausted, "a user may have \(policy.limits.connectionsPerUserMax) connections here at a time",
           retryAfterMilliseconds: 5000), code: .limit)
     }
+    if let refusal = policy.access.flags.engine.refusal(for: identity.user) {
+      return refuse(session, refusal, code: .featureDisabled)
+    }
+    session.isPresent = policy.access.flags.presence.isOn(for: identity.user)
     session.identity = identity
     session.platform = request.platform
     session.connectionID = request.connectionID ?? calls.newConnectionID()
@@ -139,6 +143,7 @@ extension Hub {
         nowMilliseconds: clock.milliseconds)
     }
     session.denied = []
+    guard session.isPresent else { return }
     opened.append(
       Sessions.Entry(
         session: session.number, user: identity.user, device: session.device, platform: session.platform,
@@ -178,7 +183,9 @@ extension Hub {
   /// Tells what is wrong and ends the session.
   func refuse(_ session: Session, _ error: CallError, code: CloseCode? = nil) {
     guard session.stage != .closing else { return }
-    if session.stage != .ready { metrics.attempts(ConnectOutcome(error.code)).add(1) }
+    if session.stage != .ready {
+      metrics.attempts(code == .featureDisabled ? .disabled : ConnectOutcome(error.code)).add(1)
+    }
     send(session) { $0.error(error) }
     close(session, code ?? CloseCode(error.code))
   }
@@ -222,7 +229,7 @@ extension Hub {
   /// Tells the presence worker of every session, on a new link.
   func sendSnapshot() {
     opened.removeAll(keepingCapacity: true)
-    for case let session? in sessions where session.stage == .ready {
+    for case let session? in sessions where session.stage == .ready && session.isPresent {
       guard let identity = session.identity else { continue }
       opened.append(
         Sessions.Entry(

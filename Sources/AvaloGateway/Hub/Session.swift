@@ -24,6 +24,8 @@ final class Session {
   var platform = Platform.unknown
   /// Counted among its user's connections, and so known to the other workers.
   var isCounted = false
+  /// Whether others may see that this user is here: `realtime_presence` when it connected.
+  var isPresent = true
   /// Calls left in this second's allowance.
   var callAllowance: UInt16
   var subscriptionCount: UInt16 = 0

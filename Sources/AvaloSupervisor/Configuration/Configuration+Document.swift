@@ -64,6 +64,7 @@ extension WorkerManifest {
         status.map {
           .section(("series", .string($0.series)), ("label", .string($0.label)), ("rate", .boolean($0.rate)))
         }))
+    add("show_status", .boolean(showStatus))
     // Written by us a moment ago.
     if let settings = try? SettingsNode(json: settings) { add("settings", settings.value) }
     return SettingsNode(.section(entries))

@@ -164,6 +164,7 @@ extension WorkerManifest {
           series: section.string("series"), label: section.string("label"),
           rate: section.boolean("rate", default: false))
       },
+      showStatus: reader.boolean("show_status", default: false),
       settings: (reader.settings() ?? .emptySection).json())
     return enabled ? manifest : nil
   }

@@ -26,6 +26,8 @@ public struct WorkerManifest: Equatable, Sendable {
   public var restart: RestartDelays
   public var drain: DrainPolicy
   public var status: [StatusSeries]
+  /// Whether what it says of itself is part of the STATUS line.
+  public var showStatus = false
   /// The opaque settings, as the worker reads them (JSON).
   public var settings: [UInt8]
 
@@ -40,6 +42,7 @@ public struct WorkerManifest: Equatable, Sendable {
     same.restart = restart
     same.drain = drain
     same.status = status
+    same.showStatus = showStatus
     same.settings = settings
     return same != self
   }

@@ -4,7 +4,7 @@ import AvaloSystem
 enum StatusLine {
   static func text(
     _ phase: Supervisor.Phase, up: Int, running: Int, of count: Int, missing: [String],
-    series: [(StatusSeries, SeriesSum?)]
+    series: [(StatusSeries, SeriesSum?)], said: [String] = []
   ) -> String {
     var parts: [String] = []
     switch phase {
@@ -22,6 +22,7 @@ enum StatusLine {
         parts.append("\(grouped(sum.value)) \(series.label)")
       }
     }
+    if phase != .stopping { parts += said }
     return parts.joined(separator: ", ")
   }
 

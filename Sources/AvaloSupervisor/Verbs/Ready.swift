@@ -47,7 +47,14 @@ extension Supervisor {
     StatusLine.text(
       phase, up: instances.values.count { $0.state.isUp }, running: instances.values.count { $0.state.hasProcess },
       of: instances.count, missing: ordered.filter { !$0.state.isUp }.map(describe),
-      series: configuration.workers.flatMap(\.status).map { ($0, statusSeries[$0.series]) })
+      series: configuration.workers.flatMap(\.status).map { ($0, statusSeries[$0.series]) }, said: said)
+  }
+
+  /// What workers say of themselves, those that the line shows: the first instance of each that serves speaks for all.
+  private var said: [String] {
+    configuration.workers.filter(\.showStatus).compactMap { worker in
+      ordered.first { $0.id.worker == worker.name && $0.state.isUp && $0.status?.isEmpty == false }?.status
+    }
   }
 
   private func sendStatus() {

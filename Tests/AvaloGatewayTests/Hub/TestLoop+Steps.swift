@@ -80,9 +80,11 @@ func record(_ text: String, priority: Priority = .normal, expires: Int64 = 0) ->
 }
 
 extension GatewayPolicy {
-  /// The built-in rules, no keys, and the settings' defaults.
-  static func forTests() -> GatewayPolicy {
-    let settings = GatewaySettings.read(.emptySection, folder: nil).settings
+  /// The built-in rules, no keys, and the settings' defaults; the engine is on for everybody.
+  static func forTests(_ change: (inout GatewaySettings) -> Void = { _ in }) -> GatewayPolicy {
+    var settings = GatewaySettings.read(.emptySection, folder: nil).settings
+    settings.flags.engine.rollout = 10_000
+    change(&settings)
     return GatewayPolicy(
       Access(
         settings: settings, authenticator: Authenticator(keys: VerificationKeys(), settings: settings.auth),
