@@ -39,9 +39,11 @@ public protocol EventLog: AccessStore {
   func tail(of topic: TopicID, nowMilliseconds: Int64) throws(LogError) -> UInt64
   /// Bytes of the records in a topic; of a long one an estimate by its ends.
   func bytes(of topic: TopicID) throws(LogError) -> Int
-  /// Removes events up to and including `offset`, at most ``StoreLimits/chunkRows`` of them, and advances the floor as
-  /// far as it got, which it returns. Never takes the head.
-  func evict(topic: TopicID, upTo offset: UInt64) throws(LogError) -> (floor: UInt64, removed: Removed)
+  /// Removes events up to and including `offset`, and later ones until `bytes` of records are gone in all; at most
+  /// ``StoreLimits/chunkRows``. Advances the floor as far as it got, which it returns. Never takes the head.
+  func evict(topic: TopicID, upTo offset: UInt64, freeing bytes: Int) throws(LogError) -> (
+    floor: UInt64, removed: Removed
+  )
   /// Removes events that expired before `before`, at most ``StoreLimits/chunkRows``.
   func expire(before: Int64) throws(LogError) -> Removed
 

@@ -19,8 +19,8 @@ public enum LogError: Error, Sendable, Equatable, CustomStringConvertible {
     case .unavailable(let detail): "the event log cannot be read or written: \(detail)"
     case .corrupt(let path, let detail):
       """
-      \(path) is damaged: \(detail). Nothing was changed. Restore a backup in its place, or start once with --repair: \
-      that moves the file aside and begins an empty log under a new generation
+      \(path) is damaged: \(detail). Nothing was changed. Restore a backup in its place, or run avalo-scheduler \
+      --repair once: that moves the file aside, and the next start begins an empty log under a new generation
       """
     case .newerSchema(let path):
       "\(path) was written by a later release. Install that release again, or restore a backup made before it"

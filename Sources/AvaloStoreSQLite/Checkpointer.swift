@@ -1,4 +1,5 @@
 import AvaloStore
+import Dispatch
 import Foundation
 import Synchronization
 
@@ -28,7 +29,7 @@ final class Checkpointer: Sendable {
     thread.start()
   }
 
-  /// Returns when the thread has ended.
+  /// Returns when nothing here has the file open any more.
   func stop() {
     guard isStarted.exchange(false, ordering: .relaxed) else { return }
     isStopping.store(true, ordering: .relaxed)
@@ -49,6 +50,7 @@ final class Checkpointer: Sendable {
       let pause = copy() ? SQLiteLimits.checkpointBusyMilliseconds : SQLiteLimits.checkpointMilliseconds
       _ = wake.wait(timeout: .now() + .milliseconds(pause))
     }
+    connection.value.close()  // before anybody hears that it has ended
     ended.signal()
   }
 

@@ -6,6 +6,7 @@ import GRDBSQLite
 final class Connection {
   let path: String
   private let handle: OpaquePointer
+  private var isClosed = false
 
   /// - Parameter readOnly: refuses writes, and never creates the file.
   init(path: String, readOnly: Bool = false) throws(LogError) {
@@ -24,8 +25,14 @@ final class Connection {
     sqlite3_busy_timeout(handle, SQLiteLimits.busyMilliseconds)
   }
 
-  /// Statements still alive keep the handle until they are gone too.
-  deinit { sqlite3_close_v2(handle) }
+  deinit { close() }
+
+  /// Lets go of the file: at once without statements, with the last of them otherwise. Nothing may be done after.
+  func close() {
+    guard !isClosed else { return }
+    isClosed = true
+    sqlite3_close_v2(handle)
+  }
 
   func execute(_ sql: String) throws(LogError) {
     let code = sqlite3_exec(handle, sql, nil, nil, nil)
@@ -42,7 +49,15 @@ final class Connection {
   /// The first column of the first row.
   func integer(_ sql: String) throws(LogError) -> Int64 {
     let statement = try prepare(sql)
+    defer { statement.reset() }
     return try statement.step() ? statement.integer(0) : 0
+  }
+
+  /// The same, of a text.
+  func text(_ sql: String) throws(LogError) -> String {
+    let statement = try prepare(sql)
+    defer { statement.reset() }
+    return try statement.step() ? statement.text(0) : ""
   }
 
   var isInTransaction: Bool { sqlite3_get_autocommit(handle) == 0 }

@@ -30,21 +30,6 @@ public struct LogFile: Sendable {
     }
   }
 
-  /// Moves a damaged file aside, with its write-ahead log, for a new one to begin in its place. Takes the owner's lock.
-  /// Returns the path it was moved to, or `nil` when there was no file.
-  public func moveAside(nowMilliseconds: Int64) throws(LogError) -> String? {
-    let lock = try FileLock(beside: path, waiting: SQLiteLimits.lockMilliseconds)
-    defer { withExtendedLifetime(lock) {} }
-    guard FileManager.default.fileExists(atPath: path) else { return nil }
-    let aside = "\(path).damaged-\(nowMilliseconds)"
-    for suffix in ["", "-wal", "-shm"] where FileManager.default.fileExists(atPath: path + suffix) {
-      guard rename(path + suffix, aside + suffix) == 0 else {
-        throw .unavailable("moving \(path + suffix) to \(aside + suffix): \(String(cString: strerror(errno)))")
-      }
-    }
-    return aside
-  }
-
   /// Checks that the file is ours, brings its shape up to date, and decides whether its generation still holds.
   func prepare(
     _ connection: Connection, nowMilliseconds: Int64, generator: inout some RandomNumberGenerator
@@ -77,7 +62,7 @@ public struct LogFile: Sendable {
     return marks.identity
   }
 
-  private func checkOwner(_ connection: Connection) throws(LogError) {
+  func checkOwner(_ connection: Connection) throws(LogError) {
     let application = try connection.integer("PRAGMA application_id")
     let tables = try connection.integer("SELECT count(*) FROM sqlite_schema")
     guard application == LogSchema.applicationID || (application == 0 && tables == 0) else {
@@ -86,14 +71,21 @@ public struct LogFile: Sendable {
   }
 
   private func migrate() throws(LogError) {
+    guard try !isOfALaterRelease() else { throw .newerSchema(path: path) }
+    try withDatabase { try LogSchema.migrator.migrate($0) }
+  }
+
+  func isOfALaterRelease() throws(LogError) -> Bool {
+    try withDatabase { try $0.read { try LogSchema.migrator.hasBeenSuperseded($0) } }
+  }
+
+  /// Does something over GRDB, which knows how to migrate.
+  private func withDatabase<Value>(_ body: (DatabaseQueue) throws -> Value) throws(LogError) -> Value {
     do {
       let queue = try DatabaseQueue(path: path)
-      let superseded = try queue.read { try LogSchema.migrator.hasBeenSuperseded($0) }
-      guard !superseded else { throw LogError.newerSchema(path: path) }
-      try LogSchema.migrator.migrate(queue)
+      let value = try body(queue)
       try queue.close()
-    } catch let error as LogError {
-      throw error
+      return value
     } catch let error as DatabaseError {
       switch error.resultCode {
       case .SQLITE_FULL: throw .full("\(path): \(error)")

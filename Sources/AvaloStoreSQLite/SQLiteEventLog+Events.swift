@@ -143,14 +143,21 @@ extension SQLiteEventLog {
 
   // MARK: Removing
 
-  public func evict(topic: TopicID, upTo offset: UInt64) throws(LogError) -> (floor: UInt64, removed: Removed) {
+  public func evict(topic: TopicID, upTo offset: UInt64, freeing bytes: Int) throws(LogError) -> (
+    floor: UInt64, removed: Removed
+  ) {
     let head = try head(of: topic)
-    let offset = min(offset, head == 0 ? 0 : head - 1)
+    let last = head == 0 ? 0 : head - 1
+    let offset = min(offset, last)
     let before = try floor(of: topic)
-    guard offset > before else { return (before, Removed()) }
+    var floor = before
     var removed = Removed()
-    let doomed = try entries(of: topic, after: before, upTo: offset, limit: StoreLimits.chunkRows)
-    for entry in doomed {
+    let candidates = try entries(
+      of: topic, after: before, upTo: bytes > 0 ? last : offset, limit: StoreLimits.chunkRows)
+    for entry in candidates {
+      guard entry.position <= offset || removed.bytes < bytes else { break }
+      removed.rows += 1
+      floor = entry.position
       guard try sql.eventHead.bind(1, entry.event).step() else { continue }
       let isShared = sql.eventHead.integer(0) == 0
       removed.count(sql.eventHead.blob(1), times: 1, bytes: Int(sql.eventHead.integer(2)))
@@ -158,8 +165,8 @@ extension SQLiteEventLog {
       // A shared record lives until its own time: other inboxes refer to it.
       if !isShared { try sql.deleteEvent.bind(1, entry.event).run() }
     }
-    removed.rows = doomed.count
-    let floor = doomed.count < StoreLimits.chunkRows ? offset : doomed.last?.position ?? offset
+    if removed.rows < StoreLimits.chunkRows { floor = max(floor, offset) }
+    guard floor > before else { return (before, removed) }
     try sql.deletePositionsUpTo.bind(1, topic).bind(2, floor).run()
     try sql.setFloor.bind(1, topic).bind(2, floor).run()
     return (floor, removed)

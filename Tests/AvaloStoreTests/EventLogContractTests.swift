@@ -251,14 +251,14 @@ import Testing
     try bench.transaction { for number in 1...30 { try bench.append("user:a", record("{\"n\":\(number)}")) } }
     let id = try bench.topic("user:a")
     #expect(try bench.log.bytes(of: id) == (1...30).reduce(0) { $0 + record("{\"n\":\($1)}").count })
-    let (floor, removed) = try bench.transaction { try bench.log.evict(topic: id, upTo: 12) }
+    let (floor, removed) = try bench.transaction { try bench.log.evict(topic: id, upTo: 12, freeing: 0) }
     #expect(floor == 12)
     #expect(removed.events == 12)
     #expect(try bench.log.topic(named: "user:a") == StoredTopic(id: id, head: 30, floor: 12))
     try bench.settle()
     #expect(try bench.page("user:a").rows.map(\.offset) == Array(13...30))
     #expect(try bench.page("user:a").floor == 12)
-    let (last, rest) = try bench.transaction { try bench.log.evict(topic: id, upTo: 30) }
+    let (last, rest) = try bench.transaction { try bench.log.evict(topic: id, upTo: 30, freeing: 0) }
     #expect(last == 29)
     #expect(rest.events == 17)
     #expect(try bench.page("user:a").rows.map(\.offset) == [30])
@@ -271,8 +271,9 @@ import Testing
     try bench.settle()
     try bench.transaction { for _ in 0..<100 { try bench.append("user:a") } }
     let id = try bench.topic("user:a")
-    #expect(try bench.transaction { try bench.log.evict(topic: id, upTo: chunk + 150) }.floor == chunk)
-    #expect(try bench.transaction { try bench.log.evict(topic: id, upTo: chunk + 150) }.floor == chunk + 150)
+    #expect(try bench.transaction { try bench.log.evict(topic: id, upTo: chunk + 150, freeing: 0) }.floor == chunk)
+    #expect(
+      try bench.transaction { try bench.log.evict(topic: id, upTo: chunk + 150, freeing: 0) }.floor == chunk + 150)
     #expect(try bench.page("user:a").rows.map(\.offset) == Array((chunk + 151)...(chunk + 200)))
   }
 
@@ -283,7 +284,9 @@ import Testing
       for user in 0..<2 { try bench.log.append(topic: bench.topic("user:\(user)"), offset: 1, shared: shared) }
       try bench.append("user:0")
     }
-    #expect(try bench.transaction { try bench.log.evict(topic: bench.topic("user:0"), upTo: 1) }.removed.events == 1)
+    #expect(
+      try bench.transaction { try bench.log.evict(topic: bench.topic("user:0"), upTo: 1, freeing: 0) }.removed.events
+        == 1)
     #expect(try bench.page("user:0").rows.map(\.offset) == [2])
     #expect(try bench.page("user:1").rows.map(\.record) == [record("{\"s\":1}")])
   }
@@ -301,7 +304,7 @@ import Testing
       #expect(try bench.log.tail(of: id, nowMilliseconds: LogBench.start + 60_000) == 30)
       try bench.settle()
     }
-    try bench.transaction { _ = try bench.log.evict(topic: id, upTo: 20) }
+    try bench.transaction { _ = try bench.log.evict(topic: id, upTo: 20, freeing: 0) }
     #expect(try bench.log.tail(of: id, nowMilliseconds: LogBench.start) == 20)
   }
 

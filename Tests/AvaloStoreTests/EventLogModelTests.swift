@@ -51,7 +51,7 @@ import Testing
         guard let topic = try log!.topic(named: name), topic.head > 2 else { continue }
         let target = UInt64.random(in: topic.floor...(topic.head - 1), using: &random)
         try log!.begin()
-        let evicted = try log!.evict(topic: topic.id, upTo: target)
+        let evicted = try log!.evict(topic: topic.id, upTo: target, freeing: 0)
         try log!.commit()
         model.floors[name] = max(model.floors[name] ?? 0, evicted.floor)
         #expect(evicted.floor == max(target, topic.floor))

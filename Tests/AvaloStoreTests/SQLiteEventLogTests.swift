@@ -153,7 +153,10 @@ import Testing
     log = nil
     try Data(repeating: 7, count: 10_000).write(to: URL(fileURLWithPath: folder.file))
     let file = LogFile(path: folder.file, durability: .os, bootID: "boot")
-    let aside = try #require(try file.moveAside(nowMilliseconds: 42))
+    guard case .movedAside(let aside, _) = try file.repair(nowMilliseconds: 42) else {
+      Issue.record("a damaged file was left where it is")
+      return
+    }
     #expect(aside == folder.file + ".damaged-42")
     #expect(try Data(contentsOf: URL(fileURLWithPath: aside)).count == 10_000)
     let again = try open(now: LogBench.start + 5000)
@@ -163,6 +166,44 @@ import Testing
       // Not under a running owner.
       _ = try FileLock(beside: folder.file, waiting: 0)
     }
+  }
+
+  @Test func repairLeavesASoundFileAndSaysSo() throws {
+    let file = LogFile(path: folder.file, durability: .os, bootID: "boot")
+    #expect(try file.repair(nowMilliseconds: 42) == .nothing)
+    var log: SQLiteEventLog? = try open()
+    try append(log!, 5)
+    #expect(throws: LogError.locked(path: folder.file)) { _ = try FileLock(beside: self.folder.file, waiting: 0) }
+    log = nil  // with a write-ahead log that was not copied
+    #expect(try file.repair(nowMilliseconds: 42) == .sound)
+    #expect(try open().topic(named: "user:a")?.head == 5)
+  }
+
+  /// Damage that opening the file does not meet.
+  @Test func repairLooksAtEveryPage() throws {
+    var log: SQLiteEventLog? = try open(mergeRows: 1 << 20)
+    for _ in 0..<50 { try append(log!, 20) }
+    try log!.close()
+    log = nil
+    var bytes = try Data(contentsOf: URL(fileURLWithPath: folder.file))
+    let page = 4096
+    bytes.replaceSubrange((bytes.count - 3 * page)..<(bytes.count - page), with: Data(repeating: 0xff, count: 2 * page))
+    try bytes.write(to: URL(fileURLWithPath: folder.file))
+    let file = LogFile(path: folder.file, durability: .os, bootID: "boot")
+    guard case .movedAside = try file.repair(nowMilliseconds: 42) else {
+      Issue.record("a damaged file was left where it is")
+      return
+    }
+    #expect(try file.repair(nowMilliseconds: 43) == .nothing)
+  }
+
+  @Test func repairTouchesNothingOfAnybodyElses() throws {
+    let queue = try DatabaseQueue(path: folder.file)
+    try queue.write { try $0.execute(sql: "CREATE TABLE recipes (name TEXT)") }
+    try queue.close()
+    let file = LogFile(path: folder.file, durability: .os, bootID: "boot")
+    #expect(throws: LogError.foreign(path: folder.file)) { try file.repair(nowMilliseconds: 42) }
+    #expect(FileManager.default.fileExists(atPath: folder.file))
   }
 
   @Test func refusesAFileOfALaterRelease() throws {
@@ -249,6 +290,20 @@ import Testing
       _ = try log.maintain(rows: 10, before: LogBench.start)
     }
     #expect(try restarts() >= before + 2, "after \(offset * 60_000 >> 20) MiB")
+  }
+
+  /// Whoever closed the log owns nothing of the file any more: the next owner may have it at once.
+  @Test func lettingGoLeavesNothingOpen() throws {
+    for round in 0..<200 {
+      var log: SQLiteEventLog? = try open()
+      try append(log!)
+      if round.isMultiple(of: 2) { try log!.close() }
+      log = nil
+      let opened = try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").compactMap {
+        try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/\($0)")
+      }
+      #expect(opened.filter { $0.hasPrefix(folder.path) } == [], "after \(round) rounds")
+    }
   }
 
   /// How often the write-ahead log has begun anew: the checkpoint sequence number in its head.

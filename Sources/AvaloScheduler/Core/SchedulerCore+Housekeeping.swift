@@ -197,17 +197,15 @@ extension SchedulerCore {
       let rule = rules[state.rule]
       // What expired meanwhile was not counted down: ask before anything is taken.
       let bytes = state.bytes < 0 || state.bytes > rule.bytesMax ? try log.bytes(of: state.id) : state.bytes
-      var target = state.head > rule.eventsMax ? state.head - rule.eventsMax : 0
-      if bytes > rule.bytesMax { target = max(target, state.floor + UInt64(StoreLimits.chunkRows / 4)) }
-      target = min(target, state.head - 1)
+      let target = state.head > rule.eventsMax ? state.head - rule.eventsMax : 0
       topics[topic].bytes = bytes
-      guard target > state.floor else { return }
-      let (floor, gone) = try log.evict(topic: state.id, upTo: target)
+      guard target > state.floor || bytes > rule.bytesMax else { return }
+      let (floor, gone) = try log.evict(topic: state.id, upTo: target, freeing: max(0, bytes - rule.bytesMax))
       removed = gone
       // A failed commit has all of it read again.
       topics[topic].floor = floor
       topics[topic].bytes = bytes - gone.bytes
-      isDone = floor >= target && bytes - gone.bytes <= rule.bytesMax
+      isDone = gone.rows < StoreLimits.chunkRows
     }
     count(removed, metrics.evicted)
     guard isDone else { return }

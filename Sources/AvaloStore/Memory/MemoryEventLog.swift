@@ -127,14 +127,22 @@ public final class MemoryEventLog: EventLog {
     state.topics[Int(topic)].events.reduce(0) { $0 + $1.record.count }
   }
 
-  public func evict(topic: TopicID, upTo offset: UInt64) throws(LogError) -> (floor: UInt64, removed: Removed) {
+  public func evict(topic: TopicID, upTo offset: UInt64, freeing bytes: Int) throws(LogError) -> (
+    floor: UInt64, removed: Removed
+  ) {
     let before = state.topics[Int(topic)]
-    let offset = min(offset, before.head == 0 ? 0 : before.head - 1)
-    let doomed = min(before.index(after: offset), StoreLimits.chunkRows)
+    let last = before.head == 0 ? 0 : before.head - 1
+    let offset = min(offset, last)
+    var floor = before.floor
     var removed = Removed()
-    for event in before.events[..<doomed] { removed.count(event) }
-    let floor = doomed < before.index(after: offset) ? before.events[doomed - 1].offset : max(offset, before.floor)
-    state.topics[Int(topic)].events.removeFirst(doomed)
+    for event in before.events {
+      guard event.offset <= last, event.offset <= offset || removed.bytes < bytes else { break }
+      guard removed.rows < StoreLimits.chunkRows else { break }
+      removed.count(event)
+      floor = event.offset
+    }
+    if removed.rows < StoreLimits.chunkRows { floor = max(floor, offset) }
+    state.topics[Int(topic)].events.removeFirst(removed.rows)
     state.topics[Int(topic)].floor = floor
     state.bytes -= removed.bytes
     undo.append { [state, bytes = removed.bytes] in
