@@ -11,6 +11,10 @@ public protocol Worker: AnyObject, Sendable {
   /// by `--check`: it must not look at anything but the reader.
   static func readSettings(_ reader: inout SettingsReader) -> Settings
 
+  /// Puts right what `start` refuses to touch, while no worker runs, and says in one line what it did. Runs by
+  /// `--repair`. A throw says why nothing was changed, with its description on standard error.
+  static func repair(_ settings: Settings, stateDirectory: String, wallClock: WallClock) throws -> String
+
   /// Returns when it can serve; READY=1 is sent then. A throw ends the process with its description in the log.
   static func start(_ context: WorkerContext, _ settings: Settings) async throws -> Self
 
@@ -19,4 +23,10 @@ public protocol Worker: AnyObject, Sendable {
 
   /// Takes nothing new and returns when nothing is left, by `deadline` at the latest: then the process exits anyway.
   func drain(until deadline: MonotonicInstant) async
+}
+
+extension Worker {
+  public static func repair(_ settings: Settings, stateDirectory: String, wallClock: WallClock) throws -> String {
+    throw WorkerError("there is nothing to repair: this worker keeps no file")
+  }
 }

@@ -14,6 +14,7 @@ public enum WorkerMain {
     switch WorkerArguments(arguments.dropFirst()) {
     case .serve: await serve(worker, program)
     case .check: check(worker, program)
+    case .repair: repair(worker, program)
     case .help: say(WorkerArguments.help(program)); exit(0)
     case .version: say("\(program) \(Version.current)\n"); exit(0)
     case .wrong(let argument):
@@ -51,6 +52,21 @@ public enum WorkerMain {
     exit(ExitCode.configuration)
   }
 
+  private static func repair<W: Worker>(_ worker: W.Type, _ program: String) -> Never {
+    let identity = orExit(program) { try WorkerIdentity(.process, program: program) }
+    switch identity.settings(of: worker) {
+    case .failure(let error):
+      for problem in error.problems { complain("\(program): setting \(problem.path): \(problem.message)\n") }
+      exit(ExitCode.configuration)
+    case .success(let settings):
+      let done = orExit(program) {
+        try worker.repair(settings, stateDirectory: identity.stateDirectory, wallClock: .system)
+      }
+      say("\(done)\n")
+      exit(0)
+    }
+  }
+
   private static func orExit<Value>(_ program: String, _ body: () throws -> Value) -> Value {
     do {
       return try body()
@@ -77,7 +93,7 @@ extension SettingsProblem {
 
 /// What the command line asks for.
 enum WorkerArguments: Equatable {
-  case serve, check, help, version
+  case serve, check, repair, help, version
   case wrong(String)
 
   init(_ arguments: some Collection<String>) {
@@ -91,6 +107,7 @@ enum WorkerArguments: Equatable {
     }
     switch first {
     case "--check": self = .check
+    case "--repair": self = .repair
     case "--help", "-h": self = .help
     case "--version": self = .version
     default: self = .wrong(first)
@@ -99,12 +116,14 @@ enum WorkerArguments: Equatable {
 
   static func help(_ program: String) -> String {
     """
-    usage: \(program) [--check | --version | --help]
+    usage: \(program) [--check | --repair | --version | --help]
 
     A worker of avalod, which starts it and gives it its sockets and settings by the environment
     (docs/protocol/worker.md). It serves until SIGTERM, drains, and exits.
 
       --check    check the settings that AVALO_SETTINGS names: one line a problem, exit status 78
+      --repair   move a damaged file of the state folder aside, so that the next start begins a new one; a sound
+                 file is left as it is. The folder is AVALO_STATE_DIR, or the working directory
       --version  say which version this is
       --help     say this
 

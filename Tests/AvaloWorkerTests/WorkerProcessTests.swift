@@ -156,6 +156,9 @@ import Testing
     #expect(version.output.hasPrefix("avalo-test-worker "))
     let wrong = try await TestProcess.start(TestPaths.executable("avalo-test-worker"), ["--chek"])
     #expect(try await wrong.ending() == .exit(64))
+    let repair = try await TestProcess.start(TestPaths.executable("avalo-test-worker"), ["--repair"])
+    #expect(try await repair.ending() == .exit(1))
+    #expect(repair.output == "avalo-test-worker: there is nothing to repair: this worker keeps no file\n")
     // Alone, without a service manager: it serves until it is told to stop.
     let alone = try await TestProcess.start(TestPaths.executable("avalo-test-worker"))
     try await alone.waitForOutput("worker ready")
