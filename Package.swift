@@ -120,7 +120,12 @@ let package = Package(
     .testTarget(name: "AvaloSupervisorTests", dependencies: ["AvaloSupervisor", "AvaloTesting"]),
     .testTarget(name: "AvaloReactorTests", dependencies: ["AvaloReactor", "AvaloTesting"]),
     .testTarget(name: "AvaloStoreTests", dependencies: ["AvaloStore", "AvaloStoreSQLite", "AvaloTesting"]),
-    .testTarget(name: "AvaloSchedulerTests", dependencies: ["AvaloScheduler", "AvaloTesting"]),
+    .testTarget(
+      name: "AvaloSchedulerTests",
+      dependencies: [
+        "AvaloScheduler", "AvaloStore", "AvaloStoreSQLite", "AvaloLink", "AvaloWire", "AvaloMetrics", "AvaloSystem",
+        "AvaloCore", "AvaloTesting", "avalo-scheduler", logging, nio, nioPosix,
+      ]),
     .testTarget(
       name: "AvaloPresenceTests", dependencies: ["AvaloPresence", "AvaloLink", "AvaloTesting", "avalo-presence", grdb]),
     .testTarget(

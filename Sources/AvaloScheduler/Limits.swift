@@ -16,10 +16,10 @@ public enum SchedulerLimits {
   public static let ownerBytesMax = 256
   /// A ticket's id.
   public static let ticketBytesMax = 128
-  /// A spent ticket is remembered for at least this long, which is longer than one is valid.
+  /// A spent ticket is remembered for at least this long, which is as long as one is valid.
   public static let ticketMilliseconds: Int64 = 60_000
-  /// Spent tickets remembered at a time: 60 s of 16 000 connects a second.
-  public static let ticketsMax = 1 << 20
+  /// Tickets remembered in memory at a time, while the log takes no writes: a minute of 4 000 connects a second.
+  public static let ticketsMax = 1 << 18
   /// Events held for later, in all.
   public static let delayedMax = 1_000_000
   /// How far ahead an event may be held.
@@ -58,4 +58,13 @@ public enum SchedulerLimits {
   public static let pageBytesMax = 512 << 10
   /// Requests waiting for the reader; beyond it new ones are answered UNAVAILABLE.
   public static let readsMax = 16 << 10
+  /// Pages wait when more than so many quarters of a link's bound are on their way: what is live has the last one for
+  /// itself. Above the link's high-water mark.
+  static let pagesBacklogQuarters = 3
+  /// How soon a link that was too full for pages is looked at again.
+  static let heldReadMilliseconds: Int64 = 10
+  /// Requests that wait for a link that is too full; beyond it they are answered UNAVAILABLE.
+  static let heldReadsMax = 8 << 10
+  /// How often the loop looks at what waits in its links.
+  static let gaugeMilliseconds: Int64 = 100
 }

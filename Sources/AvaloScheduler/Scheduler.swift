@@ -7,6 +7,7 @@ import AvaloSystem
 import AvaloWire
 import AvaloWorker
 import Dispatch
+import Glibc
 import Logging
 import NIOCore
 
@@ -17,32 +18,40 @@ public final class Scheduler: Worker {
   private let engine: Engine
   private let reader: PageReader
   private let context: WorkerContext
+  private let links: NIOLoopBound<GatewayLinks>
   private let server: NIOLoopBound<LinkServer>
 
-  private init(engine: Engine, reader: PageReader, context: WorkerContext, server: NIOLoopBound<LinkServer>) {
+  private init(
+    engine: Engine, reader: PageReader, context: WorkerContext, links: NIOLoopBound<GatewayLinks>,
+    server: NIOLoopBound<LinkServer>
+  ) {
     self.engine = engine
     self.reader = reader
     self.context = context
+    self.links = links
     self.server = server
   }
 
   public static func readSettings(_ reader: inout SettingsReader) -> SchedulerSettings {
-    SchedulerSettings.read(&reader, stateFolder: "")
+    SchedulerSettings.read(&reader)
   }
 
   public static func start(_ context: WorkerContext, _ settings: SchedulerSettings) async throws -> Scheduler {
     let metrics = SchedulerMetrics(context.metrics)
     let engine = Engine(
       settings, metrics: metrics, wall: context.wallClock, monotonic: context.monotonicClock, log: context.log)
-    let reader = PageReader(metrics: metrics, wall: context.wallClock, log: context.log)
+    let reader = PageReader(settings, metrics: metrics, wall: context.wallClock, log: context.log)
     let opened = try open(settings, context)
-    let generation = opened.log.identity.generation
     context.log.notice(
       "event log open",
-      metadata: ["durability": "\(settings.durability.wireName)", "generation": "\(generation)"])
+      metadata: [
+        "durability": "\(settings.durability.wireName)", "generation": "\(opened.log.identity.generation)",
+      ])
     let eventLoop = context.eventLoop
     let links = try await eventLoop.submit {
-      NIOLoopBound(GatewayLinks(engine: engine, reader: reader, metrics: metrics), eventLoop: eventLoop)
+      let links = GatewayLinks(engine: engine, reader: reader, metrics: metrics)
+      links.start(on: eventLoop)
+      return NIOLoopBound(links, eventLoop: eventLoop)
     }.get()
     let core = HandedOver(
       try SchedulerCore(
@@ -57,13 +66,14 @@ public final class Scheduler: Worker {
           guard hello.role == "gateway" else {
             return .failure(Failed(.permissionDenied, "only gateways link to the scheduler, not \(hello.role)"))
           }
-          return .success(Welcome(generation: generation, credit: SchedulerLimits.linkCredit))
+          return .success(Welcome(generation: engine.generation, credit: SchedulerLimits.linkCredit))
         }, delegate: links.value, log: context.log)
       return NIOLoopBound(server, eventLoop: eventLoop)
     }.get()
     try await eventLoop.flatSubmit { server.value.start() }.get()
     context.liveness.add("engine") { engine.hasTurned() }
-    return Scheduler(engine: engine, reader: reader, context: context, server: server)
+    ControlRoutes(engine: engine).add(to: context.routes)
+    return Scheduler(engine: engine, reader: reader, context: context, links: links, server: server)
   }
 
   private static func open(
@@ -74,10 +84,29 @@ public final class Scheduler: Worker {
     if settings.durability == .memory {
       log = MemoryEventLog(nowMilliseconds: now)
     } else {
-      let path = settings.file.hasPrefix("/") ? settings.file : "\(context.stateDirectory)/\(settings.file)"
-      log = try SQLiteEventLog(LogFile(path: path, durability: settings.durability), nowMilliseconds: now)
+      log = try SQLiteEventLog(settings.logFile(in: context.stateDirectory), nowMilliseconds: now)
     }
     return (log, try log.reader())
+  }
+
+  public static func repair(
+    _ settings: SchedulerSettings, stateDirectory: String, wallClock: WallClock
+  ) throws -> String {
+    guard settings.durability != .memory else {
+      throw WorkerError("there is nothing to repair: with `durability: memory` the log has no file")
+    }
+    let file = settings.logFile(in: stateDirectory)
+    switch try file.repair(nowMilliseconds: wallClock.milliseconds) {
+    case .nothing: return "there is no \(file.path): the next start begins an empty log"
+    case .sound: throw WorkerError("\(file.path) is sound: nothing was changed")
+    case .movedAside(let aside, let detail):
+      // A new log's generation is the second it begins in: let the one of the old be over.
+      usleep(UInt32(1000 - wallClock.milliseconds % 1000) * 1000)
+      return """
+        \(file.path) was damaged (\(detail)) and is \(aside) now; the next start begins an empty log under a new \
+        generation
+        """
+    }
   }
 
   /// Nothing here may change while it runs: retention and bounds are read at the start.
@@ -96,6 +125,9 @@ public final class Scheduler: Worker {
       }
     }
     // The last answers leave before the links end.
-    try? await context.eventLoop.submit { self.server.value.stop() }.get()
+    try? await context.eventLoop.submit {
+      self.server.value.stop()
+      self.links.value.stop()
+    }.get()
   }
 }

@@ -1,5 +1,6 @@
 import AvaloCore
 import AvaloStore
+import AvaloStoreSQLite
 import AvaloSystem
 
 /// The worker's settings, checked.
@@ -18,6 +19,11 @@ public struct SchedulerSettings: Sendable, Equatable {
 
   public init() {}
 
+  /// The log's file, of a process whose state lies in `folder`.
+  func logFile(in folder: String) -> LogFile {
+    LogFile(path: file.hasPrefix("/") ? file : "\(folder)/\(file)", durability: durability)
+  }
+
   /// Reads the settings; what is not said is as documented here. A relative `file` lies in the state folder.
   ///
   ///     durability: os            # memory, os or disk
@@ -31,12 +37,11 @@ public struct SchedulerSettings: Sendable, Equatable {
   ///     retention:
   ///       default: { events: 10000, bytes: 64MiB, age: 30d }
   ///       feed: { events: 100000, bytes: 256MiB, age: 7d }
-  static func read(_ reader: inout SettingsReader, stateFolder: String) -> SchedulerSettings {
+  static func read(_ reader: inout SettingsReader) -> SchedulerSettings {
     var settings = SchedulerSettings()
     settings.durability = reader.choice(
       "durability", of: ["memory": .memory, "os": .os, "disk": .disk], default: settings.durability)
-    let file = reader.string("file", default: settings.file)
-    settings.file = file.hasPrefix("/") || stateFolder.isEmpty ? file : "\(stateFolder)/\(file)"
+    settings.file = reader.string("file", default: settings.file)
     settings.groupMax = reader.integer("group_max", in: 1...100_000, default: settings.groupMax)
     settings.queueMax = reader.integer("queue_max", in: 16...(1 << 20), default: settings.queueMax)
     settings.linkBacklogBytesMax = reader.bytes(

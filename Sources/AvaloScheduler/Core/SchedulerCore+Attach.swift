@@ -6,17 +6,8 @@ import AvaloWire
 extension SchedulerCore {
   func attach(_ attach: Attach, _ link: LinkState, _ origin: Origin) throws(LogError) {
     expectAnswer(origin)
-    let name = SessionName(incarnation: link.incarnation, session: attach.session)
-    let ticket = hash(ofTicket: attach.ticket)
-    if let ticket {
-      if let spender = tickets.spender(of: ticket), spender != name {
-        return refuse(origin, .unauthenticated, "the ticket was used before; ask for a new one", .ticket)
-      }
-      guard !tickets.isFull else {
-        return refuse(origin, .resourceExhausted, "too many tickets were used within a minute", .limit)
-      }
-    }
     try ensureTransaction()
+    guard try spend(attach.ticket, by: attach.session, of: link, origin) else { return }
     if let open = link.sessions[attach.session] { close(session: open, of: link) }
     guard let (device, isNew) = try device(attach, origin) else { return }
     let place = devices.open(attach.session, link: link.place, device: device.id, seen: device.seen, cursors: [])
@@ -30,10 +21,6 @@ extension SchedulerCore {
       let positions = try positions(
         attach.topics, session: place, stored: stored, newInbox: isNew ? "user:" + attach.user : nil, origin)
     else { return close(session: place, of: link) }
-    if let ticket {
-      tickets.spend(ticket, by: name)
-      turn.spentTickets.append(ticket)
-    }
     answer(origin, Attached(cursors: positions))
   }
 
@@ -55,6 +42,43 @@ extension SchedulerCore {
     for number in detach.sessions {
       if let session = link.sessions[number] { close(session: session, of: link) }
     }
+  }
+
+  // MARK: Tickets
+
+  /// Spends the single-use ticket that a session was opened with, in its attach's own transaction. The session that
+  /// spent it may attach with it again. `false`, and answered, when another one did.
+  ///
+  /// A ticket is remembered as an idempotency key of no topic whose content is the session, for as long as a ticket can
+  /// be valid, so that a restart forgets none.
+  private func spend(
+    _ ticket: String, by session: UInt64, of link: LinkState, _ origin: Origin
+  ) throws(LogError) -> Bool {
+    guard !ticket.isEmpty else { return true }
+    let hash = sipHash("ticket", ticket)
+    let spender = sipHash("session", "\(link.incarnation)/\(session)")
+    let stored = try log.key(topic: 0, hash: hash)
+    let known = stored.flatMap { $0.until > moment.wall ? $0.content : nil } ?? tickets.spender(of: hash)
+    if let known {
+      if known != spender { refuse(origin, .unauthenticated, "the ticket was used before; ask for a new one", .ticket) }
+      return known == spender
+    }
+    if health == .healthy {
+      let until = moment.wall + SchedulerLimits.ticketMilliseconds
+      try log.put(StoredKey(hash: hash, content: spender, offset: 0, accepted: moment.wall, until: until), topic: 0)
+      turn.hasWrites = true
+    } else if !tickets.spend(hash, by: spender) {
+      refuse(origin, .resourceExhausted, "too many tickets were used while the log fails", .limit)
+      return false
+    }
+    return true
+  }
+
+  private func sipHash(_ purpose: String, _ text: String) -> UInt64 {
+    var hash = SipHash(key: log.identity.idempotencyKey)
+    hash.combine(purpose)
+    hash.combine(text)
+    return max(1, hash.finalize())
   }
 
   // MARK: Devices
@@ -211,17 +235,6 @@ extension SchedulerCore {
       }
       if wasThere { topics[topic].holds -= 1 }
     }
-    for ticket in turn.spentTickets { tickets.restore(ticket) }
-    turn.openedSessions.removeAll()
-    turn.addedCursors.removeAll()
-    turn.spentTickets.removeAll()
-  }
-
-  private func hash(ofTicket ticket: String) -> UInt64? {
-    guard !ticket.isEmpty else { return nil }
-    var hash = SipHash(key: log.identity.idempotencyKey)
-    hash.combine(ticket)
-    return hash.finalize()
   }
 }
 

@@ -43,18 +43,9 @@ extension SchedulerCore {
   /// A gateway that has more of a topic than the log does proves that the log was rewound: what follows must not be
   /// taken for what it has seen.
   func noticeRewind(_ commands: [Command]) {
-    var isRewound = false
     do throws(LogError) {
-      var watches = commands.compactMap { command in
-        if case .watch(_, _, let watch) = command { watch.entries[...] } else { nil }
-      }
-      watches += turn.boundary.compactMap { if case .watch(_, _, let entries) = $0 { entries } else { nil } }
-      for entries in watches {
-        for entry in entries where entry.position.epoch == log.identity.epoch(of: entry.topic.name) {
-          let topic = try place(ofTopic: entry.topic.name)
-          if entry.position.offset > topics[topic].head { isRewound = true }
-        }
-      }
+      for case .watch(_, _, let watch) in commands { try noticeRewind(watch.entries[...]) }
+      for case .watch(_, _, let entries) in turn.boundary { try noticeRewind(entries) }
       guard isRewound else { return }
       if turn.isOpen { try log.commit() }
       turn.isOpen = false
@@ -66,6 +57,7 @@ extension SchedulerCore {
       beginFailing(error)
       return
     }
+    isRewound = false
     logger.error(
       "the event log was rewound: a gateway has seen more than it holds",
       metadata: ["generation": "\(log.identity.generation)"])
@@ -74,9 +66,18 @@ extension SchedulerCore {
     for case let link? in links { link.lagging.formUnion(link.handles.keys) }
   }
 
+  private func noticeRewind(_ entries: ArraySlice<Watch.Entry>) throws(LogError) {
+    for entry in entries where entry.position.epoch == log.identity.epoch(of: entry.topic.name) {
+      let topic = try place(ofTopic: entry.topic.name)
+      if entry.position.offset > topics[topic].head { isRewound = true }
+    }
+  }
+
   /// Answers watches where a commit has ended: events of this turn lie at or below the head that is told, later ones
   /// above.
   func answerWatches() throws(LogError) {
+    // A head of the old epoch would hide the rewind for good.
+    guard !isRewound else { return postponed += turn.boundary }
     for case let link? in links where !link.isStuck && !link.lagging.isEmpty { try sendLagged(link) }
     while turn.boundaryDone < turn.boundary.count {
       switch turn.boundary[turn.boundaryDone] {

@@ -30,6 +30,8 @@ public final class SchedulerCore {
   var statistics: LogStatistics
   /// Watches that could not be answered because the log could not be read.
   var postponed: [BoundaryWork] = []
+  /// A gateway has seen more than the log holds, and that could not be written yet: nobody may be told a head.
+  var isRewound = false
 
   // Housekeeping
   var parted: [DeviceID: PartedDevice] = [:]
@@ -82,13 +84,17 @@ public final class SchedulerCore {
     tryAgainIfDue()
     noticeRewind(commands)  // before anything is appended
     noticeBacklogs()
+    for command in commands {
+      // What comes behind a failure is applied all the same: it reads, or is answered that the log fails.
+      do throws(LogError) { try apply(command) } catch { fail(error) }
+    }
     do throws(LogError) {
-      for command in commands { try apply(command) }
       try releaseDue()
       try commitTurn()
     } catch {
       fail(error)
     }
+    for origin in turn.lost { refuse(origin, SchedulerCore.unavailable) }
     do throws(LogError) {
       try answerWatches()
     } catch {
@@ -129,20 +135,16 @@ public final class SchedulerCore {
   /// Everything of the turn becomes durable, or nothing.
   private func commitTurn() throws(LogError) {
     guard turn.isOpen else { return }
-    guard turn.hasWrites else {
-      // Only reads: ending it is no event.
-      try log.commit()
-      turn.isOpen = false
-      return
-    }
     let start = ContinuousClock.now
     try log.commit()
     turn.isOpen = false
+    metrics.duplicates.add(turn.duplicates)
+    // Only reads: ending it is no event.
+    guard turn.hasWrites else { return }
     metrics.commitSeconds.observe(ContinuousClock.now - start)
     metrics.commits.add()
     metrics.groupSize.observe(Double(turn.requests.count))
     for (type, count) in turn.appendedByType.enumerated() where count > 0 { metrics.appended[type]?.add(count) }
-    metrics.duplicates.add(turn.duplicates)
     appendedSinceChunk += turn.appended
     delayedCount += turn.delayedChange
     isDueStale = isDueStale || turn.hasDelayedChange
@@ -155,18 +157,17 @@ public final class SchedulerCore {
     turn.isOpen = true
   }
 
-  /// The turn's transaction is lost: as far as anybody is told nothing of it happened, and who asked tries again.
+  /// The transaction is lost: as far as anybody is told nothing of it happened, and who asked in it tries again. The
+  /// turn goes on, and what comes in it may read.
   private func fail(_ error: LogError) {
     log.rollback()
-    turn.isOpen = false
     metrics.failedCommits.add()
     beginFailing(error)
     undoTurn()
     topics.invalidate(identity: log.identity)
-    turn.deliveries.removeAll(keepingCapacity: true)
     metrics.refused(.log, turn.requests.count)
     for case let link? in links { link.out = WireWriter() }
-    for origin in turn.requests { refuse(origin, SchedulerCore.unavailable) }
+    turn.lose()
   }
 
   /// What was committed stands; where topics are cannot be said now.
@@ -186,6 +187,10 @@ public final class SchedulerCore {
 
   static let unavailable = Failed(
     .unavailable, "the event log is not available; the event may or may not have been kept, send it again with its id",
+    retryAfterMilliseconds: UInt32(SchedulerLimits.retryMilliseconds))
+
+  static let unreadable = Failed(
+    .unavailable, "the event log cannot be read now: try again",
     retryAfterMilliseconds: UInt32(SchedulerLimits.retryMilliseconds))
 
   private func finishTurn() -> TurnOutput {
@@ -279,8 +284,10 @@ struct Delivery {
 struct Turn {
   var isOpen = false
   var hasWrites = false
-  /// Requests that get an answer.
+  /// Requests that get an answer when the transaction is committed.
   var requests: [Origin] = []
+  /// Requests whose transaction failed.
+  var lost: [Origin] = []
   var records: [[UInt8]] = []
   var deliveries: [Delivery] = []
   var boundary: [BoundaryWork] = []
@@ -298,31 +305,40 @@ struct Turn {
   // What is to be taken back if the commit fails.
   var openedSessions: [(link: LinkState, number: UInt64)] = []
   var addedCursors: [(session: Int32, topic: Int32)] = []
-  var spentTickets: [UInt64] = []
 
   mutating func count(_ type: EventType) {
     appended += 1
     appendedByType[Int(type.rawValue)] += 1
   }
 
+  /// What its transaction held is gone; what asks for no transaction stays.
+  mutating func lose() {
+    lost += requests
+    forgetTransaction()
+  }
+
   mutating func reset() {
-    isOpen = false
-    hasWrites = false
-    requests.removeAll(keepingCapacity: true)
-    records.removeAll(keepingCapacity: true)
-    deliveries.removeAll(keepingCapacity: true)
+    forgetTransaction()
+    lost.removeAll()
     boundary.removeAll()
     boundaryDone = 0
     questions.removeAll()
     cuts.removeAll()
     closedLinks.removeAll()
+  }
+
+  private mutating func forgetTransaction() {
+    isOpen = false
+    hasWrites = false
+    requests.removeAll(keepingCapacity: true)
+    records.removeAll(keepingCapacity: true)
+    deliveries.removeAll(keepingCapacity: true)
     appended = 0
     for type in EventType.allCases { appendedByType[Int(type.rawValue)] = 0 }
     duplicates = 0
     delayedChange = 0
     hasDelayedChange = false
-    openedSessions.removeAll()
-    addedCursors.removeAll()
-    spentTickets.removeAll()
+    openedSessions.removeAll(keepingCapacity: true)
+    addedCursors.removeAll(keepingCapacity: true)
   }
 }

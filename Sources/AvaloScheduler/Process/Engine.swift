@@ -21,6 +21,7 @@ final class Engine: Sendable {
   private let monotonic: MonotonicClock
   private let log: Logger
   private let turned = Atomic(true)
+  private let presentGeneration = Atomic<UInt32>(0)
   private let ended = CommandQueue<Void>(max: 1)
 
   init(
@@ -39,10 +40,14 @@ final class Engine: Sendable {
   func start(
     _ core: HandedOver<SchedulerCore>, output: @escaping @Sendable (TurnOutput) -> Void
   ) throws(SystemError) {
+    presentGeneration.store(core.value.generation, ordering: .relaxed)
     try SystemThread.start(name: "log-engine", stackBytes: 4 << 20) { self.run(core.value, output) }
   }
 
-  /// False when the engine has too much to do, and the command may be refused.
+  /// The log's generation, as of the last turn that was handed out.
+  var generation: UInt32 { presentGeneration.load(ordering: .relaxed) }
+
+  /// False when the engine has too much to do and the command may be refused, or when it stops.
   func post(_ command: Command) -> Bool { queue.post(command, mayRefuse: command.request != nil) }
 
   /// For the watchdog: whether a turn has ended since the last time.
@@ -64,6 +69,8 @@ final class Engine: Sendable {
       let wait = isBusy ? 0 : max(0, min(SchedulerLimits.idleMilliseconds, core.deadline - now.monotonic))
       guard let commands = queue.take(limit: groupMax, waitMilliseconds: wait) else { break }
       let produced = core.turn(commands, at: now)
+      // Before its heads go out: who links after them is told the same generation.
+      presentGeneration.store(core.generation, ordering: .relaxed)
       if !produced.sends.isEmpty || !produced.cuts.isEmpty { output(produced) }
       let waiting = queue.count
       metrics.queueDepth.set(waiting)

@@ -18,12 +18,23 @@ final class GatewayLinks: LinkDelegate {
   private let metrics: SchedulerMetrics
   private var links: [LinkID: Link] = [:]
   private var next: UInt32 = 0
+  private var timer: RepeatedTask?
 
   init(engine: Engine, reader: PageReader, metrics: SchedulerMetrics) {
     self.engine = engine
     self.reader = reader
     self.metrics = metrics
   }
+
+  /// Keeps the gauges true on `eventLoop` until ``stop()``: a link that drains without having been full says nothing.
+  func start(on eventLoop: any EventLoop) {
+    let period = TimeAmount.milliseconds(SchedulerLimits.gaugeMilliseconds)
+    timer = eventLoop.scheduleRepeatedTask(initialDelay: period, delay: period) { [weak self] _ in
+      for link in (self?.links ?? [:]).values { (link.attachment as? Place)?.gauge.waits(link.backlogBytes) }
+    }
+  }
+
+  func stop() { timer?.cancel() }
 
   // MARK: - From the gateways
 
@@ -40,6 +51,7 @@ final class GatewayLinks: LinkDelegate {
   func linkClosed(_ link: Link, reason: String) {
     guard let place = link.attachment as? Place else { return }
     links[place.id] = nil
+    place.gauge.end()
     _ = engine.post(.linkClosed(place.id))
   }
 
@@ -53,7 +65,8 @@ final class GatewayLinks: LinkDelegate {
     guard let place = link.attachment as? Place else { return }
     link.walk(frames) { head, body in
       if head.kind == .read {
-        let request = PageReader.Request(link: place.id, correlation: head.correlation, read: try Read(body: body))
+        let request = PageReader.Request(
+          link: place.id, gauge: place.gauge, correlation: head.correlation, read: try Read(body: body))
         if !self.reader.post(request) { self.refuse(link, head.correlation) }
         return
       }
@@ -90,15 +103,17 @@ final class GatewayLinks: LinkDelegate {
   /// What a turn of the engine gave.
   func send(_ output: TurnOutput) {
     for cut in output.cuts { links[cut.link]?.close(reason: cut.reason) }
-    for (id, frames) in output.sends {
-      guard let link = links[id], let place = link.attachment as? Place else { continue }
-      link.send(frames)
-      place.gauge.sent(frames.count, waiting: link.backlogBytes)
-    }
+    for (id, frames) in output.sends { send(frames, to: id) }
   }
 
   /// Pages that the reader read.
   func send(_ pages: [(link: LinkID, frames: [UInt8])]) {
-    for (id, frames) in pages { links[id]?.send(frames) }
+    for (id, frames) in pages { send(frames, to: id) }
+  }
+
+  private func send(_ frames: [UInt8], to id: LinkID) {
+    guard let link = links[id], let place = link.attachment as? Place else { return }
+    link.send(frames)
+    place.gauge.sent(frames.count, waiting: link.backlogBytes)
   }
 }

@@ -4,20 +4,24 @@ import AvaloSystem
 import AvaloWire
 import Logging
 
-/// The thread that reads pages for sessions that are behind, beside the engine, on a view of its own.
+/// The thread that reads pages for sessions that are behind, beside the engine, on a view of its own. A link that is
+/// nearly full gets none until it has drained, so that a replay is never the reason that live events do not come.
 final class PageReader: Sendable {
   struct Request: Sendable {
     var link: LinkID
+    var gauge: LinkGauge
     var correlation: UInt32
     var read: Read
   }
 
   private let queue = CommandQueue<Request>(max: SchedulerLimits.readsMax)
+  private let backlogBytesMax: Int
   private let metrics: SchedulerMetrics
   private let wall: WallClock
   private let log: Logger
 
-  init(metrics: SchedulerMetrics, wall: WallClock, log: Logger) {
+  init(_ settings: SchedulerSettings, metrics: SchedulerMetrics, wall: WallClock, log: Logger) {
+    backlogBytesMax = settings.linkBacklogBytesMax / 4 * SchedulerLimits.pagesBacklogQuarters
     self.metrics = metrics
     self.wall = wall
     self.log = log
@@ -39,39 +43,67 @@ final class PageReader: Sendable {
   private func run(
     _ reader: any EventLogReader, _ output: ([(link: LinkID, frames: [UInt8])]) -> Void
   ) {
-    while let requests = queue.take(limit: SchedulerLimits.readsPerTurn, waitMilliseconds: 1000) {
-      guard !requests.isEmpty else { continue }
-      var out: [LinkID: WireWriter] = [:]
-      for request in requests {
-        do {
-          try answer(request, from: reader, into: &out[request.link, default: WireWriter()])
-        } catch {
-          log.warning(
-            "a page of the log cannot be read",
-            metadata: ["topic_kind": "\(request.read.topic.kind)", "reason": "\(error)"])
-          out[request.link, default: WireWriter()].frame(SchedulerCore.unavailable, correlation: request.correlation)
+    var held: [Request] = []
+    while let arrived = queue.take(
+      limit: SchedulerLimits.readsPerTurn,
+      waitMilliseconds: held.isEmpty ? SchedulerLimits.idleMilliseconds : SchedulerLimits.heldReadMilliseconds)
+    {
+      guard !arrived.isEmpty || !held.isEmpty else { continue }
+      let requests = held + arrived
+      held.removeAll(keepingCapacity: true)
+      var pages = Pages()
+      for request in requests where !request.gauge.hasEnded {
+        if request.gauge.backlogBytes <= backlogBytesMax {
+          pages.add(request) { answer(request, from: reader, into: &$0) }
+        } else if held.count < SchedulerLimits.heldReadsMax {
+          held.append(request)
+        } else {
+          metrics.refused(.overload)
+          pages.add(request) { $0.frame(PageReader.tooMany, correlation: request.correlation) }
         }
       }
-      output(out.map { (link: $0.key, frames: $0.value.bytes) })
+      if !pages.isEmpty { output(pages.frames) }
     }
   }
 
-  private func answer(_ request: Request, from reader: any EventLogReader, into out: inout WireWriter) throws {
+  private static let tooMany = Failed(
+    .unavailable, "too many pages wait for this link: try again", retryAfterMilliseconds: 1000)
+
+  /// What a turn sends, by link, counted as on its way from the moment it is written here.
+  private struct Pages {
+    private var writers: [LinkID: WireWriter] = [:]
+
+    var isEmpty: Bool { writers.isEmpty }
+    var frames: [(link: LinkID, frames: [UInt8])] { writers.map { (link: $0.key, frames: $0.value.bytes) } }
+
+    mutating func add(_ request: Request, _ write: (inout WireWriter) -> Void) {
+      let before = writers[request.link]?.count ?? 0
+      write(&writers[request.link, default: WireWriter()])
+      request.gauge.add(writers[request.link]!.count - before)
+    }
+  }
+
+  private func answer(_ request: Request, from reader: any EventLogReader, into out: inout WireWriter) {
     let read = request.read
-    let outcome = try reader.read(
-      ReadRequest(
-        topic: read.topic.name, epoch: read.epoch, after: read.after, upTo: read.upTo,
-        bytesMax: min(Int(read.bytesMax), SchedulerLimits.pageBytesMax), nowMilliseconds: wall.milliseconds))
-    metrics.reads.add()
-    switch outcome {
-    case .page(let page):
-      metrics.readRows.add(page.rows.count)
-      ReadResult.write(
-        epoch: read.epoch, floor: page.floor, through: page.through, rows: page.rows, correlation: request.correlation,
-        into: &out)
-    case .otherEpoch(let epoch):
-      out.frame(
-        Failed(.failedPrecondition, "the topic's epoch is \(epoch)"), correlation: request.correlation)
+    do throws(LogError) {
+      let outcome = try reader.read(
+        ReadRequest(
+          topic: read.topic.name, epoch: read.epoch, after: read.after, upTo: read.upTo,
+          bytesMax: min(Int(read.bytesMax), SchedulerLimits.pageBytesMax), nowMilliseconds: wall.milliseconds))
+      metrics.reads.add()
+      switch outcome {
+      case .page(let page):
+        metrics.readRows.add(page.rows.count)
+        ReadResult.write(
+          epoch: read.epoch, floor: page.floor, through: page.through, rows: page.rows,
+          correlation: request.correlation, into: &out)
+      case .otherEpoch(let epoch):
+        out.frame(Failed(.failedPrecondition, "the topic's epoch is \(epoch)"), correlation: request.correlation)
+      }
+    } catch {
+      log.warning(
+        "a page of the log cannot be read", metadata: ["topic_kind": "\(read.topic.kind)", "reason": "\(error)"])
+      out.frame(SchedulerCore.unreadable, correlation: request.correlation)
     }
   }
 }

@@ -7,18 +7,23 @@ public struct LinkID: Hashable, Sendable {
   public init(rawValue: UInt32) { self.rawValue = rawValue }
 }
 
-/// How much is on its way to one gateway. The engine adds what it hands out, the link's loop says what has come through.
+/// How much is on its way to one gateway. The engine and the reader add what they hand out, the link's loop says what has
+/// come through.
 public final class LinkGauge: Sendable {
   private let handedOut = Atomic(0)
   private let waiting = Atomic(0)
+  private let ended = Atomic(false)
 
   public init() {}
 
-  /// Bytes the engine handed out that are not in the kernel yet.
+  /// Bytes that were handed out and are not in the kernel yet.
   public var backlogBytes: Int {
     handedOut.load(ordering: .relaxed) + waiting.load(ordering: .relaxed)
   }
-  /// The engine hands out frames.
+  /// The link is gone: what is for it is for nobody.
+  public var hasEnded: Bool { ended.load(ordering: .relaxed) }
+
+  /// Frames are handed out.
   func add(_ bytes: Int) { handedOut.wrappingAdd(bytes, ordering: .relaxed) }
   /// The loop gave frames to the link, in which `waiting` bytes wait now.
   public func sent(_ bytes: Int, waiting: Int) {
@@ -27,6 +32,7 @@ public final class LinkGauge: Sendable {
   }
   /// The loop saw how much waits.
   public func waits(_ bytes: Int) { waiting.store(bytes, ordering: .relaxed) }
+  public func end() { ended.store(true, ordering: .relaxed) }
 }
 
 /// A gateway's link as the engine sees it.

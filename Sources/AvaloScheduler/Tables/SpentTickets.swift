@@ -1,21 +1,18 @@
-/// A session, across links and restarts of the link.
-struct SessionName: Hashable {
-  var incarnation: UInt64
-  var session: UInt64
-}
-
-/// Tickets that have opened a session, remembered for one to two of their lifetimes.
+/// Tickets that were spent while the log took no writes, by hash, with the hash of the session that spent each; remembered
+/// for one to two of their lifetimes. Those spent at other times are in the log.
 struct SpentTickets {
-  private var present: [UInt64: SessionName] = [:]
-  private var past: [UInt64: SessionName] = [:]
+  private var present: [UInt64: UInt64] = [:]
+  private var past: [UInt64: UInt64] = [:]
   private var turnAt: Int64 = 0
 
-  var isFull: Bool { present.count >= SchedulerLimits.ticketsMax / 2 }
+  func spender(of ticket: UInt64) -> UInt64? { present[ticket] ?? past[ticket] }
 
-  /// Who spent it.
-  func spender(of ticket: UInt64) -> SessionName? { present[ticket] ?? past[ticket] }
-  mutating func spend(_ ticket: UInt64, by session: SessionName) { present[ticket] = session }
-  mutating func restore(_ ticket: UInt64) { present[ticket] = nil }
+  /// `false` when there are too many.
+  mutating func spend(_ ticket: UInt64, by session: UInt64) -> Bool {
+    guard present.count < SchedulerLimits.ticketsMax / 2 else { return false }
+    present[ticket] = session
+    return true
+  }
 
   mutating func forget(nowMilliseconds: Int64) {
     guard nowMilliseconds >= turnAt else { return }

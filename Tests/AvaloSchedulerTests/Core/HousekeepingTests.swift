@@ -1,0 +1,179 @@
+import AvaloCore
+import AvaloStore
+import AvaloWire
+import Testing
+
+@testable import AvaloScheduler
+
+/// What is done between turns: expiry, bounds, cursors, and what people ask.
+@Suite struct HousekeepingTests {
+  private func everyDay(_ bench: CoreBench) throws {
+    try bench.turn()
+    bench.housekeep()
+  }
+
+  // MARK: Expiry
+
+  @Test(arguments: LogKind.allCases) func whatHasExpiredIsDeletedAndCounted(_ engine: LogKind) throws {
+    let bench = try CoreBench(engine)
+    let link = try bench.link()
+    try bench.turn(
+      link, bench.publish(link, "user:ann", id: "1", ttl: 1), bench.publish(link, "user:ann", id: "2", ttl: 60),
+      bench.broadcast(link, to: ["ann", "bob"], ttl: 1))
+    bench.advance(2000)
+    try everyDay(bench)
+    #expect(bench.metrics.expired[Int(EventType.notification.rawValue)]?.value == 3)
+    #expect(try bench.events("user:ann") == [2: #"{"n":1}"#])
+    // The head outlives its events.
+    #expect(try bench.turn(link, bench.publish(link, "user:bob", as: 9)) == [bench.published(9, "user:bob", 2)])
+  }
+
+  @Test func aJumpOfTheClockDeletesNothing() throws {
+    let bench = try CoreBench()
+    let link = try bench.link()
+    try bench.turn(link, bench.publish(link, "user:ann", ttl: 60))
+    bench.now.wall += 3_600_000
+    try everyDay(bench)
+    #expect(bench.metrics.clockJumps.value == 1)
+    #expect(bench.metrics.expired[Int(EventType.notification.rawValue)]?.value == 0)
+    // Set right within ten minutes, nothing is lost.
+    bench.now.wall -= 3_600_000
+    bench.advance(1000)
+    try everyDay(bench)
+    #expect(try bench.events("user:ann").count == 1)
+    // What is believed after that time goes.
+    bench.now.wall += 3_600_000
+    try everyDay(bench)
+    bench.advance(SchedulerLimits.clockHoldMilliseconds)
+    try everyDay(bench)
+    #expect(bench.metrics.expired[Int(EventType.notification.rawValue)]?.value == 1)
+  }
+
+  // MARK: Bounds
+
+  private func settings(events: UInt64 = 1 << 40, bytes: Int = 1 << 40) -> SchedulerSettings {
+    var settings = SchedulerSettings()
+    settings.retention = RetentionRule(eventsMax: events, bytesMax: bytes, ageSecondsMax: 3600)
+    return settings
+  }
+
+  @Test(arguments: LogKind.allCases) func aTopicKeepsAsManyEventsAsItMay(_ engine: LogKind) throws {
+    let bench = try CoreBench(engine, settings(events: 32))
+    let link = try bench.link()
+    try bench.turn(link, bench.watch(link, [(1, "user:ann")]))
+    for id in 1...34 { try bench.turn(link, bench.publish(link, "user:ann", id: "\(id)")) }
+    bench.housekeep()
+    #expect(try bench.events("user:ann").count == 34, "a little more, so that it goes in chunks")
+    try bench.turn(link, bench.publish(link, "user:ann", id: "35"))
+    bench.housekeep()
+    #expect(try bench.events("user:ann").keys.sorted() == Array(4...35))
+    #expect(bench.metrics.evicted[Int(EventType.notification.rawValue)]?.value == 3)
+    // The floor is told, and outlives a restart of the watch.
+    #expect(
+      try bench.turn(link, bench.watch(link, [(2, "user:ann")], as: 3))
+        == [.watched(3, [bench.head(2, "user:ann", 35, floor: 3)])])
+  }
+
+  @Test(arguments: LogKind.allCases) func aTopicOverItsBytesLosesWhatIsTooMuchAndNoMore(_ engine: LogKind) throws {
+    let size = CoreBench.record(#"{"a":"\#(String(repeating: "x", count: 8000))"}"#, id: "000").count
+    let bench = try CoreBench(engine, settings(bytes: 100 * size))
+    let link = try bench.link()
+    let payload = #"{"a":"\#(String(repeating: "x", count: 8000))"}"#
+    var id = 100
+    func publish(_ count: Int) throws {
+      for _ in 0..<count {
+        id += 1
+        try bench.turn(link, bench.publish(link, "user:ann", payload, id: "\(id)"))
+      }
+      bench.housekeep()
+    }
+    // Its bytes are counted from the first time they could be too many.
+    try publish(500)
+    #expect(try bench.events("user:ann").count == 100)
+    try publish(6)
+    #expect(try bench.events("user:ann").count == 106)
+    try publish(1)
+    #expect(try bench.events("user:ann").keys.sorted() == Array(408...507))
+  }
+
+  @Test func trimmingGoesInChunks() throws {
+    let bench = try CoreBench(.memory, settings(events: 1))
+    let link = try bench.link()
+    try bench.turn((1...1200).map { bench.publish(link, "user:ann", id: "\($0)") })
+    #expect(bench.core.housekeep(isIdle: true, at: bench.now))
+    #expect(try bench.log.topic(named: "user:ann")?.floor == UInt64(StoreLimits.chunkRows))
+    bench.housekeep()
+    #expect(try bench.events("user:ann").keys.sorted() == [1200])
+  }
+
+  // MARK: Cursors
+
+  /// Writing back goes in chunks, never in a turn's transaction.
+  @Test func acknowledgedPositionsAreWrittenWithinASecond() throws {
+    let bench = try CoreBench(.sqlite)
+    let link = try bench.link()
+    let users = 0..<(StoreLimits.chunkRows + 100)
+    try bench.turn([bench.watch(link, users.map { (UInt32($0), "user:\($0)") })])
+    try bench.turn(users.map { bench.attach(link, UInt64($0), user: "\($0)") })
+    try bench.turn(users.map { bench.publish(link, "user:\($0)") })
+    bench.housekeep()
+    try bench.turn(users.map { bench.acknowledge(link, UInt64($0), UInt32($0), "user:\($0)", 1) })
+    #expect(try bench.cursor(user: "7", "user:7") == 0)
+    bench.advance(SchedulerLimits.flushMilliseconds)
+    bench.housekeep()
+    for user in users { #expect(try bench.cursor(user: "\(user)", "user:\(user)") == 1) }
+  }
+
+  @Test func stoppingWritesEverythingBack() throws {
+    let bench = try CoreBench(.sqlite)
+    let link = try bench.link()
+    try bench.turn(
+      link, bench.watch(link, [(1, "user:ann")]), bench.attach(link, 1), bench.publish(link, "user:ann"))
+    try bench.turn(link, bench.acknowledge(link, 1, 1, "user:ann", 1))
+    try bench.core.stop()
+    try bench.crash()
+    #expect(try bench.cursor("user:ann") == 1)
+  }
+
+  // MARK: Memory
+
+  @Test func topicsNobodyNeedsAreForgotten() throws {
+    let bench = try CoreBench()
+    let link = try bench.link()
+    try bench.turn(link, bench.watch(link, [(1, "user:ann")]))
+    for start in stride(from: 0, to: SchedulerLimits.idleTopicsMax + 4000, by: 1000) {
+      try bench.turn((start..<(start + 1000)).map { bench.publish(link, "chat:\($0)") })
+    }
+    for _ in 0..<100 {
+      bench.advance(1000)
+      bench.housekeep()
+    }
+    #expect(bench.core.topics.count <= SchedulerLimits.idleTopicsMax + 1)
+    #expect(
+      try bench.turn(link, bench.publish(link, "chat:0", as: 1), bench.publish(link, "user:ann", as: 2)).count == 3)
+  }
+
+  // MARK: Questions
+
+  @Test(arguments: LogKind.allCases) func whatPeopleAsk(_ engine: LogKind) throws {
+    let bench = try CoreBench(engine)
+    let link = try bench.link()
+    try bench.turn(
+      link, bench.watch(link, [(1, "user:ann")]), bench.attach(link, 1), bench.publish(link, "user:ann"))
+    let answers = try bench.ask(.topic("user:ann"), .topic("user:none"), .log, .devices(user: "ann"))
+    let size = CoreBench.record(#"{"n":1}"#, id: "e1").count
+    #expect(
+      answers[0]
+        == .topic(
+          name: "user:ann", epoch: bench.log.identity.epoch(of: "user:ann").description, head: 1, floor: 0, watchers: 1,
+          bytes: size))
+    #expect(answers[1] == .unknown)
+    guard case .log(let report) = answers[2], case .devices(let rows, let open) = answers[3] else {
+      Issue.record("\(answers)")
+      return
+    }
+    #expect(report.generation == bench.core.generation && report.isHealthy && report.watches == 1)
+    #expect(report.links == 1 && report.sessions == 1 && report.durability == bench.log.durability.wireName)
+    #expect(rows.map(\.device) == ["phone"] && open == rows.map(\.id))
+  }
+}

@@ -1,0 +1,181 @@
+import AvaloCore
+import AvaloStore
+
+/// A log over another that fails where a test says so, as a disk does: a commit that fails may have happened or not.
+final class FaultyLog: EventLog {
+  enum Step: CaseIterable {
+    case begin, commit, reopen, close, mint
+    case topic, createTopic, append, bytes, evict, expire, key, putKey
+    case device, register, touch, forget, cursors, putCursor
+    case hold, due, release, maintain
+  }
+
+  let inner: any EventLog
+  /// Asked at every step; what it answers is thrown.
+  var failure: (Step) -> LogError? = { _ in nil }
+  /// Whether a commit that fails has happened nevertheless.
+  var keepsFailedCommits = false
+  private(set) var counts: [Step: Int] = [:]
+
+  init(_ inner: any EventLog) { self.inner = inner }
+
+  /// Fails at each of these steps from now on.
+  func fail(at steps: Set<Step>, _ error: LogError = .full("no space left, says the test")) {
+    failure = { steps.contains($0) ? error : nil }
+  }
+  /// Fails at the next time of this step only.
+  func failOnce(at step: Step, after passes: Int = 0, _ error: LogError = .full("no space left, says the test")) {
+    var left = passes
+    failure = { [weak self] taken in
+      guard taken == step else { return nil }
+      left -= 1
+      guard left < 0 else { return nil }
+      self?.recover()
+      return error
+    }
+  }
+  func recover() { failure = { _ in nil } }
+
+  private func pass(_ step: Step) throws(LogError) {
+    counts[step, default: 0] += 1
+    if let error = failure(step) { throw error }
+  }
+
+  var identity: LogIdentity { inner.identity }
+  var durability: Durability { inner.durability }
+
+  func begin() throws(LogError) {
+    try pass(.begin)
+    try inner.begin()
+  }
+  func commit() throws(LogError) {
+    do throws(LogError) {
+      try pass(.commit)
+    } catch {
+      if keepsFailedCommits { try inner.commit() }
+      throw error
+    }
+    try inner.commit()
+  }
+  func rollback() { inner.rollback() }
+  func reopen() throws(LogError) {
+    try pass(.reopen)
+    try inner.reopen()
+  }
+  func close() throws(LogError) {
+    try pass(.close)
+    try inner.close()
+  }
+  func mint(nowMilliseconds: Int64) throws(LogError) {
+    try pass(.mint)
+    try inner.mint(nowMilliseconds: nowMilliseconds)
+  }
+
+  func topic(named name: String) throws(LogError) -> StoredTopic? {
+    try pass(.topic)
+    return try inner.topic(named: name)
+  }
+  func createTopic(named name: String) throws(LogError) -> TopicID {
+    try pass(.createTopic)
+    return try inner.createTopic(named: name)
+  }
+  func append(
+    topic: TopicID, offset: UInt64, expires: Int64, record: [UInt8], key: StoredKey?
+  ) throws(LogError) {
+    try pass(.append)
+    try inner.append(topic: topic, offset: offset, expires: expires, record: record, key: key)
+  }
+  func appendShared(expires: Int64, record: [UInt8], count: Int) throws(LogError) -> Int64 {
+    try pass(.append)
+    return try inner.appendShared(expires: expires, record: record, count: count)
+  }
+  func append(topic: TopicID, offset: UInt64, shared: Int64) throws(LogError) {
+    try pass(.append)
+    try inner.append(topic: topic, offset: offset, shared: shared)
+  }
+  func tail(of topic: TopicID, nowMilliseconds: Int64) throws(LogError) -> UInt64 {
+    try pass(.topic)
+    return try inner.tail(of: topic, nowMilliseconds: nowMilliseconds)
+  }
+  func bytes(of topic: TopicID) throws(LogError) -> Int {
+    try pass(.bytes)
+    return try inner.bytes(of: topic)
+  }
+  func evict(topic: TopicID, upTo offset: UInt64, freeing bytes: Int) throws(LogError) -> (
+    floor: UInt64, removed: Removed
+  ) {
+    try pass(.evict)
+    return try inner.evict(topic: topic, upTo: offset, freeing: bytes)
+  }
+  func expire(before: Int64) throws(LogError) -> Removed {
+    try pass(.expire)
+    return try inner.expire(before: before)
+  }
+
+  func key(topic: TopicID, hash: UInt64) throws(LogError) -> StoredKey? {
+    try pass(.key)
+    return try inner.key(topic: topic, hash: hash)
+  }
+  func put(_ key: StoredKey, topic: TopicID) throws(LogError) {
+    try pass(.putKey)
+    try inner.put(key, topic: topic)
+  }
+
+  func device(user: String, device: String) throws(LogError) -> StoredDevice? {
+    try pass(.device)
+    return try inner.device(user: user, device: device)
+  }
+  func devices(of user: String) throws(LogError) -> [StoredDevice] {
+    try pass(.device)
+    return try inner.devices(of: user)
+  }
+  func register(user: String, device: String, platform: Platform, seen: Int64) throws(LogError) -> DeviceID {
+    try pass(.register)
+    return try inner.register(user: user, device: device, platform: platform, seen: seen)
+  }
+  func touch(device: DeviceID, platform: Platform?, seen: Int64) throws(LogError) {
+    try pass(.touch)
+    try inner.touch(device: device, platform: platform, seen: seen)
+  }
+  func forget(device: DeviceID) throws(LogError) {
+    try pass(.forget)
+    try inner.forget(device: device)
+  }
+  func devices(after: DeviceID) throws(LogError) -> [StoredDevice] {
+    try pass(.device)
+    return try inner.devices(after: after)
+  }
+  func cursors(of device: DeviceID) throws(LogError) -> [StoredCursor] {
+    try pass(.cursors)
+    return try inner.cursors(of: device)
+  }
+  func put(_ cursor: StoredCursor, device: DeviceID) throws(LogError) {
+    try pass(.putCursor)
+    try inner.put(cursor, device: device)
+  }
+
+  func hold(_ event: DelayedEvent) throws(LogError) {
+    try pass(.hold)
+    try inner.hold(event)
+  }
+  func due(nowMilliseconds: Int64, limit: Int) throws(LogError) -> [DelayedEvent] {
+    try pass(.due)
+    return try inner.due(nowMilliseconds: nowMilliseconds, limit: limit)
+  }
+  func nextDue() throws(LogError) -> Int64? {
+    try pass(.due)
+    return try inner.nextDue()
+  }
+  func release(delayed id: Int64) throws(LogError) {
+    try pass(.release)
+    try inner.release(delayed: id)
+  }
+  func delayedCount() throws(LogError) -> Int { try inner.delayedCount() }
+
+  func maintain(rows: Int, before: Int64) throws(LogError) -> Bool {
+    try pass(.maintain)
+    return try inner.maintain(rows: rows, before: before)
+  }
+  func statistics() throws(LogError) -> LogStatistics { try inner.statistics() }
+  func reader() throws(LogError) -> any EventLogReader { try inner.reader() }
+}
