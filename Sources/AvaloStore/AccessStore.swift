@@ -33,7 +33,7 @@ public protocol AccessStore: AnyObject {
   func erasures() throws(LogError) -> [StoredErasure]
   func put(_ erasure: StoredErasure) throws(LogError)
   func removeErasure(of user: String) throws(LogError)
-  /// Removes the topic's last event, which ``EventLog/evict(topic:upTo:)`` spares, and raises the floor to the head.
+  /// Removes the topic's last event, which ``EventLog/evict(topic:upTo:freeing:)`` spares, and raises the floor to the head.
   func eraseLast(of topic: TopicID) throws(LogError) -> Removed
   /// Drops at most `limit` of the events that are held for the topic; returns how many.
   func releaseDelayed(topic name: String, limit: Int) throws(LogError) -> Int

@@ -104,23 +104,25 @@ final class CoreBench {
 
   static let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 
-  private static func open(_ engine: LogKind, _ folder: TestFolder) throws -> any EventLog {
+  private static func open(
+    _ engine: LogKind, _ folder: TestFolder, boot: String = "boot"
+  ) throws -> any EventLog {
     switch engine {
     case .memory: MemoryEventLog(nowMilliseconds: start)
     case .sqlite:
       try SQLiteEventLog(
-        LogFile(path: folder.path + "/events.sqlite", durability: .os, bootID: "boot"), nowMilliseconds: start)
+        LogFile(path: folder.path + "/events.sqlite", durability: .os, bootID: boot), nowMilliseconds: start)
     }
   }
 
   /// The process dies without a word and another begins on what it left. Links are gone.
-  func crash() throws {
+  func crash(boot: String = "boot") throws {
     precondition(engine == .sqlite, "memory does not survive its process")
     // The old core, its log and the log's lock go first.
     let placeholder = FaultyLog(MemoryEventLog(nowMilliseconds: CoreBench.start))
     log = placeholder
     core = try SchedulerCore(log: log, settings: settings, metrics: metrics, logger: CoreBench.quiet, at: now)
-    log = FaultyLog(try CoreBench.open(engine, folder))
+    log = FaultyLog(try CoreBench.open(engine, folder, boot: boot))
     core = try SchedulerCore(log: log, settings: settings, metrics: metrics, logger: CoreBench.quiet, at: now)
     gauges.removeAll()
   }
@@ -178,12 +180,18 @@ final class CoreBench {
 
   /// A new link of a gateway's life, open after a turn.
   func link(incarnation: UInt64 = 1) throws -> LinkID {
+    let (id, opened) = newLink(incarnation: incarnation)
+    try turn([opened])
+    return id
+  }
+
+  /// A new link, and the command that opens it.
+  func newLink(incarnation: UInt64) -> (LinkID, Command) {
     lastLink += 1
     let id = LinkID(rawValue: lastLink)
     let gauge = LinkGauge()
     gauges[id] = gauge
-    try turn([.linkOpened(id, instance: "gateway.\(incarnation)", incarnation: incarnation, gauge: gauge)])
-    return id
+    return (id, .linkOpened(id, instance: "gateway.\(incarnation)", incarnation: incarnation, gauge: gauge))
   }
 
   func publish(

@@ -8,6 +8,7 @@ final class FaultyLog: EventLog {
     case topic, createTopic, append, bytes, evict, expire, key, putKey
     case device, register, touch, forget, cursors, putCursor
     case hold, due, release, maintain
+    case readAccess, writeAccess
   }
 
   let inner: any EventLog
@@ -178,4 +179,71 @@ final class FaultyLog: EventLog {
   }
   func statistics() throws(LogError) -> LogStatistics { try inner.statistics() }
   func reader() throws(LogError) -> any EventLogReader { try inner.reader() }
+
+  // MARK: Access
+
+  func accessPosition() throws(LogError) -> UInt64 {
+    try pass(.readAccess)
+    return try inner.accessPosition()
+  }
+  func setAccessPosition(_ position: UInt64) throws(LogError) {
+    try pass(.writeAccess)
+    try inner.setAccessPosition(position)
+  }
+  func member(_ user: String, of topic: TopicID) throws(LogError) -> UInt64? {
+    try pass(.readAccess)
+    return try inner.member(user, of: topic)
+  }
+  func memberCount(of topic: TopicID) throws(LogError) -> Int {
+    try pass(.readAccess)
+    return try inner.memberCount(of: topic)
+  }
+  func members(of topic: TopicID, after: String, limit: Int) throws(LogError) -> [StoredMember] {
+    try pass(.readAccess)
+    return try inner.members(of: topic, after: after, limit: limit)
+  }
+  func put(_ member: StoredMember, topic: TopicID) throws(LogError) {
+    try pass(.writeAccess)
+    try inner.put(member, topic: topic)
+  }
+  func removeMember(_ user: String, of topic: TopicID) throws(LogError) {
+    try pass(.writeAccess)
+    try inner.removeMember(user, of: topic)
+  }
+  func removeMemberships(of user: String, limit: Int) throws(LogError) -> Int {
+    try pass(.writeAccess)
+    return try inner.removeMemberships(of: user, limit: limit)
+  }
+  func revocations() throws(LogError) -> [Revocation] {
+    try pass(.readAccess)
+    return try inner.revocations()
+  }
+  func put(_ revocation: Revocation) throws(LogError) {
+    try pass(.writeAccess)
+    try inner.put(revocation)
+  }
+  func remove(_ target: Revocation.Target) throws(LogError) {
+    try pass(.writeAccess)
+    try inner.remove(target)
+  }
+  func erasures() throws(LogError) -> [StoredErasure] {
+    try pass(.readAccess)
+    return try inner.erasures()
+  }
+  func put(_ erasure: StoredErasure) throws(LogError) {
+    try pass(.writeAccess)
+    try inner.put(erasure)
+  }
+  func removeErasure(of user: String) throws(LogError) {
+    try pass(.writeAccess)
+    try inner.removeErasure(of: user)
+  }
+  func eraseLast(of topic: TopicID) throws(LogError) -> Removed {
+    try pass(.evict)
+    return try inner.eraseLast(of: topic)
+  }
+  func releaseDelayed(topic name: String, limit: Int) throws(LogError) -> Int {
+    try pass(.release)
+    return try inner.releaseDelayed(topic: name, limit: limit)
+  }
 }

@@ -113,7 +113,7 @@ import Testing
     if merged { try bench.settle() }
     let id = try bench.topic("user:a")
     let removed = try bench.transaction {
-      _ = try bench.log.evict(topic: id, upTo: 19)
+      _ = try bench.log.evict(topic: id, upTo: 19, freeing: 0)
       return try bench.log.eraseLast(of: id)
     }
     #expect(removed.events == 1 && removed.bytes == record("{\"n\":20}").count)
