@@ -14,7 +14,7 @@ import Testing
   static let seeds: ClosedRange<UInt64> = {
     let environment = ProcessInfo.processInfo.environment
     if let one = environment["AVALO_MODEL_SEED"].flatMap(UInt64.init) { return one...one }
-    return 1...(environment["AVALO_MODEL_SEEDS"].flatMap(UInt64.init) ?? 40)
+    return 1...(environment["AVALO_MODEL_SEEDS"].flatMap(UInt64.init) ?? 120)
   }()
 
   @Test func keepsEveryPromiseThroughEveryAccident() throws {
