@@ -22,9 +22,8 @@ extension Hub {
     guard offset == topic.position.offset + 1 else { return jump(topic, to: offset) }
     fan(record, at: offset, to: topic)
     topic.position.offset = offset
-    topic.newestOffset = offset
     topic.newestAcceptedMicroseconds = record.acceptedMicroseconds
-    if record.priority == .urgent, !topic.behind.isEmpty { overtake(record, at: offset, in: topic) }
+    if record.priority == .urgent, !topic.waiting.isEmpty { overtake(record, at: offset, in: topic) }
   }
 
   /// Appends the event's frame to what the topic's live sessions get this turn.
@@ -44,39 +43,38 @@ extension Hub {
 
   private func append(_ payload: UnsafeRawBufferPointer, to topic: WatchedTopic) {
     let need = payload.count + WebSocketFrame.headerBytesMax
-    if topic.pending == nil {
-      topic.pending = writer.allocate(need)
-      topic.pendingBytes = 0
-      topic.pendingCapacity = need
-      topic.pendingBase = topic.position.offset
-      dirtyTopics.append(topic.handle & 0xFF_FFFF)
-    } else if topic.pendingBytes + need > topic.pendingCapacity {
-      grow(topic, by: need)
+    if topic.frames == TurnFrames.none {
+      topic.frames = UInt32(turnFrames.count)
+      turnFrames.append(
+        TurnFrames(topic: topic.index, start: writer.allocate(need), capacity: need, base: topic.position.offset))
     }
-    let end = topic.pending! + topic.pendingBytes
+    let place = Int(topic.frames)
+    if turnFrames[place].count + need > turnFrames[place].capacity { grow(&turnFrames[place], by: need) }
+    let end = turnFrames[place].start! + turnFrames[place].count
     let head = WebSocketFrame.writeTextHeader(payload.count, at: end)
     (end + head).copyMemory(from: payload.baseAddress!, byteCount: payload.count)
-    topic.pendingBytes += head + payload.count
+    turnFrames[place].count += head + payload.count
   }
 
-  private func grow(_ topic: WatchedTopic, by need: Int) {
-    if writer.extend(topic.pending!, from: topic.pendingCapacity, by: need) {
-      topic.pendingCapacity += need
+  private func grow(_ frames: inout TurnFrames, by need: Int) {
+    if writer.extend(frames.start!, from: frames.capacity, by: need) {
+      frames.capacity += need
       return
     }
-    let capacity = topic.pendingCapacity * 2 + need
+    let capacity = frames.capacity * 2 + need
     let bigger = writer.allocate(capacity)
-    bigger.copyMemory(from: topic.pending!, byteCount: topic.pendingBytes)
-    topic.pending = bigger
-    topic.pendingCapacity = capacity
+    bigger.copyMemory(from: frames.start!, byteCount: frames.count)
+    frames.start = bigger
+    frames.capacity = capacity
   }
 
   /// Gives this turn's frames to the live sessions. Done before the set of live sessions changes, and at the turn's end: so
   /// a session that joins gets nothing twice, and one that leaves has got all it was counted for.
   func settle(_ topic: WatchedTopic) {
-    guard let frames = topic.pending else { return }
-    topic.pending = nil
-    let bytes = UnsafeRawBufferPointer(start: frames, count: topic.pendingBytes)
+    guard topic.frames != TurnFrames.none else { return }
+    let frames = turnFrames[Int(topic.frames)]
+    turnFrames[Int(topic.frames)].start = nil
+    topic.frames = TurnFrames.none
     // Backwards: a session that parks is replaced in its place by one that was already served.
     var place = Int(topic.live.count) - 1
     while place >= 0 {
@@ -85,10 +83,10 @@ extension Hub {
       let connection = subscriptions[index].connection
       if writer.backlog(connection) > policy.limits.backlogBytesMax {
         move(index, to: .behind)
-        subscriptions[index].cursor = topic.pendingBase
+        subscriptions[index].cursor = frames.base
         park(index, connection)
       } else {
-        writer.queue(connection, bytes)
+        writer.queue(connection, frames.bytes)
       }
     }
   }
@@ -99,8 +97,9 @@ extension Hub {
     text.clear()
     text.event(record, topic: topic.topic, offset: offset, epoch: topic.position.epoch, ahead: true)
     let frame = arenaFrame()
-    for place in 0..<Int(topic.behind.count) {
-      let index = topic.behind[place]
+    for place in 0..<Int(topic.waiting.count) {
+      let index = topic.waiting[place]
+      guard subscriptions[index].state == .behind else { continue }
       let connection = subscriptions[index].connection
       guard ahead[index, default: []].count < HubLimits.aheadMax,
         writer.backlog(connection) <= policy.limits.backlogBytesMax
@@ -116,6 +115,7 @@ extension Hub {
     settle(topic)
     let base = topic.position.offset
     topic.position.offset = offset
+    topic.newestAcceptedMicroseconds = 0
     while !topic.live.isEmpty {
       let index = topic.live[0]
       move(index, to: .behind)
@@ -128,9 +128,10 @@ extension Hub {
 
   /// Everybody who is behind in this topic and waits for nothing reads on. Some may become live at once.
   func readOnAll(_ topic: WatchedTopic) {
-    var place = Int(topic.behind.count) - 1
+    // Backwards: one that becomes live is replaced in its place by one that was looked at.
+    var place = Int(topic.waiting.count) - 1
     while place >= 0 {
-      readOn(topic.behind[place])
+      readOn(topic.waiting[place])
       place -= 1
     }
   }
@@ -147,7 +148,7 @@ extension Hub {
     let connection = subscriptions[index].connection
     guard writer.backlog(connection) <= policy.limits.backlogBytesMax else { return park(index, connection) }
     subscriptions[index].reading = true
-    let key = ReadKey(topic: topic.handle & 0xFF_FFFF, after: subscriptions[index].cursor)
+    let key = ReadKey(topic: topic.index, after: subscriptions[index].cursor)
     if reads.add(index, to: key) { reads.enqueue(key) }
     sendReads()
   }
@@ -178,7 +179,6 @@ extension Hub {
     for index in waiting { subscriptions[index].reading = false }
     // The log was rewound meanwhile: the new heads, which are on their way, say where to go on.
     guard result.epoch == topic.position.epoch, topic.state == .watched, result.through > key.after else { return }
-    topic.floor = max(topic.floor, result.floor)
     let page = page(result, after: key.after, of: topic, without: [])
     for index in waiting {
       write(page, through: result.through, to: index) {
@@ -196,7 +196,7 @@ extension Hub {
 
   /// Whoever is behind without reading or being parked: their read failed, or its answer did not fit.
   func retryReads() {
-    for case let topic? in topics where topic.state == .watched && !topic.behind.isEmpty { readOnAll(topic) }
+    for case let topic? in topics where topic.state == .watched && !topic.waiting.isEmpty { readOnAll(topic) }
   }
 
   /// A page as frames in the arena, and the events it holds.
@@ -236,7 +236,7 @@ extension Hub {
     var previous = after
     result.forEachRow { offset, record in
       guard offset > previous, !isExpired(record) else { return }
-      var holes = holes(after: previous, before: offset, of: topic)
+      var holes = holes(after: previous, before: offset, floor: result.floor)
       let skipped = overtaken.contains(offset) ? nil : holes.popLast()
       for hole in holes { tell(hole, of: topic, in: &frames) }
       if !overtaken.contains(offset) {
@@ -248,18 +248,20 @@ extension Hub {
       }
       previous = offset
     }
-    for hole in holes(after: previous, before: result.through + 1, of: topic) { tell(hole, of: topic, in: &frames) }
+    for hole in holes(after: previous, before: result.through + 1, floor: result.floor) {
+      tell(hole, of: topic, in: &frames)
+    }
     return Page(frames: frames.bytes, delivered: delivered)
   }
 
   /// The offsets between two events: evicted up to the floor, expired above it.
-  private func holes(after previous: UInt64, before offset: UInt64, of topic: WatchedTopic) -> [Hole] {
+  private func holes(after previous: UInt64, before offset: UInt64, floor: UInt64) -> [Hole] {
     let (from, to) = (previous + 1, offset - 1)
     guard from <= to else { return [] }
-    if to <= topic.floor { return [Hole(from: from, to: to, reason: .evicted)] }
-    if from > topic.floor { return [Hole(from: from, to: to, reason: .expired)] }
+    if to <= floor { return [Hole(from: from, to: to, reason: .evicted)] }
+    if from > floor { return [Hole(from: from, to: to, reason: .expired)] }
     return [
-      Hole(from: from, to: topic.floor, reason: .evicted), Hole(from: topic.floor + 1, to: to, reason: .expired),
+      Hole(from: from, to: floor, reason: .evicted), Hole(from: floor + 1, to: to, reason: .expired),
     ]
   }
 
@@ -287,8 +289,7 @@ extension Hub {
     unlist(index, topic)
     subscriptions[index].state = state
     switch state {
-    case .joining: subscriptions[index].place = topic.joining.append(index)
-    case .behind: subscriptions[index].place = topic.behind.append(index)
+    case .joining, .behind: subscriptions[index].place = topic.waiting.append(index)
     case .live: subscriptions[index].place = topic.live.append(index)
     case .free: preconditionFailure("a subscription is freed by the slab")
     }
@@ -299,8 +300,7 @@ extension Hub {
     let place = subscriptions[index].place
     let moved: UInt32? =
       switch subscriptions[index].state {
-      case .joining: topic.joining.remove(at: place)
-      case .behind: topic.behind.remove(at: place)
+      case .joining, .behind: topic.waiting.remove(at: place)
       case .live: topic.live.remove(at: place)
       case .free: preconditionFailure("subscription \(index) is free")
       }
@@ -308,7 +308,7 @@ extension Hub {
   }
 
   func topic(handle: UInt32) -> WatchedTopic? {
-    let index = Int(handle & 0xFF_FFFF)
+    let index = Int(handle & WatchedTopic.indexMax)
     return handle >> 24 == UInt32(loop) && index < topics.count ? topics[index] : nil
   }
 

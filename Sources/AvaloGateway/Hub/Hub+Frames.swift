@@ -89,59 +89,64 @@ extension Hub {
         ))
     }
     guard schedulerIsUp else { return completion(.failure(.schedulerAway)) }
-    let joining = new.map { join(session, $0, presented: positions[$0]) }
-    askCursors(session, joining, done: completion)
+    let joiners = new.map {
+      let index = join(session, $0, presented: positions[$0])
+      return Joiner(subscription: index, topic: subscriptions[index].topic)
+    }
+    askCursors(session, joiners, done: completion)
   }
 
   func unsubscribe(_ session: Session, from topics: [Topic]) {
-    for topic in topics {
-      var name = topic.name
-      let index = name.withUTF8 { subscription(of: session, named: UnsafeRawBufferPointer($0)) }
-      if let index { unsubscribe(session, index) }
-    }
+    unsubscribe(session, Set(topics.compactMap { find($0)?.index }))
   }
 
   // MARK: - Acknowledgements
 
   private func acknowledge(_ session: Session, _ ack: JSONView) throws(CallError) {
     guard session.stage == .ready else { throw CallError(.unauthenticated, "connect first") }
-    guard ack.kind == .array else { return try acknowledgeOne(session, ack) }
-    for one in ack.elements { try acknowledgeOne(session, one) }
+    // By topic: an array of any length costs one walk through what the session has.
+    var positions: [UInt32: Position] = [:]
+    if ack.kind == .array {
+      for one in ack.elements { try note(one, in: &positions) }
+    } else {
+      try note(ack, in: &positions)
+    }
+    guard !positions.isEmpty else { return }
+    forEachSubscription(of: session) { index in
+      if let position = positions[subscriptions[index].topic] { acknowledge(session, index, position) }
+    }
   }
 
-  /// Cumulative, clamped to what this connection was contiguously written (delivery.md, rule 7); of another epoch, nothing.
-  private func acknowledgeOne(_ session: Session, _ ack: JSONView) throws(CallError) {
+  private func note(_ ack: JSONView, in positions: inout [UInt32: Position]) throws(CallError) {
     guard ack.kind == .object, let name = ack["topic"]?.utf8, let offset = ack["offset"]?.integer, offset >= 0,
       let epoch = ack["epoch"]?.string.flatMap({ Epoch($0) })
     else {
       throw CallError(.invalidArgument, "ack is {\"topic\":\"…\",\"epoch\":\"…\",\"offset\":n}, or an array of such")
     }
-    guard let index = subscription(of: session, named: name) else { return }
+    guard let topic = find(name), epoch == topic.position.epoch else { return }
+    let position = Position(epoch: epoch, offset: UInt64(offset))
+    if let noted = positions[topic.index], noted.offset >= position.offset { return }
+    positions[topic.index] = position
+  }
+
+  /// Cumulative, clamped to what this connection was contiguously written (delivery.md, rule 7); of another epoch, nothing.
+  private func acknowledge(_ session: Session, _ index: UInt32, _ position: Position) {
     let topic = topic(of: index)
-    guard epoch == topic.position.epoch else { return }
     let written: UInt64 =
       switch subscriptions[index].state {
       case .live: topic.position.offset
       case .behind: subscriptions[index].cursor
       case .joining, .free: 0
       }
-    let acknowledged = min(UInt64(offset), written)
+    let acknowledged = min(position.offset, written)
     guard acknowledged > 0 else { return }
     metrics.acknowledged.add(1)
-    if acknowledged == topic.newestOffset, topic.newestAcceptedMicroseconds > 0 {
+    if acknowledged == topic.position.offset, topic.newestAcceptedMicroseconds > 0 {
       metrics.ackSeconds.observe(microseconds: clock.microseconds - topic.newestAcceptedMicroseconds, count: 1)
     }
     acknowledgements.append(
       Acknowledge.Entry(
-        session: session.number, handle: topic.handle, position: Position(epoch: epoch, offset: acknowledged)))
-  }
-
-  private func subscription(of session: Session, named name: UnsafeRawBufferPointer) -> UInt32? {
-    var index = session.firstSubscription
-    while index != Subscription.none {
-      if topic(of: index).topic.name.utf8.elementsEqual(name) { return index }
-      index = subscriptions[index].next
-    }
-    return nil
+        session: session.number, handle: topic.handle,
+        position: Position(epoch: position.epoch, offset: acknowledged)))
   }
 }

@@ -12,7 +12,7 @@ extension Hub {
     case .ticket(let ticket):
       do throws(Tickets.Refusal) {
         let redeemed = try policy.access.tickets.redeem(ticket, now: clock.milliseconds)
-        session.ticket = redeemed.id
+        session.entry = Session.Entry(ticket: redeemed.id)
         connect(session, redeemed.identity, redeemed.request)
       } catch {
         refuse(session, error.callError)
@@ -27,7 +27,7 @@ extension Hub {
     do throws(TokenError) {
       let identity = try policy.access.authenticator.authenticate(token, now: clock.milliseconds)
       if session.stage == .ready || session.stage == .attaching { return refresh(session, identity) }
-      session.identity = identity
+      session.identify(identity)
       return true
     } catch {
       refuse(session, error.callError)
@@ -37,18 +37,16 @@ extension Hub {
 
   /// A new token on a live connection: the rights are checked again, the stream goes on.
   private func refresh(_ session: Session, _ identity: Identity) -> Bool {
-    guard identity.user == session.identity?.user else {
+    guard identity.user == session.user else {
       refuse(session, CallError(.permissionDenied, "the new token belongs to another user than this connection's"))
       return false
     }
-    session.identity = identity
-    var lost: [UInt32] = []
-    forEachSubscription(of: session) {
-      if !policy.access.rules.maySubscribe(identity, to: topic(of: $0).topic) { lost.append($0) }
-    }
-    for index in lost {
-      let name = topic(of: index).topic
-      unsubscribe(session, index)
+    session.identify(identity)
+    let topics = topics(of: session)
+    let allowed = Set(policy.access.rules.grant(topics.map(\.name), to: identity).granted)
+    let lost = topics.filter { !allowed.contains($0) }
+    unsubscribe(session, from: lost)
+    for name in lost {
       send(session) { $0.error(CallError(.permissionDenied, "the new token does not allow \(name)")) }
     }
     return true
@@ -56,8 +54,7 @@ extension Hub {
 
   /// The session is known: subscribe, register the device, and say `ready` when the scheduler has it.
   func connect(_ session: Session, _ identity: Identity, _ request: ConnectRequest) {
-    let count = connectionsOfUser[identity.user, default: 0]
-    guard Int(count) < policy.limits.connectionsPerUserMax else {
+    guard connectionCount(of: identity.user) < policy.limits.connectionsPerUserMax else {
       return refuse(
         session,
         CallError(
@@ -68,13 +65,13 @@ extension Hub {
       return refuse(session, refusal, code: .featureDisabled)
     }
     session.isPresent = policy.access.flags.presence.isOn(for: identity.user)
-    session.identity = identity
-    session.platform = request.platform
-    session.connectionID = request.connectionID ?? calls.newConnectionID()
-    session.device = request.deviceID ?? session.connectionID
+    let connectionID = request.connectionID ?? calls.newConnectionID()
+    session.introduce(
+      identity, platform: request.platform, device: request.deviceID ?? connectionID, connectionID: connectionID)
     let wanted = request.topics(of: identity)
-    let grant = grant(session, wanted)
-    session.denied = grant.denied
+    let grant = grant(session, wanted, identity)
+    if session.entry == nil, !grant.denied.isEmpty { session.entry = Session.Entry(ticket: "") }
+    session.entry?.denied = grant.denied
     guard !grant.granted.isEmpty else {
       return refuse(
         session,
@@ -82,16 +79,14 @@ extension Hub {
           .permissionDenied, "none of the topics asked for is allowed: \(wanted.prefix(3).joined(separator: ", "))"),
         code: .permissionDenied)
     }
-    connectionsOfUser[identity.user] = count + 1
-    session.isCounted = true
+    enlist(session)
     for topic in grant.granted { _ = join(session, topic, presented: request.positions[topic]) }
     session.enter(.attaching, nowSeconds: writer.nowSeconds)
     if schedulerIsUp { attach(session) }
   }
 
   /// Which of the topics asked for this session may have, each once, leaving out what it has already.
-  func grant(_ session: Session, _ wanted: [String]) -> AccessRules.Grant {
-    guard let identity = session.identity else { return AccessRules.Grant() }
+  private func grant(_ session: Session, _ wanted: [String], _ identity: Identity) -> AccessRules.Grant {
     var grant = policy.access.rules.grant(wanted, to: identity)
     let room = policy.limits.topicsPerConnectionMax - Int(session.subscriptionCount)
     while grant.granted.count > max(0, room), let last = grant.granted.popLast() {
@@ -102,30 +97,30 @@ extension Hub {
 
   /// Registers the session at the scheduler, asking for the cursors it does not have yet. Sent again after a new link.
   func attach(_ session: Session) {
-    guard let identity = session.identity else { return }
-    let joining = subscriptionsWithoutCursor(of: session)
+    let joiners = subscriptionsWithoutCursor(of: session)
     writeAcknowledgements()
     let correlation = requests.insert(
-      .attach(session: session.number, slot: session.connection.slot, subscriptions: joining), loop: loop)
+      .attach(session: session.number, slot: session.connection.slot, joiners: joiners), loop: loop)
     toScheduler.frame(
       Attach(
-        session: session.number, user: identity.user, device: session.device, platform: session.platform,
-        topics: joining.map { topic(of: $0).topic }, ticket: session.ticket), correlation: correlation)
+        session: session.number, user: session.user, device: session.device, platform: session.platform,
+        topics: joiners.map { topic(of: $0.subscription).topic }, ticket: session.entry?.ticket ?? ""),
+      correlation: correlation)
   }
 
   /// The scheduler has registered a session, or looked up more of its cursors.
   func attached(_ correlation: UInt32, _ cursors: [Position]) {
     switch requests.remove(correlation) {
-    case .attach(let number, let slot, let joining):
+    case .attach(let number, let slot, let joiners):
       guard let session = session(number, slot) else { return }
-      take(cursors, for: joining, of: session)
+      take(cursors, for: joiners, of: session)
       if session.stage == .attaching { becomeReady(session) }
-      for index in joining { startIfOwn(index, session) }
-    case .cursors(let number, let slot, let joining, let done):
+      for joiner in joiners where isOwn(joiner, session) { start(joiner.subscription) }
+    case .cursors(let number, let slot, let joiners, let done):
       guard let session = session(number, slot) else { return }
-      take(cursors, for: joining, of: session)
+      take(cursors, for: joiners, of: session)
       done?(.success(()))
-      for index in joining { startIfOwn(index, session) }
+      for joiner in joiners where isOwn(joiner, session) { start(joiner.subscription) }
     case .read, nil:
       // Asked on an earlier link; that link's answers were given up with it.
       break
@@ -133,25 +128,19 @@ extension Hub {
   }
 
   private func becomeReady(_ session: Session) {
-    guard let identity = session.identity else { return }
     session.enter(.ready, nowSeconds: writer.nowSeconds)
-    session.ticket = ""
     metrics.attempts(.ok).add(1)
     send(session) {
       $0.ready(
         session, topics(of: session), pingIntervalMilliseconds: policy.limits.pingIntervalMilliseconds,
         nowMilliseconds: clock.milliseconds)
     }
-    session.denied = []
-    guard session.isPresent else { return }
-    opened.append(
-      Sessions.Entry(
-        session: session.number, user: identity.user, device: session.device, platform: session.platform,
-        connectionID: session.connectionID, connectedMilliseconds: session.openedMilliseconds))
+    session.entry = nil
+    if session.isPresent { opened.append(presenceEntry(of: session)) }
   }
 
   /// Asks where the device stopped in topics that a registered session joins.
-  func askCursors(_ session: Session, _ joining: [UInt32], done: RequestTable.Completion?) {
+  func askCursors(_ session: Session, _ joiners: [Joiner], done: RequestTable.Completion?) {
     // Without a link the next attach asks, and a call is refused rather than left hanging.
     guard schedulerIsUp else {
       done?(.failure(.schedulerAway))
@@ -159,18 +148,18 @@ extension Hub {
     }
     writeAcknowledgements()
     let correlation = requests.insert(
-      .cursors(session: session.number, slot: session.connection.slot, subscriptions: joining, done: done), loop: loop)
+      .cursors(session: session.number, slot: session.connection.slot, joiners: joiners, done: done), loop: loop)
     toScheduler.frame(
-      Cursors(session: session.number, topics: joining.map { topic(of: $0).topic }), correlation: correlation)
+      Cursors(session: session.number, topics: joiners.map { topic(of: $0.subscription).topic }),
+      correlation: correlation)
   }
 
   func cursorsFailed(
-    _ session: Session?, _ joining: [UInt32], _ done: RequestTable.Completion?, _ failure: Failed
+    _ session: Session?, _ joiners: [Joiner], _ done: RequestTable.Completion?, _ failure: Failed
   ) {
     guard let session else { return }
-    for index in joining where isOwn(index, session) && subscriptions[index].state == .joining {
-      unsubscribe(session, index)
-    }
+    let given = joiners.filter { isOwn($0, session) && subscriptions[$0.subscription].state == .joining }
+    unsubscribe(session, Set(given.map(\.topic)))
     let error = CallError(failure)
     if let done { done(.failure(error)) } else { refuse(session, error) }
   }
@@ -195,9 +184,8 @@ extension Hub {
     forEachSubscription(of: session) { leave($0) }
     session.firstSubscription = Subscription.none
     if session.stage == .awaitingConnect { metrics.attempts(.abandoned).add(1) }
-    guard session.isCounted, let user = session.identity?.user else { return }
-    let left = connectionsOfUser[user, default: 1] - 1
-    connectionsOfUser[user] = left == 0 ? nil : left
+    guard session.isCounted else { return }
+    delist(session)
     detached.append(session.number)
     closedSessions.append(SessionsClosed.Entry(session: session.number, clean: clean))
   }
@@ -214,9 +202,8 @@ extension Hub {
       guard nowSeconds &- session.stageSeconds >= HubLimits.attachSecondsMax else { return }
       refuse(session, .schedulerAway, code: .unavailable)
     case .ready:
-      guard let expires = session.identity?.expiresAtMilliseconds, expires > 0, expires <= nowMilliseconds else {
-        return
-      }
+      let expires = session.expiresAtMilliseconds
+      guard expires > 0, expires <= nowMilliseconds else { return }
       refuse(
         session, CallError(.unauthenticated, "the token has expired: connect again with a new one"), code: .tokenExpired
       )
@@ -230,14 +217,16 @@ extension Hub {
   func sendSnapshot() {
     opened.removeAll(keepingCapacity: true)
     for case let session? in sessions where session.stage == .ready && session.isPresent {
-      guard let identity = session.identity else { continue }
-      opened.append(
-        Sessions.Entry(
-          session: session.number, user: identity.user, device: session.device, platform: session.platform,
-          connectionID: session.connectionID, connectedMilliseconds: session.openedMilliseconds))
+      opened.append(presenceEntry(of: session))
     }
     sendGathered()
     port.toPresence([], snapshotEnds: true)
+  }
+
+  private func presenceEntry(of session: Session) -> Sessions.Entry {
+    Sessions.Entry(
+      session: session.number, user: session.user, device: session.device, platform: session.platform,
+      connectionID: session.connectionID, connectedMilliseconds: session.openedMilliseconds)
   }
 
   /// Tells which sessions were heard of since the last time, the pongs included that browsers send by themselves.
@@ -289,48 +278,44 @@ extension Hub {
     return all.reversed()
   }
 
-  /// Takes a subscription out of its session and ends it.
-  func unsubscribe(_ session: Session, _ index: UInt32) {
-    if session.firstSubscription == index {
-      session.firstSubscription = subscriptions[index].next
-    } else {
-      var before = session.firstSubscription
-      while subscriptions[before].next != index { before = subscriptions[before].next }
-      subscriptions[before].next = subscriptions[index].next
-    }
-    session.subscriptionCount -= 1
-    leave(index)
-  }
-
-  private func subscriptionsWithoutCursor(of session: Session) -> [UInt32] {
-    var joining: [UInt32] = []
-    forEachSubscription(of: session) {
-      if subscriptions[$0].state == .joining, !subscriptions[$0].hasCursor { joining.append($0) }
-    }
-    return joining
-  }
-
-  /// The answer may come after a subscription was given up and its place used again.
-  private func isOwn(_ index: UInt32, _ session: Session) -> Bool {
-    var own = false
-    forEachSubscription(of: session) { if $0 == index { own = true } }
-    return own
-  }
-
-  private func take(_ cursors: [Position], for joining: [UInt32], of session: Session) {
-    guard cursors.count == joining.count else { return }
-    for (index, cursor) in zip(joining, cursors) where isOwn(index, session) && subscriptions[index].state == .joining {
-      subscriptions[index].hasCursor = true
-      subscriptions[index].deviceCursor = cursor.offset
-      if !subscriptions[index].isPresented {
-        subscriptions[index].epoch = cursor.epoch.rawValue
-        subscriptions[index].cursor = cursor.offset
+  /// Takes a session's subscriptions to these topics, named by index, out of it and ends them.
+  func unsubscribe(_ session: Session, _ topics: Set<UInt32>) {
+    guard !topics.isEmpty else { return }
+    var before = Subscription.none
+    forEachSubscription(of: session) { index in
+      guard topics.contains(subscriptions[index].topic) else {
+        before = index
+        return
       }
+      if before == Subscription.none {
+        session.firstSubscription = subscriptions[index].next
+      } else {
+        subscriptions[before].next = subscriptions[index].next
+      }
+      session.subscriptionCount -= 1
+      leave(index)
     }
   }
 
-  private func startIfOwn(_ index: UInt32, _ session: Session) {
-    if isOwn(index, session) { start(index) }
+  private func subscriptionsWithoutCursor(of session: Session) -> [Joiner] {
+    var joiners: [Joiner] = []
+    forEachSubscription(of: session) {
+      guard subscriptions[$0].state == .joining, joining[$0]?.stored == nil else { return }
+      joiners.append(Joiner(subscription: $0, topic: subscriptions[$0].topic))
+    }
+    return joiners
+  }
+
+  private func isOwn(_ joiner: Joiner, _ session: Session) -> Bool {
+    let subscription = subscriptions[joiner.subscription]
+    return subscription.connection == session.connection && subscription.topic == joiner.topic
+  }
+
+  private func take(_ cursors: [Position], for joiners: [Joiner], of session: Session) {
+    guard cursors.count == joiners.count else { return }
+    for (joiner, cursor) in zip(joiners, cursors) where isOwn(joiner, session) {
+      joining[joiner.subscription]?.stored = cursor
+    }
   }
 }
 

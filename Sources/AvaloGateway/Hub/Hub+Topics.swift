@@ -7,19 +7,16 @@ extension Hub {
   /// Adds a subscription that waits for its cursor and its topic's head. The topic is watched before anything is read:
   /// nothing that is appended from now on can be missed.
   func join(_ session: Session, _ name: Topic, presented: Position?) -> UInt32 {
-    let topicIndex = topicByName[name] ?? watch(name)
+    let topic = find(name) ?? watch(name)
     var subscription = Subscription(state: .joining)
     subscription.connection = session.connection
-    subscription.topic = topicIndex
+    subscription.topic = topic.index
     subscription.next = session.firstSubscription
-    subscription.epoch = presented?.epoch.rawValue ?? 0
-    subscription.cursor = presented?.offset ?? 0
-    subscription.isPresented = presented != nil
     let index = subscriptions.insert(subscription)
+    joining[index] = Subscription.Joining(presented: presented)
     session.firstSubscription = index
     session.subscriptionCount += 1
-    guard let topic = topics[Int(topicIndex)] else { preconditionFailure("topic \(topicIndex) without its state") }
-    subscriptions[index].place = topic.joining.append(index)
+    subscriptions[index].place = topic.waiting.append(index)
     metrics.subscriptions.add(1)
     return index
   }
@@ -34,20 +31,37 @@ extension Hub {
     }
     unlist(index, topic)
     ahead[index] = nil
+    joining[index] = nil
     subscriptions.remove(index)
     metrics.subscriptions.add(-1)
     if !topic.hasSubscribers { unwatch(topic) }
   }
 
-  private func watch(_ name: Topic) -> UInt32 {
+  /// The topic of that name, if anybody here subscribes to it.
+  func find(_ name: Topic) -> WatchedTopic? {
+    var name = name.name
+    return name.withUTF8 { find(UnsafeRawBufferPointer($0)) }
+  }
+
+  func find(_ name: UnsafeRawBufferPointer) -> WatchedTopic? {
+    topicIndex.first(HashIndex.hash(name)) { topics[Int($0)]?.topic.name.utf8.elementsEqual(name) ?? false }
+      .flatMap { topics[Int($0)] }
+  }
+
+  private func watch(_ name: Topic) -> WatchedTopic {
     let index = freeTopics.popLast() ?? UInt32(topics.count)
     if Int(index) == topics.count { topics.append(nil) }
-    precondition(index <= 0xFF_FFFF, "handles of a loop have 24 bits")
+    precondition(index <= WatchedTopic.indexMax, "handles of a loop have 24 bits")
     let topic = WatchedTopic(topic: name, handle: UInt32(loop) << 24 | index)
     topics[Int(index)] = topic
-    topicByName[name] = index
+    topicIndex.insert(index, hash: hash(of: topic))
     if schedulerIsUp { ask(for: topic) }
-    return index
+    return topic
+  }
+
+  private func hash(of topic: WatchedTopic) -> UInt32 {
+    var name = topic.topic.name
+    return name.withUTF8 { HashIndex.hash(UnsafeRawBufferPointer($0)) }
   }
 
   private func ask(for topic: WatchedTopic) {
@@ -56,7 +70,7 @@ extension Hub {
   }
 
   private func unwatch(_ topic: WatchedTopic) {
-    topicByName[topic.topic] = nil
+    topicIndex.remove(topic.index, hash: hash(of: topic))
     guard topic.state == .watching || topic.state == .watched else { return forget(topic) }
     topic.state = .leaving
     // A watch that has not left yet goes out before, so the order on the link stays true.
@@ -64,9 +78,8 @@ extension Hub {
   }
 
   private func forget(_ topic: WatchedTopic) {
-    let index = topic.handle & 0xFF_FFFF
-    topics[Int(index)] = nil
-    freeTopics.append(index)
+    topics[Int(topic.index)] = nil
+    freeTopics.append(topic.index)
   }
 
   /// The scheduler's last word about handles that were given up.
@@ -84,7 +97,6 @@ extension Hub {
         continue
       }
       topic.state = .watched
-      topic.floor = head.floor
       compare(topic, with: head.position)
     }
   }
@@ -106,9 +118,12 @@ extension Hub {
   private func rewind(_ topic: WatchedTopic, to head: Position) {
     settle(topic)
     topic.position = head
+    topic.newestAcceptedMicroseconds = 0
     var affected: [UInt32] = []
     for place in 0..<Int(topic.live.count) { affected.append(topic.live[place]) }
-    for place in 0..<Int(topic.behind.count) { affected.append(topic.behind[place]) }
+    for place in 0..<Int(topic.waiting.count) where subscriptions[topic.waiting[place]].state == .behind {
+      affected.append(topic.waiting[place])
+    }
     for index in affected {
       if subscriptions[index].reading {
         reads.remove(index, from: ReadKey(topic: subscriptions[index].topic, after: subscriptions[index].cursor))
@@ -116,41 +131,42 @@ extension Hub {
       ahead[index] = nil
       subscriptions[index].reading = false
       subscriptions[index].parked = false
-      subscriptions[index].hasCursor = false
-      subscriptions[index].isPresented = false
-      subscriptions[index].epoch = 0
+      joining[index] = Subscription.Joining()
       move(index, to: .joining)
       guard let session = sessions[Int(subscriptions[index].connection.slot)] else { continue }
       send(session) { $0.epochGap(topic.topic, head.epoch) }
       metrics.gaps(.epoch).add(1)
-      askCursors(session, [index], done: nil)
+      askCursors(session, [Joiner(subscription: index, topic: topic.index)], done: nil)
     }
   }
 
   /// Those who waited for the head and have their cursor start now.
   private func settleJoining(_ topic: WatchedTopic) {
-    var place = Int(topic.joining.count) - 1
+    // Backwards, as in `readOnAll`.
+    var place = Int(topic.waiting.count) - 1
     while place >= 0 {
-      let index = topic.joining[place]
+      start(topic.waiting[place])
       place -= 1
-      start(index)
     }
   }
 
   /// Cursor and head are both known: decide where to begin.
   func start(_ index: UInt32) {
-    guard subscriptions[index].state == .joining, subscriptions[index].hasCursor else { return }
+    guard subscriptions[index].state == .joining, let known = joining[index], let stored = known.stored else { return }
     let topic = topic(of: index)
     guard topic.state == .watched, let session = sessions[Int(subscriptions[index].connection.slot)] else { return }
     let head = topic.position
-    if subscriptions[index].epoch != head.epoch.rawValue {
-      if subscriptions[index].isPresented {
+    var cursor = stored.offset
+    if let presented = known.presented {
+      if presented.epoch == head.epoch {
+        cursor = presented.offset
+      } else {
         send(session) { $0.epochGap(topic.topic, head.epoch) }
         metrics.gaps(.epoch).add(1)
       }
-      subscriptions[index].cursor = subscriptions[index].deviceCursor
     }
-    subscriptions[index].cursor = min(subscriptions[index].cursor, head.offset)
+    joining[index] = nil
+    subscriptions[index].cursor = min(cursor, head.offset)
     move(index, to: .behind)
     readOn(index)
   }
@@ -174,7 +190,7 @@ extension Hub {
     detached.removeAll()
     _ = toScheduler.take()
     for case let topic? in topics {
-      for place in 0..<Int(topic.behind.count) { subscriptions[topic.behind[place]].reading = false }
+      for place in 0..<Int(topic.waiting.count) { subscriptions[topic.waiting[place]].reading = false }
       if topic.state == .leaving { forget(topic) } else { topic.state = .unwatched }
     }
   }
@@ -220,8 +236,8 @@ extension Hub {
   private func failed(_ correlation: UInt32, _ failure: Failed) {
     switch requests.remove(correlation) {
     case .attach(let number, let slot, _): attachFailed(session(number, slot), failure)
-    case .cursors(let number, let slot, let subscriptions, let done):
-      cursorsFailed(session(number, slot), subscriptions, done, failure)
+    case .cursors(let number, let slot, let joiners, let done):
+      cursorsFailed(session(number, slot), joiners, done, failure)
     case .read(let key): readFailed(key, failure)
     case nil: break
     }

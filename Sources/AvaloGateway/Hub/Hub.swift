@@ -29,13 +29,17 @@ final class Hub: LoopApplication {
   var sessions: ContiguousArray<Session?> = []
   var sessionCount = 0
   var nextSession: UInt64
-  var connectionsOfUser: [String: UInt16] = [:]
+  /// The slot of each user's first session here; the others are linked to it.
+  var users = HashIndex()
 
   var subscriptions = SubscriptionSlab()
+  /// What subscriptions wait for that have not begun.
+  var joining: [UInt32: Subscription.Joining] = [:]
   /// By index; the handle's low 24 bits.
   var topics: ContiguousArray<WatchedTopic?> = []
   var freeTopics: [UInt32] = []
-  var topicByName: [Topic: UInt32] = [:]
+  /// Topics that are watched or about to be, by the hash of their names.
+  var topicIndex = HashIndex()
 
   /// The number of the link to the scheduler, while there is one.
   var schedulerLink: UInt32?
@@ -56,7 +60,8 @@ final class Hub: LoopApplication {
   var detached: [UInt64] = []
   var opened: [Sessions.Entry] = []
   var closedSessions: [SessionsClosed.Entry] = []
-  var dirtyTopics: [UInt32] = []
+  /// What topics' live sessions get this turn; a topic knows which entry is its own.
+  var turnFrames: [TurnFrames] = []
   /// Connections that parked in this turn: what this turn's send empties is not told as drained.
   var parkedThisTurn: [ConnectionID] = []
   /// Events given to the writer in this turn, to be measured when it has written them.
@@ -143,15 +148,17 @@ final class Hub: LoopApplication {
     for case let session? in sessions { check(session, nowSeconds: now, nowMilliseconds: milliseconds) }
     retryReads()
     drainSome()
+    requests.trim()
+    joining.trim()
     if now % HubLimits.seenReportSeconds == 0 { reportSeen() }
   }
 
   func turnEnding() {
-    for index in dirtyTopics {
-      guard let topic = topics[Int(index)] else { continue }
+    for frames in turnFrames where frames.start != nil {
+      guard let topic = topics[Int(frames.topic)] else { continue }
       settle(topic)
     }
-    dirtyTopics.removeAll(keepingCapacity: true)
+    turnFrames.removeAll(keepingCapacity: true)
     sendGathered()
   }
 

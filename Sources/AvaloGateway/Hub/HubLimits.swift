@@ -14,6 +14,8 @@ enum HubLimits {
   static let batchMax = 512
   /// Between two reports to the presence worker of which sessions were heard of.
   static let seenReportSeconds: UInt32 = 60
+  /// Entries that a table of passing things keeps room for when it is empty.
+  static let tableCapacityKept = 1024
   /// Bytes of a client's call id.
   static let callIDBytesMax = 64
 }

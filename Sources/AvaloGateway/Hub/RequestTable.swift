@@ -1,15 +1,22 @@
 import AvaloCore
 
+/// A subscription whose cursor was asked for. By the time of the answer it may have been given up, and its place taken by
+/// another: by one of the same topic, to which the answer belongs as well, or it is not this one any more.
+struct Joiner: Equatable {
+  var subscription: UInt32
+  var topic: UInt32
+}
+
 /// Requests of one hub that the scheduler has not answered, by correlation. The correlation's high byte is the loop's
 /// number, so that the link can hand the answer to the right loop unread.
 struct RequestTable {
   typealias Completion = (Result<Void, CallError>) -> Void
 
   enum Request {
-    /// Registers a session's device; `subscriptions` are those whose cursors it asked for.
-    case attach(session: UInt64, slot: UInt32, subscriptions: [UInt32])
+    /// Registers a session's device; `joiners` are those whose cursors it asked for.
+    case attach(session: UInt64, slot: UInt32, joiners: [Joiner])
     /// Cursors for a session that is registered; `done` belongs to the call that asked, if one did.
-    case cursors(session: UInt64, slot: UInt32, subscriptions: [UInt32], done: Completion?)
+    case cursors(session: UInt64, slot: UInt32, joiners: [Joiner], done: Completion?)
     case read(ReadKey)
   }
 
@@ -26,9 +33,20 @@ struct RequestTable {
   }
 
   mutating func remove(_ correlation: UInt32) -> Request? { requests.removeValue(forKey: correlation) }
+
+  /// Gives back what a storm of connects made it grow to.
+  mutating func trim() { requests.trim() }
+
   /// Gives up everything: who waits for it asks again on the next link, but for calls, which are refused.
   mutating func removeAll() -> [Completion] {
     defer { requests.removeAll() }
     return requests.values.compactMap { if case .cursors(_, _, _, let done) = $0 { done } else { nil } }
+  }
+}
+
+extension Dictionary {
+  /// Gives the memory back when it is empty and was much larger.
+  mutating func trim() {
+    if isEmpty, capacity > HubLimits.tableCapacityKept { self = [:] }
   }
 }

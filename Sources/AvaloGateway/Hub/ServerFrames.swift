@@ -109,10 +109,10 @@ extension JSONWriter {
       $0.key("ready")
       $0.object {
         $0.member("connectionId", session.connectionID)
-        $0.member("userId", session.identity?.user ?? "")
+        $0.member("userId", session.user)
         $0.member("deviceId", session.device)
-        AccessRules.Grant(granted: subscriptions, denied: session.denied).write(to: &$0)
-        if let expires = session.identity?.expiresAtMilliseconds { $0.member("expiresAt", expires) }
+        AccessRules.Grant(granted: subscriptions, denied: session.entry?.denied ?? []).write(to: &$0)
+        $0.member("expiresAt", session.expiresAtMilliseconds)
         $0.member("pingInterval", pingIntervalMilliseconds)
         $0.member("serverTime", nowMilliseconds)
       }

@@ -1,14 +1,15 @@
 import Glibc
 
-/// The subscriptions of one topic in one state, as indices into the hub's slab.
+/// Subscriptions of one topic, as indices into the hub's slab: 16 bytes.
 ///
 /// Most topics are inboxes with one subscriber: that one is held inline, and memory is taken only from the second on.
 /// Order is not kept. Owned by its topic, confined to its loop.
 struct SubscriberList: ~Copyable {
   private(set) var count: UInt32 = 0
+  /// Of the memory; 0 while there is none.
   private var capacity: UInt32 = 0
-  private var one: UInt32 = 0
-  private var many: UnsafeMutablePointer<UInt32>?
+  /// The address of the memory, or the one subscription.
+  private var word: UInt = 0
 
   deinit { free(many) }
 
@@ -16,13 +17,13 @@ struct SubscriberList: ~Copyable {
 
   subscript(index: Int) -> UInt32 {
     precondition(index >= 0 && index < Int(count), "subscriber \(index) of \(count)")
-    return many.map { $0[index] } ?? one
+    return many.map { $0[index] } ?? UInt32(truncatingIfNeeded: word)
   }
 
   /// Adds a subscription; answers its place, which ``remove(at:)`` needs.
   mutating func append(_ subscription: UInt32) -> UInt32 {
-    if count == 0, many == nil {
-      one = subscription
+    if count == 0, capacity == 0 {
+      word = UInt(subscription)
     } else {
       if count >= capacity { grow() }
       many![Int(count)] = subscription
@@ -40,10 +41,14 @@ struct SubscriberList: ~Copyable {
     if let moved { many[Int(place)] = moved }
     if count == 0 {
       free(many)
-      self.many = nil
+      word = 0
       capacity = 0
     }
     return moved
+  }
+
+  private var many: UnsafeMutablePointer<UInt32>? {
+    capacity == 0 ? nil : UnsafeMutablePointer(bitPattern: word)
   }
 
   private mutating func grow() {
@@ -52,8 +57,8 @@ struct SubscriberList: ~Copyable {
       preconditionFailure("out of memory for \(bigger) subscribers")
     }
     let grown = memory.bindMemory(to: UInt32.self, capacity: Int(bigger))
-    if many == nil { grown[0] = one }
-    many = grown
+    if capacity == 0 { grown[0] = UInt32(truncatingIfNeeded: word) }
+    word = UInt(bitPattern: memory)
     capacity = bigger
   }
 }

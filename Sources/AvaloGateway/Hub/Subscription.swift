@@ -1,7 +1,9 @@
+import AvaloCore
 import AvaloReactor
 
-/// One session's interest in one topic. A plain value in the hub's slab, found by index.
-struct Subscription {
+/// One session's interest in one topic: 32 bytes in the hub's slab, found by index. What it needs only until it has begun
+/// is in ``Joining``.
+struct Subscription: BitwiseCopyable {
   /// Where a subscription stands. There is one state for "behind" (delivery.md, rule 1): recovering, parked, link lost and
   /// overflowed are all it; `reading` and `parked` only say what it is waiting for.
   enum State: UInt8 {
@@ -15,6 +17,14 @@ struct Subscription {
     case live
   }
 
+  /// What is known while it joins.
+  struct Joining {
+    /// What the client itself named, so that it is told when that epoch is gone.
+    var presented: Position?
+    /// Where its device stopped; `nil` until the registry has said so.
+    var stored: Position?
+  }
+
   static let none = UInt32.max
 
   var state = State.free
@@ -22,51 +32,61 @@ struct Subscription {
   var reading = false
   /// Behind: waits for its connection to drain before it reads on.
   var parked = false
-  /// Joining: `cursor` holds what the client or the registry said.
-  var hasCursor = false
-  /// Joining: the client itself named the position, so that it is told when its epoch is gone.
-  var isPresented = false
   /// Its session's connection, here so that a fan-out touches no session.
   var connection = ConnectionID(slot: .max, generation: 0)
   /// The index of its topic; also the next free one in the slab's free list.
   var topic: UInt32 = Subscription.none
-  /// Its place in the topic's list of this state.
+  /// Its place in the topic's list.
   var place: UInt32 = 0
   /// The session's next subscription.
   var next: UInt32 = Subscription.none
-  /// Joining: the epoch that `cursor` belongs to.
-  var epoch: UInt64 = 0
   /// Behind: everything up to here was written. Live: see the topic's position.
   var cursor: UInt64 = 0
-  /// Joining: the device's own cursor, used when the client presented a foreign epoch.
-  var deviceCursor: UInt64 = 0
 }
 
-/// All subscriptions of one loop, in one block of memory.
-struct SubscriptionSlab {
-  private var slots = ContiguousArray<Subscription>()
+/// All subscriptions of one loop, in blocks that are never moved.
+struct SubscriptionSlab: ~Copyable {
+  private static let blockBits: UInt32 = 9
+  private static let blockCount: UInt32 = 1 << blockBits
+
+  private var blocks: ContiguousArray<UnsafeMutablePointer<Subscription>> = []
+  private var used: UInt32 = 0
   private var firstFree = Subscription.none
 
+  deinit {
+    for block in blocks { block.deallocate() }
+  }
+
   subscript(index: UInt32) -> Subscription {
-    _read { yield slots[Int(index)] }
-    _modify { yield &slots[Int(index)] }
+    _read { yield place(index).pointee }
+    nonmutating _modify { yield &place(index).pointee }
   }
 
   mutating func insert(_ subscription: Subscription) -> UInt32 {
     precondition(subscription.state != .free)
+    let index: UInt32
     if firstFree != Subscription.none {
-      let index = firstFree
-      firstFree = slots[Int(index)].topic
-      slots[Int(index)] = subscription
-      return index
+      index = firstFree
+      firstFree = place(index).pointee.topic
+    } else {
+      index = used
+      used += 1
+      if Int(index >> SubscriptionSlab.blockBits) == blocks.count {
+        blocks.append(.allocate(capacity: Int(SubscriptionSlab.blockCount)))
+      }
     }
-    slots.append(subscription)
-    return UInt32(slots.count - 1)
+    place(index).initialize(to: subscription)
+    return index
   }
 
   mutating func remove(_ index: UInt32) {
-    precondition(slots[Int(index)].state != .free, "subscription \(index) freed twice")
-    slots[Int(index)] = Subscription(topic: firstFree)
+    precondition(place(index).pointee.state != .free, "subscription \(index) freed twice")
+    place(index).pointee = Subscription(topic: firstFree)
     firstFree = index
+  }
+
+  private func place(_ index: UInt32) -> UnsafeMutablePointer<Subscription> {
+    precondition(index < used, "subscription \(index) of \(used)")
+    return blocks[Int(index >> SubscriptionSlab.blockBits)] + Int(index & (SubscriptionSlab.blockCount - 1))
   }
 }

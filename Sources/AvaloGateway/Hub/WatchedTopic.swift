@@ -3,6 +3,7 @@ import AvaloCore
 /// One topic that sessions of this loop subscribe to: where the loop has got to, and who is there.
 ///
 /// Owned by its hub, confined to its loop. Its handle on the scheduler's link is its index with the loop's number above it.
+/// There is one for each inbox of a connected user: what grows here grows by the number of connections.
 final class WatchedTopic {
   enum State: UInt8 {
     /// No link, or the link was just made: nothing is known to arrive.
@@ -16,32 +17,42 @@ final class WatchedTopic {
   }
 
   let topic: Topic
-  let handle: UInt32
-  var state = State.unwatched
   /// Everything up to here was written to the live sessions. ``Position/none`` until first known.
   var position = Position.none
-  /// Offsets up to here were evicted.
-  var floor: UInt64 = 0
-
-  var joining = SubscriberList()
-  var behind = SubscriberList()
+  /// Subscriptions that are joining or behind.
+  var waiting = SubscriberList()
   var live = SubscriberList()
-
-  /// Frames of this turn for the live sessions, contiguous, in the writer's arena.
-  var pending: UnsafeMutableRawPointer?
-  var pendingBytes = 0
-  var pendingCapacity = 0
-  /// Where the live sessions stood before `pending`.
-  var pendingBase: UInt64 = 0
-
-  /// The newest event's offset and when it was accepted at the edge (µs since 1970), for acknowledgement latency.
-  var newestOffset: UInt64 = 0
+  /// When the event at `position` was accepted at the edge (µs since 1970), for acknowledgement latency; 0 when it did not
+  /// come live.
   var newestAcceptedMicroseconds: Int64 = 0
+  let handle: UInt32
+  /// Which of the hub's ``TurnFrames`` hold what its live sessions get this turn.
+  var frames = TurnFrames.none
+  var state = State.unwatched
 
   init(topic: Topic, handle: UInt32) {
     self.topic = topic
     self.handle = handle
   }
 
-  var hasSubscribers: Bool { !joining.isEmpty || !behind.isEmpty || !live.isEmpty }
+  /// Its place among the hub's topics.
+  var index: UInt32 { handle & WatchedTopic.indexMax }
+  static let indexMax: UInt32 = 0xFF_FFFF
+
+  var hasSubscribers: Bool { !waiting.isEmpty || !live.isEmpty }
+}
+
+/// Frames of one topic's turn, contiguous, in the writer's arena. Gone with the turn.
+struct TurnFrames {
+  static let none = UInt32.max
+
+  let topic: UInt32
+  /// `nil` once they were given to the live sessions.
+  var start: UnsafeMutableRawPointer?
+  var count = 0
+  var capacity: Int
+  /// Where the live sessions stood before them.
+  let base: UInt64
+
+  var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: start, count: count) }
 }

@@ -312,43 +312,6 @@ import Testing
     #expect(third.handle == loop.handle)
   }
 
-  // MARK: - Acknowledgements
-
-  @Test func clampsAnAcknowledgementToWhatWasWritten() throws {
-    let loop = try TestLoop()
-    let ann = try loop.live("ann", at: position(0))
-    loop.deliver(1, "a")
-    loop.say(ann, #"{"ack":{"topic":"user:ann","epoch":"\#(epoch)","offset":99}}"#)
-    let entry = try #require(try loop.port.take(Acknowledge.self).first?.message.entries.first)
-    #expect(entry.position == position(1))
-    loop.say(ann, #"{"ack":{"topic":"user:ann","epoch":"\#(Epoch(generation: 8, nonce: 8))","offset":1}}"#)
-    #expect(try loop.port.take(Acknowledge.self).isEmpty)
-  }
-
-  @Test func tellsWhatWasAcknowledgedBeforeTheTopicIsGivenUp() throws {
-    let loop = try TestLoop()
-    let ann = try loop.live("ann", at: position(3))
-    _ = try loop.port.take(Watch.self)
-    loop.turn {
-      loop.hear(ann, #"{"ack":{"topic":"user:ann","epoch":"\#(epoch)","offset":3}}"#)
-      loop.life.end(ann.slot)
-    }
-    #expect(loop.port.frames.map(\.kind) == [.acknowledge, .unwatch, .detach])
-  }
-
-  /// The cursor that a topic starts from again is the one that was acknowledged a moment ago.
-  @Test func tellsWhatWasAcknowledgedBeforeItAsksForCursors() throws {
-    let loop = try TestLoop()
-    let ann = try loop.live("ann", at: position(3), chats: ["c"])
-    _ = try loop.port.take(Watch.self)
-    loop.turn {
-      loop.hear(ann, #"{"ack":{"topic":"user:ann","epoch":"\#(epoch)","offset":3}}"#)
-      loop.hear(ann, #"{"id":1,"call":"unsubscribe","data":{"subscriptions":["user:ann"]}}"#)
-      loop.hear(ann, #"{"id":2,"call":"subscribeToRealtimeEventsV1","data":{"subscriptions":["user:ann"]}}"#)
-    }
-    #expect(loop.port.frames.map(\.kind) == [.acknowledge, .cursors, .watch, .unwatch])
-  }
-
   // MARK: - Frames
 
   @Test func answersPingsAndWrongFramesByName() throws {
@@ -362,21 +325,6 @@ import Testing
     let errors = loop.take(ann)
     #expect(errors.count == 3 && errors.allSatisfy { $0.contains("INVALID_ARGUMENT") })
     #expect(loop.closes[ann.slot] == nil)
-  }
-
-  @Test func subscribesAndUnsubscribesOverALiveConnection() throws {
-    let loop = try TestLoop()
-    let ann = try loop.live("ann", at: position(0), chats: ["c"])
-    loop.say(ann, #"{"id":1,"call":"subscribeToRealtimeEventsV1","data":{"subscriptions":["chat:c","chat:other"]}}"#)
-    let cursors = try #require(try loop.port.take(Cursors.self).first)
-    #expect(cursors.message.topics.map(\.name) == ["chat:c"])
-    loop.scheduler { $0.frame(Attached(cursors: [position(0)]), correlation: cursors.correlation) }
-    let answer = try #require(loop.take(ann).first)
-    #expect(answer.contains(#""subscriptions":["chat:c"]"#))
-    #expect(answer.contains(#""denied":[{"topic":"chat:other","code":"PERMISSION_DENIED"}]"#))
-    loop.say(ann, #"{"id":2,"call":"unsubscribe","data":{"subscriptions":["chat:c"]}}"#)
-    #expect(loop.take(ann).last == #"{"id":2,"result":{"success":true}}"#)
-    #expect(try loop.port.take(Unwatch.self).count == 1)
   }
 
   @Test func endsAClientThatFloodsIt() throws {

@@ -1,0 +1,56 @@
+import AvaloCore
+import AvaloWire
+import Testing
+
+@testable import AvaloGateway
+
+/// What clients say they have processed, on its way to the scheduler.
+@Suite struct HubAcknowledgementTests {
+  let epoch = testEpoch
+
+  @Test func clampsAnAcknowledgementToWhatWasWritten() throws {
+    let loop = try TestLoop()
+    let ann = try loop.live("ann", at: position(0))
+    loop.deliver(1, "a")
+    loop.say(ann, #"{"ack":{"topic":"user:ann","epoch":"\#(epoch)","offset":99}}"#)
+    let entry = try #require(try loop.port.take(Acknowledge.self).first?.message.entries.first)
+    #expect(entry.position == position(1))
+    loop.say(ann, #"{"ack":{"topic":"user:ann","epoch":"\#(Epoch(generation: 8, nonce: 8))","offset":1}}"#)
+    #expect(try loop.port.take(Acknowledge.self).isEmpty)
+  }
+
+  @Test func takesTheHighestOfSeveralAcknowledgementsOfATopic() throws {
+    let loop = try TestLoop()
+    let ann = try loop.live("ann", at: position(9))
+    let acks = [3, 7, 5].map { #"{"topic":"user:ann","epoch":"\#(epoch)","offset":\#($0)}"# }
+    loop.say(ann, #"{"ack":[\#(acks.joined(separator: ",")),{"topic":"chat:none","epoch":"\#(epoch)","offset":1}]}"#)
+    let entries = try loop.port.take(Acknowledge.self).flatMap(\.message.entries)
+    #expect(entries.map(\.position) == [position(7)])
+  }
+
+  @Test func tellsWhatWasAcknowledgedBeforeTheTopicIsGivenUp() throws {
+    let loop = try TestLoop()
+    let ann = try loop.live("ann", at: position(3))
+    _ = try loop.port.take(Watch.self)
+    loop.turn {
+      loop.hear(ann, #"{"ack":{"topic":"user:ann","epoch":"\#(epoch)","offset":3}}"#)
+      loop.life.end(ann.slot)
+    }
+    #expect(loop.port.frames.map(\.kind) == [.acknowledge, .unwatch, .detach])
+  }
+
+  /// The cursor that a topic starts from again is the one that was acknowledged a moment ago.
+  @Test func tellsWhatWasAcknowledgedBeforeItAsksForCursors() throws {
+    let loop = try TestLoop()
+    let ann = try loop.live("ann", at: position(3), chats: ["c"])
+    _ = try loop.port.take(Watch.self)
+    loop.turn {
+      loop.hear(ann, #"{"ack":{"topic":"user:ann","epoch":"\#(epoch)","offset":3}}"#)
+      loop.hear(ann, #"{"id":1,"call":"unsubscribe","data":{"subscriptions":["user:ann"]}}"#)
+      loop.hear(ann, #"{"id":2,"call":"subscribeToRealtimeEventsV1","data":{"subscriptions":["user:ann"]}}"#)
+    }
+    #expect(loop.port.frames.map(\.kind) == [.acknowledge, .cursors, .watch, .unwatch])
+  }
+
+  private func position(_ offset: UInt64) -> Position { Position(epoch: epoch, offset: offset) }
+}

@@ -1,0 +1,61 @@
+import AvaloCore
+import AvaloWire
+import Testing
+
+@testable import AvaloGateway
+
+/// Topics that come and go over a live connection.
+@Suite struct HubSubscriptionTests {
+  let epoch = testEpoch
+
+  @Test func subscribesAndUnsubscribesOverALiveConnection() throws {
+    let loop = try TestLoop()
+    let ann = try loop.live("ann", at: position(0), chats: ["c"])
+    loop.say(ann, #"{"id":1,"call":"subscribeToRealtimeEventsV1","data":{"subscriptions":["chat:c","chat:other"]}}"#)
+    let cursors = try #require(try loop.port.take(Cursors.self).first)
+    #expect(cursors.message.topics.map(\.name) == ["chat:c"])
+    loop.scheduler { $0.frame(Attached(cursors: [position(0)]), correlation: cursors.correlation) }
+    let answer = try #require(loop.take(ann).first)
+    #expect(answer.contains(#""subscriptions":["chat:c"]"#))
+    #expect(answer.contains(#""denied":[{"topic":"chat:other","code":"PERMISSION_DENIED"}]"#))
+    loop.say(ann, #"{"id":2,"call":"unsubscribe","data":{"subscriptions":["chat:c"]}}"#)
+    #expect(loop.take(ann).last == #"{"id":2,"result":{"success":true}}"#)
+    #expect(try loop.port.take(Unwatch.self).count == 1)
+  }
+
+  /// The place of a subscription that was given up is used again: an answer that is still on its way is not for the new
+  /// one, which would begin at another topic's cursor.
+  @Test func givesACursorOnlyToTheTopicItWasAskedFor() throws {
+    let loop = try TestLoop()
+    let ann = try loop.live("ann", at: position(0), chats: ["a", "b"])
+    loop.say(ann, #"{"id":1,"call":"subscribeToRealtimeEventsV1","data":{"subscriptions":["chat:a"]}}"#)
+    let stale = try #require(try loop.port.take(Cursors.self).first)
+    loop.say(ann, #"{"id":2,"call":"unsubscribe","data":{"subscriptions":["chat:a"]}}"#)
+    loop.say(ann, #"{"id":3,"call":"subscribeToRealtimeEventsV1","data":{"subscriptions":["chat:b"]}}"#)
+    let fresh = try #require(try loop.port.take(Cursors.self).first)
+    let watch = try #require(try loop.port.take(Watch.self).last?.message.entries.first)
+    loop.scheduler { $0.frame(Watched(heads: [Head(handle: watch.handle, position: position(9), floor: 0)])) }
+    loop.scheduler { $0.frame(Attached(cursors: [position(3)]), correlation: stale.correlation) }
+    #expect(try loop.port.take(Read.self).isEmpty)
+    loop.scheduler { $0.frame(Attached(cursors: [position(8)]), correlation: fresh.correlation) }
+    #expect(try loop.port.take(Read.self).map(\.message.after) == [8])
+  }
+
+  @Test func unsubscribesSeveralTopicsAtOnce() throws {
+    let loop = try TestLoop()
+    let chats = (0..<20).map { "c\($0)" }
+    let ann = try loop.live("ann", at: position(0), chats: chats)
+    let all = chats.map { "\"chat:\($0)\"" }
+    let ask =
+      #"{"id":1,"call":"subscribeToRealtimeEventsV1","data":{"subscriptions":[\#(all.joined(separator: ","))]}}"#
+    loop.say(ann, ask)
+    let odd = all.enumerated().filter { $0.offset % 2 == 1 }.map(\.element)
+    loop.say(ann, #"{"id":2,"call":"unsubscribe","data":{"subscriptions":[\#(odd.joined(separator: ","))]}}"#)
+    let session = try #require(loop.hub.session(of: ann))
+    let left = loop.hub.topics(of: session).map(\.name)
+    #expect(left == ["user:ann"] + chats.enumerated().filter { $0.offset % 2 == 0 }.map { "chat:\($0.element)" })
+    #expect(session.subscriptionCount == 11)
+  }
+
+  private func position(_ offset: UInt64) -> Position { Position(epoch: epoch, offset: offset) }
+}
