@@ -155,7 +155,8 @@ extension Supervisor {
       let settingsChanged = worker.settings != before.settings
       if worker.needsRestart(comparedTo: before) || settingsChanged && worker.reload == .restart {
         if !marks.restarting.contains(worker) { marks.restarting.append(worker) }
-      } else if settingsChanged, worker.reload == .signal {
+      } else if worker.reload == .signal {
+        // Also when its settings are the same: the files that they name, certificates and keys, may not be.
         marks.signalled.append(instance.id)
       }
     }

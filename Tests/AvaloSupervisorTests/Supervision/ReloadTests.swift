@@ -12,10 +12,11 @@ import Testing
     let signalled = try manifest("signalled", Scripts.plain, "reload: signal\nsettings: {n: 1}")
     let restarted = try manifest("restarted", Scripts.plain, "instances: 2\nsettings: {n: 1}")
     let kept = try manifest("kept", Scripts.plain, "settings: {n: 1}")
+    let same = try manifest("same", Scripts.plain, "reload: signal\nsettings: {n: 1}")
     let leaving = try manifest("leaving")
     let server = try await start([
       "workers.d/signalled.yaml": signalled, "workers.d/restarted.yaml": restarted, "workers.d/kept.yaml": kept,
-      "workers.d/leaving.yaml": leaving,
+      "workers.d/same.yaml": same, "workers.d/leaving.yaml": leaving,
     ])
     let before = try await server.status()
     func pids(_ status: ServerProcess.Status, _ worker: String) -> [Int32] {
@@ -35,10 +36,13 @@ import Testing
     let after = try await server.status()
     #expect(after.ready)
     #expect(after.generation == 2)
-    #expect(after.workers.map(\.name) == ["added", "kept", "restarted", "signalled"])
+    #expect(after.workers.map(\.name) == ["added", "kept", "restarted", "same", "signalled"])
     #expect(pids(after, "kept") == pids(before, "kept"))
     #expect(pids(after, "signalled") == pids(before, "signalled"))
     #expect(server.process.output.contains("signalled read {\"n\":2}"))
+    // The files that its settings name may have changed.
+    #expect(pids(after, "same") == pids(before, "same"))
+    #expect(server.process.output.contains("same read {\"n\":1}"))
     #expect(Set(pids(after, "restarted")).isDisjoint(with: pids(before, "restarted")))
     #expect(pids(after, "restarted").count == 2)
     #expect(!Scripts.isAlive(pids(before, "leaving")[0]))
