@@ -15,7 +15,7 @@ deps: ## install what building and running needs
 	@scripts/install-packages libsystemd-dev libsqlite3-dev
 
 deps-test: deps ## install what the tests need besides
-	@scripts/install-packages --optional prometheus systemd
+	@scripts/install-packages --optional prometheus systemd openssl
 
 build: deps ## build the release
 	$(RELEASE)

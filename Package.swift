@@ -7,6 +7,7 @@ import PackageDescription
 let nio = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let nioHTTP = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
+let nioTLS = Target.Dependency.product(name: "NIOTLS", package: "swift-nio")
 let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let metrics = Target.Dependency.product(name: "CoreMetrics", package: "swift-metrics")
@@ -107,7 +108,9 @@ let package = Package(
     // Tests mirror the sources; ProcessTests run the real executables.
     .target(
       name: "AvaloTesting",
-      dependencies: ["AvaloClient", "AvaloKeys", "AvaloReactor", "AvaloCore", "CAvalo", nio, nioPosix],
+      dependencies: [
+        "AvaloClient", "AvaloKeys", "AvaloReactor", "AvaloCore", "CAvalo", nio, nioPosix, nioTLS, nioSSL,
+      ],
       path: "Tests/AvaloTesting"),
     .testTarget(name: "AvaloCoreTests", dependencies: ["AvaloCore"]),
     .testTarget(name: "AvaloWireTests", dependencies: ["AvaloWire"]),
@@ -142,7 +145,7 @@ let package = Package(
       name: "ProcessTests",
       dependencies: [
         "AvaloTesting", "AvaloClient", "AvaloKeys", "AvaloCore", "avalod", "avalo-gateway", "avalo-presence",
-        "avalo-scheduler", "avaloctl",
+        "avalo-scheduler", "avaloctl", nioPosix, nioSSL,
       ]),
     .testTarget(name: "HouseTests", dependencies: ["AvaloTesting", "AvaloCore", "AvaloGateway"]),
   ],

@@ -3,7 +3,7 @@ import Foundation
 /// A real avalod for a test: in a folder of its own, on free ports, with the test as its service manager. What it does
 /// is seen as an operator sees it: its log, its notifications, its control socket, its metrics.
 ///
-///     let server = try await ServerProcess.start(.shipped)
+///     let server = try await ServerProcess.start(.shipped())
 ///     let (host, port) = try await server.address(of: "client", worker: "gateway")
 ///     …
 ///     try await server.stop()
@@ -13,8 +13,8 @@ public final class ServerProcess: Sendable {
   public let process: TestProcess
 
   public enum Configuration: Sendable {
-    /// The repository's own `config/`, with all workers.
-    case shipped
+    /// The repository's own `config/`, with all workers; `document` in the place of its `avalo.yaml`.
+    case shipped(document: String? = nil)
     /// Files by their names within the folder, such as `workers.d/shell.yaml`.
     case files([String: String])
   }
@@ -29,9 +29,10 @@ public final class ServerProcess: Sendable {
     within time: Duration = .seconds(60)
   ) async throws -> ServerProcess {
     switch configuration {
-    case .shipped:
+    case .shipped(let document):
       try? FileManager.default.removeItem(atPath: "\(folder.path)/config")
       try FileManager.default.copyItem(atPath: "\(TestPaths.root)/config", toPath: "\(folder.path)/config")
+      if let document { try folder.write(document, to: "config/avalo.yaml") }
     case .files(let files):
       try FileManager.default.createDirectory(
         atPath: "\(folder.path)/config/workers.d", withIntermediateDirectories: true)
@@ -42,7 +43,7 @@ public final class ServerProcess: Sendable {
     variables["AVALO_RUNTIME_DIRECTORY"] = "\(folder.path)/run"
     variables["AVALO_STATE_DIRECTORY"] = "\(folder.path)/state"
     variables["AVALO_ADMIN__LISTEN"] = "127.0.0.1:0"
-    if case .shipped = configuration {
+    if case .shipped? = configuration {
       variables["AVALO_WORKERS__GATEWAY__SOCKETS__CLIENT__LISTEN"] = "127.0.0.1:0"
     }
     variables.merge(environment) { $1 }

@@ -13,10 +13,12 @@ struct RunningServer {
   private let environment: [String: String]
 
   /// - `environment`: settings besides, such as `AVALO_WORKERS__SCHEDULER__SETTINGS__DURABILITY`.
-  static func start(environment: [String: String] = [:]) async throws -> RunningServer {
+  /// - `document`: what `avalo.yaml` says instead of the shipped one.
+  static func start(environment: [String: String] = [:], document: String? = nil) async throws -> RunningServer {
     let folder = TestFolder()
     let (secret, apiKey, variables) = try prepare(folder)
-    return try await start(.shipped, variables.merging(environment) { $1 }, in: folder, secret, apiKey)
+    return try await start(
+      .shipped(document: document), variables.merging(environment) { $1 }, in: folder, secret, apiKey)
   }
 
   /// Makes fresh keys in `folder`, and says what names them to the shipped configuration.

@@ -1,20 +1,20 @@
-import AvaloTesting
 import Glibc
 import NIOCore
 import NIOPosix
 import NIOSSL
+import NIOTLS
 
 /// Lets a `SocketProbe` speak TLS: what it writes goes through a socket pair and a TLS client to the server, and back. A
 /// reader that stops is felt at the server: nothing is buffered here beyond the sockets.
-enum TLSTunnel {
-  static func clientContext() throws -> NIOSSLContext {
+public enum TLSTunnel {
+  public static func clientContext() throws -> NIOSSLContext {
     var configuration = TLSConfiguration.makeClientConfiguration()
     configuration.certificateVerification = .none
     configuration.shutdownTimeout = .milliseconds(100)
     return try NIOSSLContext(configuration: configuration)
   }
 
-  static func connect(port: Int, on group: any EventLoopGroup, context: NIOSSLContext) throws -> SocketProbe {
+  public static func connect(port: Int, on group: any EventLoopGroup, context: NIOSSLContext) throws -> SocketProbe {
     var ends: [Int32] = [-1, -1]
     guard socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &ends) == 0 else {
       throw SocketProbe.Failure.system("socketpair", errno)
@@ -29,6 +29,47 @@ enum TLSTunnel {
       left.join(right)
     }.wait()
     return probe
+  }
+
+  /// What a new connection is shown: the server's certificate, in DER.
+  public static func certificate(port: Int, on group: any EventLoopGroup, context: NIOSSLContext) throws -> [UInt8] {
+    let shown = group.next().makePromise(of: [UInt8].self)
+    let channel = try ClientBootstrap(group: shown.futureResult.eventLoop)
+      .channelInitializer { channel in
+        channel.eventLoop.makeCompletedFuture {
+          try channel.pipeline.syncOperations.addHandlers([
+            NIOSSLClientHandler(context: context, serverHostname: nil), Witness(shown),
+          ])
+        }
+      }
+      .connect(host: "127.0.0.1", port: port).wait()
+    defer { channel.close(promise: nil) }
+    return try shown.futureResult.wait()
+  }
+
+  private final class Witness: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+    private let shown: EventLoopPromise<[UInt8]>
+
+    init(_ shown: EventLoopPromise<[UInt8]>) { self.shown = shown }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+      guard case TLSUserEvent.handshakeCompleted(_)? = event as? TLSUserEvent else { return }
+      do {
+        let handler = try context.pipeline.syncOperations.handler(type: NIOSSLClientHandler.self)
+        shown.succeed(try handler.peerCertificate?.toDERBytes() ?? [])
+      } catch {
+        shown.fail(error)
+      }
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+      shown.fail(error)
+      context.close(promise: nil)
+    }
+
+    // A promise that was kept ignores this.
+    func channelInactive(context: ChannelHandlerContext) { shown.fail(ChannelError.eof) }
   }
 
   private final class Half: ChannelDuplexHandler {
