@@ -50,7 +50,12 @@ public final class Gateway: Worker {
     let tls = try settings.tls.map { try TLSContext($0) }
     let metrics = GatewayMetrics(context.metrics)
     let addresses = AddressBudget(connectionsPerAddressMax: settings.connections.perAddress)
-    let loops = LoopSettings(settings)
+    let descriptors = DescriptorBudget.current()
+    var loops = LoopSettings(settings)
+    loops.connectionsMax = min(loops.connectionsMax, descriptors.webSocketsMax)
+    context.log.info(
+      "room for connections",
+      metadata: ["websockets": "\(loops.connectionsMax)", "with_calls": "\(descriptors.connectionsMax)"])
 
     let links = try await context.eventLoop.submit {
       NIOLoopBound(WorkerLinks(context, metrics), eventLoop: context.eventLoop)
@@ -70,10 +75,11 @@ public final class Gateway: Worker {
           calls: making.calls(services: links.value, observer: CallMetrics(metrics)), health: health),
         eventLoop: context.eventLoop)
     }.get()
-    let door = FrontDoor(
+    var door = FrontDoor(
       policy: UpgradePolicy(access: access, health: health).decide,
       http: { try http.value.serve($0, secure: false) }, reactors: [reactor], transports: transports,
       addresses: addresses, observe: { metrics.observe($0) })
+    door.connectionsMax = descriptors.connectionsMax
     let listeners = try await listen(context, door, http, tls)
     try await context.eventLoop.submit { links.value.start(context, hubs) }.get()
     context.liveness.add("reactor", plainHub)

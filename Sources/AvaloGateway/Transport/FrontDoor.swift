@@ -16,11 +16,18 @@ struct FrontDoor: Sendable {
   var reactors: [ReactorHandle] = []
   /// Where TLS connections stay.
   var transports: NIOWebSocketTransports
+  /// Connections of any kind that there is room for; beyond, they are turned away unread.
+  var connectionsMax = Int.max
+  /// Of all listeners: those that are on NIO.
+  var open = OpenCount()
   /// Connections per address; the reactors and the transports give the leases back.
   var addresses: AddressBudget?
   /// The address that a connection is counted for: behind a trusted proxy, the one that it names.
   var countedAddress: @Sendable (UpgradeRequest) -> String = { $0.peerAddress }
   var observe: @Sendable (UpgradeOutcome) -> Void = { _ in }
+
+  /// Whether one more connection may come.
+  var hasRoom: Bool { reactors.reduce(open.value) { $0 + $1.connectionCount } < connectionsMax }
 
   /// The reactor for the next plain connection.
   var reactor: ReactorHandle? {

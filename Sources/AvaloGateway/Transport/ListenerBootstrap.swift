@@ -15,6 +15,12 @@ enum ListenerBootstrap {
     let backlog = backlog(of: descriptor)
     let channel = try await ServerBootstrap(group: group)
       .serverChannelOption(.maxMessagesPerRead, value: TransportLimits.acceptsPerTurn)
+      .serverChannelInitializer { channel in
+        channel.eventLoop.makeCompletedFuture {
+          try channel.pipeline.syncOperations.addHandler(
+            AcceptGate(door, isPlain: tls == nil, listener: descriptor))
+        }
+      }
       .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)  // .socketOption would set SO_DEBUG
       .childChannelOption(
         .recvAllocator,

@@ -8,6 +8,15 @@ enum TransportLimits {
   /// Connections taken from the backlog before others get a turn: a reconnect storm is accepted in few wake-ups, while
   /// those who are there are still served in between.
   static let acceptsPerTurn: UInt = 16
+  /// Connections of the backlog that are turned away in one turn, when there is no descriptor for them.
+  static let shedPerTurn = 64
+  /// Before accepting is tried again when not even turning away was possible: short for a client, long for a loop.
+  static let acceptPause = TimeAmount.milliseconds(100)
+  /// Descriptors that no connection gets, a 64th of them within these bounds: the links, the metrics, the files of a
+  /// reload, and the second descriptor of a connection that is just handed over.
+  static let descriptorsKept = 16...256
+  /// What the process has open at its start, where /proc is not to be read.
+  static let descriptorsUsedGuess = 64
   /// What a client that found no room is told to wait.
   static let retryAfterSeconds = 1
   /// A read buffer's sizes: most requests fit in the first, and an idle connection holds the smallest (2.5 KB less a

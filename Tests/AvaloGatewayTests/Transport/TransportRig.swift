@@ -38,13 +38,13 @@ final class TransportRig: Sendable {
   /// Starts one, runs `body`, and takes everything down again.
   static func run(
     _ kind: TransportKind, echoes: Bool = true, clock: LoopClock = .monotonic, addresses: AddressBudget? = nil,
-    headTimeMax: TimeAmount = .seconds(10), change: (inout LoopSettings) -> Void = { _ in },
+    headTimeMax: TimeAmount = .seconds(10), connectionsMax: Int = .max, change: (inout LoopSettings) -> Void = { _ in },
     body: (TransportRig) throws -> Void
   ) async throws {
     var settings = LoopSettings()
     settings.connectionsMax = 256
     change(&settings)
-    let rig = try await TransportRig(kind, echoes, clock, addresses, headTimeMax, settings)
+    let rig = try await TransportRig(kind, echoes, clock, addresses, headTimeMax, connectionsMax, settings)
     do {
       try body(rig)
     } catch {
@@ -56,7 +56,7 @@ final class TransportRig: Sendable {
 
   private init(
     _ kind: TransportKind, _ echoes: Bool, _ clock: LoopClock, _ addresses: AddressBudget?, _ headTimeMax: TimeAmount,
-    _ settings: LoopSettings
+    _ connectionsMax: Int, _ settings: LoopSettings
   ) async throws {
     let recorder = LoopRecorder(echoes: echoes)
     self.kind = kind
@@ -87,6 +87,7 @@ final class TransportRig: Sendable {
     door.reactors = usesReactor ? [reactor] : []
     door.addresses = addresses
     door.headTimeMax = headTimeMax
+    door.connectionsMax = connectionsMax
     door.observe = { watcher.observe($0) }
     let folder = try TemporaryFolder()
     let files = TLSSettings(

@@ -44,12 +44,22 @@ public final class SocketProbe {
 
   /// Connects to a port of 127.0.0.1. A small `receiveBuffer` makes a slow reader soon felt.
   public static func connect(port: Int, receiveBuffer: Int32? = nil) throws -> SocketProbe {
+    let probe = try unconnected()
+    if var size = receiveBuffer {
+      setsockopt(probe.descriptor, SOL_SOCKET, SO_RCVBUF, &size, socklen_t(MemoryLayout<Int32>.size))
+    }
+    try probe.connect(port: port)
+    return probe
+  }
+
+  /// Has its descriptor, and connects later.
+  public static func unconnected() throws -> SocketProbe {
     let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
     guard descriptor >= 0 else { throw Failure.system("socket", errno) }
-    let probe = SocketProbe(descriptor: descriptor)
-    if var size = receiveBuffer {
-      setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &size, socklen_t(MemoryLayout<Int32>.size))
-    }
+    return SocketProbe(descriptor: descriptor)
+  }
+
+  public func connect(port: Int) throws {
     var address = loopback(port)
     let status = withUnsafePointer(to: &address) {
       $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
@@ -59,7 +69,6 @@ public final class SocketProbe {
     guard status == 0 else { throw Failure.system("connect", errno) }
     var one: Int32 = 1
     setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &one, socklen_t(MemoryLayout<Int32>.size))
-    return probe
   }
 
   // MARK: Sending
