@@ -6,7 +6,7 @@ SHELL := /bin/bash
 CONFIG ?= .avalo/config
 RELEASE := swift build -c release --static-swift-stdlib
 
-.PHONY: help deps deps-test build run demo test test-all lint format bench chaos clean
+.PHONY: help deps deps-test build run demo test test-all conformance lint format bench chaos clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -31,11 +31,16 @@ test: deps-test ## build, and run every test that ends within minutes; what need
 	swift test --skip-build --no-parallel
 
 test-all: export AVALO_QUIET_MACHINE = 1
-test-all: test chaos demo ## all tests, and what takes long; on a machine that does nothing else
+test-all: test chaos conformance demo ## all tests, and what takes long; on a machine that does nothing else
 
 chaos: deps-test ## kill each worker a hundred times under load
 	swift build --build-tests
 	AVALO_CHAOS_KILLS=100 swift test --skip-build --no-parallel --filter ChaosTests
+
+conformance: ## the WebSocket codec against Autobahn's test cases (fetched from PyPI)
+	@scripts/install-packages python3-venv
+	swift build --build-tests
+	scripts/conformance .build/conformance .build/debug/avalo-echo
 
 lint: ## the code's form
 	swift format lint --strict --recursive Package.swift Sources Tests

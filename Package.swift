@@ -119,6 +119,8 @@ let package = Package(
     .testTarget(name: "AvaloLinkTests", dependencies: ["AvaloLink", "AvaloTesting"]),
     .executableTarget(
       name: "avalo-test-worker", dependencies: ["AvaloWorker", "AvaloSystem"], path: "Tests/avalo-test-worker"),
+    // The conformance suite's peer (`make conformance`).
+    .executableTarget(name: "avalo-echo", dependencies: ["AvaloReactor"], path: "Tests/avalo-echo"),
     .testTarget(name: "AvaloWorkerTests", dependencies: ["AvaloWorker", "AvaloTesting", "avalo-test-worker"]),
     .testTarget(name: "AvaloSupervisorTests", dependencies: ["AvaloSupervisor", "AvaloTesting"]),
     .testTarget(name: "AvaloReactorTests", dependencies: ["AvaloReactor", "AvaloTesting"]),
