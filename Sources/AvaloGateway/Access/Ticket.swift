@@ -10,7 +10,7 @@ public struct Ticket: Sendable, Equatable {
   public var identity: Identity
   /// What was granted: `subscriptions` is not `nil`.
   public var request: ConnectRequest
-  /// Milliseconds since 1970.
+  /// Milliseconds since 1970; not after the token's end.
   public var expiresAtMilliseconds: Int64
 
   public init(id: String, identity: Identity, request: ConnectRequest, expiresAtMilliseconds: Int64) {
@@ -95,7 +95,7 @@ public struct Tickets: Sendable {
       return try? Tickets.read(&reader)
     }
     guard let ticket else { throw .malformed }
-    guard ticket.expiresAtMilliseconds > now, ticket.identity.expiresAtMilliseconds > now else { throw .expired }
+    guard ticket.expiresAtMilliseconds > now else { throw .expired }
     return ticket
   }
 

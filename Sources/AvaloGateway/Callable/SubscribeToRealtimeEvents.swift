@@ -40,7 +40,9 @@ enum SubscribeToRealtimeEvents: Callable {
     let lifetime = GatewayLimits.ticketLifetime.milliseconds
     let ticket = Ticket(
       id: Tickets.newID(using: &context.random), identity: identity, request: request,
-      expiresAtMilliseconds: min(context.wall.milliseconds + lifetime, identity.expiresAtMilliseconds))
+      expiresAtMilliseconds: min(
+        context.wall.milliseconds + lifetime,
+        identity.expiresAtMilliseconds + access.settings.auth.leeway.milliseconds))
     let base: String
     if let publicURL = access.settings.publicURL {
       base = publicURL

@@ -19,6 +19,8 @@ struct SessionLimits: Sendable, Equatable {
   var connectSecondsMax: UInt32
   /// What a connection may owe before delivery to it parks.
   var backlogBytesMax: Int
+  /// On top of a token's end, for clocks that differ: as in its verification.
+  var leewayMilliseconds: Int64
   /// Shown to clients; the transports keep it.
   var pingIntervalMilliseconds: Int64
 
@@ -27,6 +29,7 @@ struct SessionLimits: Sendable, Equatable {
     connectionsPerUserMax = settings.connections.perUser
     connectSecondsMax = UInt32(settings.connections.connectTime.milliseconds / 1000)
     backlogBytesMax = settings.outbox.bytesMax
+    leewayMilliseconds = settings.auth.leeway.milliseconds
     pingIntervalMilliseconds = settings.pingInterval.milliseconds
   }
 }

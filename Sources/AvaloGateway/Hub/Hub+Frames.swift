@@ -11,7 +11,7 @@ extension Hub {
         session,
         CallError(.resourceExhausted, "more than \(HubLimits.callsPerSecondMax) frames a second"), code: .limit)
     }
-    session.callAllowance -= 1
+    session.charge(1)
     do {
       let frame = try JSONView(validating: message)
       guard frame.kind == .object else { throw CallError(.invalidArgument, "a frame is a JSON object") }
@@ -36,6 +36,7 @@ extension Hub {
   /// A frame that is wrong but harmless is told; before authentication it ends the session.
   private func reject(_ session: Session, _ error: CallError) {
     metrics.badFrames.add(1)
+    session.charge(HubLimits.badFrameFrames)
     if session.stage == .ready { return send(session) { $0.error(error) } }
     refuse(session, error)
   }

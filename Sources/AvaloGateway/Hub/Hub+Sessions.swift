@@ -24,6 +24,7 @@ extension Hub {
 
   /// Checks a token; answers false when the session was refused.
   @discardableResult func authenticate(_ session: Session, token: String) -> Bool {
+    session.charge(HubLimits.tokenFrames)
     do throws(TokenError) {
       let identity = try policy.access.authenticator.authenticate(token, now: clock.milliseconds)
       if session.stage == .ready || session.stage == .attaching { return refresh(session, identity) }
@@ -97,7 +98,8 @@ extension Hub {
 
   /// Registers the session at the scheduler, asking for the cursors it does not have yet. Sent again after a new link.
   func attach(_ session: Session) {
-    let joiners = subscriptionsWithoutCursor(of: session)
+    // The rest is asked for when it is registered: a frame has room for so many names.
+    let joiners = Array(subscriptionsWithoutCursor(of: session).prefix(HubLimits.batchMax))
     writeAcknowledgements()
     let correlation = requests.insert(
       .attach(session: session.number, slot: session.connection.slot, joiners: joiners), loop: loop)
@@ -116,6 +118,9 @@ extension Hub {
       take(cursors, for: joiners, of: session)
       if session.stage == .attaching { becomeReady(session) }
       for joiner in joiners where isOwn(joiner, session) { start(joiner.subscription) }
+      if joiners.count == HubLimits.batchMax {
+        for batch in subscriptionsWithoutCursor(of: session).batches() { askCursors(session, batch, done: nil) }
+      }
     case .cursors(let number, let slot, let joiners, let done):
       guard let session = session(number, slot) else { return }
       take(cursors, for: joiners, of: session)
@@ -203,7 +208,7 @@ extension Hub {
       refuse(session, .schedulerAway, code: .unavailable)
     case .ready:
       let expires = session.expiresAtMilliseconds
-      guard expires > 0, expires <= nowMilliseconds else { return }
+      guard expires > 0, expires + policy.limits.leewayMilliseconds <= nowMilliseconds else { return }
       refuse(
         session, CallError(.unauthenticated, "the token has expired: connect again with a new one"), code: .tokenExpired
       )

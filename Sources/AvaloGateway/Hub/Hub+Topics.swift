@@ -274,7 +274,7 @@ extension Hub {
 
 extension Array {
   /// The elements in runs of at most ``HubLimits/batchMax``; none when empty.
-  fileprivate func batches() -> [[Element]] {
+  func batches() -> [[Element]] {
     if isEmpty { return [] }
     if count <= HubLimits.batchMax { return [self] }
     return stride(from: 0, to: count, by: HubLimits.batchMax).map {

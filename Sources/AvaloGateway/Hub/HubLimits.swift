@@ -4,6 +4,10 @@ enum HubLimits {
   static let attachSecondsMax: UInt32 = 10
   /// Client frames (calls, acks, pings) in one second.
   static let callsPerSecondMax = 100
+  /// As how many of them a token counts, whose signature costs the loop a fraction of a millisecond.
+  static let tokenFrames: UInt16 = 20
+  /// As how many a frame counts that is not of the protocol: whoever sends them in numbers is mended by being closed.
+  static let badFrameFrames: UInt16 = 10
   /// A page of replay, before JSON: small enough that one session's replay never fills a turn.
   static let readPageBytes: UInt32 = 64 << 10
   /// Reads under way from one loop; further ones wait their turn, so that a storm of resumes does not flood the link.

@@ -67,6 +67,9 @@ final class Session {
     self.openedMilliseconds = openedMilliseconds
   }
 
+  /// Takes so many frames off this second's allowance.
+  func charge(_ frames: UInt16) { callAllowance -= min(callAllowance, frames) }
+
   func enter(_ stage: Stage, nowSeconds: UInt32) {
     self.stage = stage
     stageSeconds = nowSeconds

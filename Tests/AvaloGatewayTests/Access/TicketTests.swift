@@ -27,13 +27,10 @@ import Testing
     #expect(try redeem(tickets.sign(bare)) == bare)
   }
 
-  @Test func isGoodUntilItsTimeOrTheTokensIsUp() throws {
+  @Test func isGoodUntilItsTimeIsUp() throws {
     let text = tickets.sign(ticket)
     #expect(try redeem(text, now: testNow + 59_999) == ticket)
     #expect(throws: Tickets.Refusal.expired) { try redeem(text, now: testNow + 60_000) }
-    var short = ticket
-    short.identity.expiresAtMilliseconds = testNow + 1000
-    #expect(throws: Tickets.Refusal.expired) { try redeem(tickets.sign(short), now: testNow + 1000) }
   }
 
   @Test func isRefusedWithAnyBitChanged() throws {

@@ -41,6 +41,25 @@ import Testing
     #expect(try loop.port.take(Read.self).map(\.message.after) == [8])
   }
 
+  /// More names than fit in one frame: the session is registered with the first, the others follow.
+  @Test func asksForManyCursorsInParts() throws {
+    let loop = try TestLoop()
+    loop.hub.policy.limits.topicsPerConnectionMax = 10_000
+    loop.linkUp()
+    let chats = (0..<1200).map { "c\($0)" }
+    let connection = loop.open()
+    let request = ConnectRequest(subscriptions: chats.map { "chat:\($0)" })
+    loop.turn { loop.hub.connect(loop.hub.session(of: connection)!, identity("ann", chats: chats), request) }
+    let attach = try #require(try loop.port.take(Attach.self).last)
+    #expect(attach.message.topics.count == HubLimits.batchMax)
+    let cursors = attach.message.topics.map { _ in position(0) }
+    loop.scheduler { $0.frame(Attached(cursors: cursors), correlation: attach.correlation) }
+    #expect(loop.take(connection).first?.kindOfFrame == "ready")
+    let rest = try loop.port.take(Cursors.self).map(\.message.topics)
+    #expect(rest.map(\.count) == [512, 176])
+    #expect(Set(attach.message.topics + rest.joined()).count == chats.count)
+  }
+
   @Test func unsubscribesSeveralTopicsAtOnce() throws {
     let loop = try TestLoop()
     let chats = (0..<20).map { "c\($0)" }

@@ -62,7 +62,8 @@ import Testing
     let loop = try TestLoop()
     loop.linkUp()
     let ann = try loop.connect("ann", lifetime: .seconds(5))
-    loop.advance(4)
+    let leeway = UInt32(loop.hub.policy.limits.leewayMilliseconds / 1000)
+    loop.advance(4 + leeway)
     #expect(loop.closes[ann.slot] == nil)
     loop.advance(2)
     #expect(loop.closes[ann.slot] == CloseCode.tokenExpired.rawValue)
@@ -332,6 +333,15 @@ import Testing
     let ann = try loop.live("ann", at: position(0))
     for _ in 0...HubLimits.callsPerSecondMax { loop.say(ann, #"{"ping":{}}"#) }
     #expect(loop.closes[ann.slot] == CloseCode.limit.rawValue)
+  }
+
+  @Test func endsAClientThatSendsRubbishOrTokensWithoutEnd() throws {
+    for frame in ["rubbish", #"{"connect":{"token":"x.y.z"}}"#] {
+      let loop = try TestLoop()
+      let ann = try loop.live("ann", at: position(0))
+      for _ in 0..<11 { loop.say(ann, frame) }
+      #expect(loop.closes[ann.slot] != nil)
+    }
   }
 
   @Test func handsOtherCallsOnAndAnswersThem() throws {
