@@ -10,7 +10,7 @@ extension SchedulerCore {
     guard try spend(attach.ticket, by: attach.session, of: link, origin) else { return }
     if let open = link.sessions[attach.session] { close(session: open, of: link) }
     guard let (device, isNew) = try device(attach, origin) else { return }
-    let place = devices.open(attach.session, link: link.place, device: device.id, seen: device.seen, cursors: [])
+    let place = devices.open(attach.session, link: link.place, device: device.id, seen: device.seen)
     link.sessions[attach.session] = place
     turn.openedSessions.append((link, attach.session))
     if moment.wall - device.seen >= SchedulerLimits.seenMilliseconds || device.platform != attach.platform, !isNew {

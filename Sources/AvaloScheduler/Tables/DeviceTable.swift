@@ -1,20 +1,12 @@
 import AvaloStore
 
-/// Up to where a session has acknowledged a topic.
-struct SessionCursor {
-  var topic: Int32
-  /// Moved since it was written back.
-  var isDirty: Bool
-  var offset: UInt64
-}
-
 /// A session of a gateway. Its device's cursor is the lowest of its sessions' cursors.
 struct SessionState {
   /// The gateway's number for it.
   let number: UInt64
   let link: Int32
   let device: Int32
-  var cursors: [SessionCursor]
+  var cursors = CursorList()
 
   func index(ofTopic topic: Int32) -> Int? { cursors.firstIndex { $0.topic == topic } }
 }
@@ -42,63 +34,54 @@ struct PartedDevice {
 
 /// The sessions that are open and the devices they belong to, by place.
 struct DeviceTable {
-  private var sessions: [SessionState?] = []
-  private var devices: [DeviceState?] = []
-  private var freeSessions: [Int32] = []
-  private var freeDevices: [Int32] = []
+  private var sessions = Slab<SessionState>()
+  private var devices = Slab<DeviceState>()
   private(set) var places: [DeviceID: Int32] = [:]
   private(set) var sessionCount = 0
 
-  func session(_ place: Int32) -> SessionState { sessions[Int(place)]! }
-  func device(_ place: Int32) -> DeviceState { devices[Int(place)]! }
+  func session(_ place: Int32) -> SessionState { sessions[place] }
+  func device(_ place: Int32) -> DeviceState { devices[place] }
   func place(of device: DeviceID) -> Int32? { places[device] }
 
   mutating func withSession<Result>(_ place: Int32, _ body: (inout SessionState) -> Result) -> Result {
-    body(&sessions[Int(place)]!)
+    body(&sessions[place])
   }
   mutating func withDevice<Result>(_ place: Int32, _ body: (inout DeviceState) -> Result) -> Result {
-    body(&devices[Int(place)]!)
+    body(&devices[place])
   }
 
   /// Opens a session of a device, which comes into being with its first.
-  mutating func open(_ number: UInt64, link: Int32, device id: DeviceID, seen: Int64, cursors: [SessionCursor]) -> Int32
-  {
-    let place = freeSessions.popLast() ?? Int32(sessions.count)
-    let device: Int32
-    if let known = places[id] {
-      device = known
-      devices[Int(device)]!.moreSessions.append(place)
-    } else {
-      device = freeDevices.popLast() ?? Int32(devices.count)
-      DeviceTable.put(DeviceState(id: id, seen: seen, session: place), at: device, in: &devices)
+  mutating func open(_ number: UInt64, link: Int32, device id: DeviceID, seen: Int64) -> Int32 {
+    let known = places[id]
+    let device = known ?? devices.add(DeviceState(id: id, seen: seen, session: 0))
+    let session = sessions.add(SessionState(number: number, link: link, device: device))
+    if known == nil {
       places[id] = device
+      devices[device].session = session
+    } else {
+      devices[device].moreSessions.append(session)
     }
-    let session = SessionState(number: number, link: link, device: device, cursors: cursors)
-    DeviceTable.put(session, at: place, in: &sessions)
     sessionCount += 1
-    return place
+    return session
   }
 
-  func isOpen(_ session: Int32) -> Bool { sessions[Int(session)] != nil }
+  func isOpen(_ session: Int32) -> Bool { sessions.holds(session) }
 
   /// Closes a session. A device without one is gone.
   mutating func close(_ place: Int32) -> (session: SessionState, device: DeviceID, seen: Int64, isLast: Bool) {
-    let session = sessions[Int(place)]!
-    sessions[Int(place)] = nil
-    freeSessions.append(place)
+    let session = sessions.remove(place)
     sessionCount -= 1
-    var device = devices[Int(session.device)]!
+    var device = devices[session.device]
     if device.session != place {
       device.moreSessions.removeAll { $0 == place }
     } else if let other = device.moreSessions.popLast() {
       device.session = other
     } else {
       places[device.id] = nil
-      devices[Int(session.device)] = nil
-      freeDevices.append(session.device)
+      _ = devices.remove(session.device)
       return (session, device.id, device.seen, true)
     }
-    devices[Int(session.device)] = device
+    devices[session.device] = device
     return (session, device.id, device.seen, false)
   }
 
@@ -111,9 +94,5 @@ struct DeviceTable {
       lowest = min(lowest ?? .max, session.cursors[index].offset)
     }
     return lowest
-  }
-
-  private static func put<State>(_ state: State, at place: Int32, in states: inout [State?]) {
-    if Int(place) == states.count { states.append(state) } else { states[Int(place)] = state }
   }
 }

@@ -7,7 +7,7 @@ struct Watcher: Equatable {
   var handle: UInt32
 }
 
-/// What the engine keeps of a topic that is watched, subscribed to, or was published to lately. About 130 bytes and the
+/// What the engine keeps of a topic that is watched, subscribed to, or was published to lately. About 100 bytes and the
 /// name, because there is one for every connected user.
 struct TopicState {
   let name: String
@@ -28,8 +28,6 @@ struct TopicState {
   /// Whether id, head and floor are what the log says.
   var isLoaded = false
   var isQueuedForTrimming = false
-  /// No topic: the place waits for one.
-  var isFree = false
 
   var isWatched: Bool { watcher != nil }
 
@@ -59,51 +57,41 @@ struct TopicState {
 /// The topics the engine knows, by name and by place.
 struct TopicTable {
   private(set) var places: [String: Int32] = [:]
-  private var states: [TopicState] = []
-  private var free: [Int32] = []
-  private var hand = 0
+  private var states = Slab<TopicState>()
+  private var hand: Int32 = 0
 
   var count: Int { places.count }
 
   subscript(place: Int32) -> TopicState {
-    _read { yield states[Int(place)] }
-    _modify { yield &states[Int(place)] }
+    _read { yield states[place] }
+    _modify { yield &states[place] }
   }
 
   func place(of name: String) -> Int32? { places[name] }
 
   mutating func add(_ state: TopicState) -> Int32 {
-    let place: Int32
-    if let reused = free.popLast() {
-      place = reused
-      states[Int(place)] = state
-    } else {
-      place = Int32(states.count)
-      states.append(state)
-    }
+    let place = states.add(state)
     places[state.name] = place
     return place
   }
 
   /// After a failed commit, and with a new generation, nothing that was cached counts.
   mutating func invalidate(identity: LogIdentity) {
-    for index in states.indices where !states[index].isFree {
-      states[index].isLoaded = false
-      states[index].bytes = -1
-      states[index].epoch = identity.epoch(of: states[index].name)
+    for place in states.places {
+      states[place].isLoaded = false
+      states[place].bytes = -1
+      states[place].epoch = identity.epoch(of: states[place].name)
     }
   }
 
   /// Forgets topics nobody holds when there are more than `max` in all, looking at no more than a few each time.
   mutating func forgetIdle(beyond max: Int) {
-    var looks = min(states.count, 4096)
+    var looks = min(states.end, 4096)
     while places.count > max, looks > 0 {
       looks -= 1
-      hand = hand + 1 < states.count ? hand + 1 : 0
-      guard !states[hand].isFree, states[hand].holds == 0 else { continue }
-      places[states[hand].name] = nil
-      states[hand] = TopicState(name: "", epoch: .none, rule: 0, isFree: true)
-      free.append(Int32(hand))
+      hand = hand + 1 < states.end ? hand + 1 : 0
+      guard states.holds(hand), states[hand].holds == 0 else { continue }
+      places[states.remove(hand).name] = nil
     }
   }
 }
