@@ -31,7 +31,7 @@ public final class ServerProcess: Sendable {
     switch configuration {
     case .shipped(let document):
       try? FileManager.default.removeItem(atPath: "\(folder.path)/config")
-      try FileManager.default.copyItem(atPath: "\(TestPaths.root)/config", toPath: "\(folder.path)/config")
+      try folder.copy("\(TestPaths.root)/config", to: "config")
       if let document { try folder.write(document, to: "config/avalo.yaml") }
     case .files(let files):
       try FileManager.default.createDirectory(

@@ -23,6 +23,16 @@ public final class TestFolder: Sendable {
     return file
   }
 
+  /// Copies the files of a folder, whoever owns them, to `name` in this one.
+  public func copy(_ folder: String, to name: String) throws {
+    for file in try FileManager.default.subpathsOfDirectory(atPath: folder) {
+      var isFolder: ObjCBool = false
+      let path = "\(folder)/\(file)"
+      guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), !isFolder.boolValue else { continue }
+      try write(String(contentsOfFile: path, encoding: .utf8), to: "\(name)/\(file)")
+    }
+  }
+
   public func read(_ name: String) throws -> String {
     try String(contentsOfFile: "\(path)/\(name)", encoding: .utf8)
   }

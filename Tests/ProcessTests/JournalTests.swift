@@ -12,7 +12,7 @@ import Testing
     let folder = TestFolder()
     let environment = try RunningServer.prepare(folder).environment
     try folder.write("#!/bin/sh\necho 'a script speaks'; exec sleep 1000\n", to: "shell.sh", executable: true)
-    try FileManager.default.copyItem(atPath: "\(TestPaths.root)/config", toPath: "\(folder.path)/config")
+    try folder.copy("\(TestPaths.root)/config", to: "config")
     try folder.write(
       "executable: \(folder.path)/shell.sh\nrequired: false\n", to: "config/workers.d/shell.yaml")
     var variables = TestProcess.plainEnvironment.merging(environment) { $1 }

@@ -192,6 +192,7 @@ extension Hub {
     guard session.isCounted else { return }
     delist(session)
     detached.append(session.number)
+    guard session.isPresent else { return }
     closedSessions.append(SessionsClosed.Entry(session: session.number, clean: clean))
   }
 
@@ -238,7 +239,7 @@ extension Hub {
   func reportSeen() {
     var seen: [UInt64] = []
     for case let session? in sessions
-    where session.stage == .ready
+    where session.stage == .ready && session.isPresent
       && writer.nowSeconds &- writer.lastReceived(session.connection) <= HubLimits.seenReportSeconds
     {
       seen.append(session.number)

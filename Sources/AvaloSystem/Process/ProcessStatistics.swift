@@ -79,7 +79,8 @@ public enum ProcessFile {
 
   /// The whole file. Throws ``SystemError``; EFBIG when it is over `bytesMax`.
   public static func readBytes(_ path: String, bytesMax: Int) throws(SystemError) -> [UInt8] {
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    // A pipe that somebody put there would keep us waiting for a writer; with O_NONBLOCK it is an empty file.
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     guard descriptor >= 0 else { throw SystemError(path) }
     defer { close(descriptor) }
     var bytes: [UInt8] = []

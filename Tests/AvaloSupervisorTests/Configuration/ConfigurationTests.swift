@@ -1,5 +1,6 @@
 import AvaloSystem
 import AvaloTesting
+import Glibc
 import Testing
 
 @testable import AvaloSupervisor
@@ -307,6 +308,12 @@ import Testing
     #expect(throws: ConfigurationError.self) {
       try Configuration.read(directory: "\(folder.path)/nowhere", context: context())
     }
+  }
+
+  @Test func aPipeAmongTheFilesKeepsNobodyWaiting() throws {
+    try folder.write("", to: "workers.d/a.yaml")
+    #expect(mkfifo("\(folder.path)/workers.d/pipe.yaml", 0o600) == 0)
+    #expect(try problems([:]).contains("workers.d/pipe.yaml:1: executable: is missing; expected text"))
   }
 
   @Test func aTooLongRuntimeDirectoryIsSaidBeforeASocketFails() throws {
