@@ -18,6 +18,7 @@ let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
 let sqlite = Target.Dependency.product(name: "GRDBSQLite", package: "GRDB.swift")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 let nioWebSocket = Target.Dependency.product(name: "NIOWebSocket", package: "swift-nio")
+let web = Target.Dependency.product(name: "AsyncHTTPClient", package: "async-http-client")
 let histogram = Target.Dependency.product(name: "Histogram", package: "hdrhistogram-swift")
 
 let package = Package(
@@ -39,6 +40,7 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
     .package(url: "https://github.com/vapor/jwt-kit", from: "5.7.1"),
+    .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
     .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
     .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
@@ -76,7 +78,7 @@ let package = Package(
       dependencies: [
         "AvaloWorker", "AvaloReactor", "AvaloLink", "AvaloSystem", "AvaloMetrics", "AvaloCore", "AvaloWire", jwt,
         crypto,
-        nio, nioPosix, nioHTTP, nioSSL,
+        nio, nioPosix, nioHTTP, nioSSL, web,
       ]),
     .target(
       name: "AvaloScheduler",
@@ -146,8 +148,8 @@ let package = Package(
     .testTarget(
       name: "ProcessTests",
       dependencies: [
-        "AvaloTesting", "AvaloClient", "AvaloKeys", "AvaloCore", "avalod", "avalo-gateway", "avalo-presence",
-        "avalo-scheduler", "avaloctl", nioPosix, nioSSL,
+        "AvaloTesting", "AvaloClient", "AvaloKeys", "AvaloSystem", "AvaloCore", "avalod", "avalo-gateway",
+        "avalo-presence", "avalo-scheduler", "avaloctl", jwt, nioPosix, nioSSL,
       ]),
     .testTarget(name: "HouseTests", dependencies: ["AvaloTesting", "AvaloCore", "AvaloGateway"]),
   ],

@@ -17,6 +17,8 @@ public final class Gateway: Worker {
   private let metrics: GatewayMetrics
   private let health: Health
   private let tls: TLSContext?
+  private let web: WebClient
+  private let issuers: RemoteKeyRing
   private let hubs: [Mailbox<HubMail>]
   private let reactor: ReactorHandle
   private let transports: NIOWebSocketTransports
@@ -25,7 +27,7 @@ public final class Gateway: Worker {
 
   private init(
     context: WorkerContext, access: SharedAccess, metrics: GatewayMetrics, health: Health, tls: TLSContext?,
-    hubs: [Mailbox<HubMail>],
+    web: WebClient, issuers: RemoteKeyRing, hubs: [Mailbox<HubMail>],
     reactor: ReactorHandle, transports: NIOWebSocketTransports, links: NIOLoopBound<WorkerLinks>,
     listeners: [any Channel]
   ) {
@@ -34,6 +36,8 @@ public final class Gateway: Worker {
     self.metrics = metrics
     self.health = health
     self.tls = tls
+    self.web = web
+    self.issuers = issuers
     self.hubs = hubs
     self.reactor = reactor
     self.transports = transports
@@ -46,7 +50,11 @@ public final class Gateway: Worker {
   // MARK: - Start
 
   public static func start(_ context: WorkerContext, _ settings: GatewaySettings) async throws -> Gateway {
-    let access = SharedAccess(try await load(settings, context))
+    let web = WebClient(context.group)
+    let issuers = RemoteKeyRing(
+      stateDirectory: context.stateDirectory, web: web, eventLoop: context.eventLoop, clock: context.monotonicClock,
+      wall: context.wallClock, registry: context.metrics, log: context.log)
+    let access = SharedAccess(try await load(settings, context, issuers))
     let tls = try settings.tls.map { try TLSContext($0) }
     let metrics = GatewayMetrics(context.metrics)
     let addresses = AddressBudget(connectionsPerAddressMax: settings.connections.perAddress)
@@ -85,7 +93,8 @@ public final class Gateway: Worker {
     context.liveness.add("reactor", plainHub)
     show(settings.flags, context, metrics)
     return Gateway(
-      context: context, access: access, metrics: metrics, health: health, tls: tls, hubs: hubs, reactor: reactor,
+      context: context, access: access, metrics: metrics, health: health, tls: tls, web: web, issuers: issuers,
+      hubs: hubs, reactor: reactor,
       transports: transports, links: links, listeners: listeners)
   }
 
@@ -95,8 +104,12 @@ public final class Gateway: Worker {
     context.log.notice("features", metadata: ["flags": "\(flags.sentence)"])
   }
 
-  private static func load(_ settings: GatewaySettings, _ context: WorkerContext) async throws -> Access {
-    let (access, problems) = await Access.load(settings, stateDirectory: context.stateDirectory)
+  private static func load(
+    _ settings: GatewaySettings, _ context: WorkerContext, _ issuers: RemoteKeyRing
+  ) async throws -> Access {
+    let (access, problems) = await Access.load(settings, stateDirectory: context.stateDirectory) {
+      issuers.keys(for: $0)
+    }
     guard let access else {
       throw WorkerError(problems.map { "\($0.path): \($0.message)" }.joined(separator: "; "))
     }
@@ -157,7 +170,7 @@ public final class Gateway: Worker {
 
   /// New keys, rules and certificates; what was built with the old ones goes on.
   public func reload(_ settings: GatewaySettings) async throws {
-    let new = try await Gateway.load(settings, context)
+    let new = try await Gateway.load(settings, context, issuers)
     if let tls, let files = settings.tls { try tls.reload(files) }
     let flags = access.current.flags
     access.replace(with: new)
@@ -191,6 +204,8 @@ public final class Gateway: Worker {
   }
 
   private func stopOnLoop() async {
+    issuers.stop()
+    await web.stop()
     try? await transports.stop()
     try? await context.eventLoop.submit { self.links.value.stop() }.get()
   }

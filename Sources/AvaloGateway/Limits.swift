@@ -51,6 +51,23 @@ public enum GatewayLimits {
   /// Users that a feature flag names: testers and complaints, not a customer base.
   public static let flagUsersMax = 10_000
 
+  // MARK: The web
+
+  /// A server that is there answers the handshake at once, over an ocean too.
+  public static let webConnectTimeMax: Duration = .seconds(3)
+  /// The whole answer of an identity provider.
+  public static let webTimeMax: Duration = .seconds(5)
+  /// Issuers publish a key hours before they use it.
+  public static let keyRefreshDefault: Duration = .seconds(600)
+  /// An issuer's outage over a night; a key that was withdrawn is believed at most this long.
+  public static let keyStaleDefault: Duration = .seconds(24 * 3600)
+  /// First delay after a fetch that failed; it doubles.
+  public static let keyRetryMin: Duration = .seconds(1)
+  /// The longest of them.
+  public static let keyRetryMax: Duration = .seconds(60)
+  /// Between two fetches that tokens with unknown keys cause: whoever invents keys makes us ask this often.
+  public static let keyRefetchSpacing: Duration = .seconds(30)
+
   // MARK: Calls
 
   /// Publishes that wait for the log, over all connections: about a second's worth at full speed.

@@ -7,6 +7,8 @@ import AvaloSystem
 ///       secret_file: user-tokens.secret      # HS256, and by its length HS384 and HS512
 ///       keys: [{file: keys/issuer.pem, algorithm: RS256, kid: "2024"}]
 ///       jwks_file: jwks.json
+///       jwks_url: https://id.example.com/.well-known/jwks.json
+///       firebase: {project: my-app}          # ID tokens of Firebase Authentication
 ///       issuer: https://id.example.com
 ///       audience: [avalo]
 ///       user_claim: sub
@@ -93,6 +95,7 @@ public struct AuthenticationSettings: Sendable, Equatable {
   public var secretFile: String?
   public var keys: [Key]
   public var jwksFile: String?
+  public var remotes: [RemoteKeySettings]
   public var issuer: String?
   /// A token for any of these is accepted; empty: the audience is not looked at.
   public var audiences: [String]
@@ -112,6 +115,7 @@ public struct AuthenticationSettings: Sendable, Equatable {
         keyID: key.optionalString("kid"))
     }
     jwksFile = reader.optionalPath("jwks_file")
+    remotes = RemoteKeySettings.read(&reader)
     issuer = reader.optionalString("issuer")
     audiences = reader.value("audience", "a text or a list of texts", [], empty: []) {
       switch $0.value {
@@ -125,8 +129,10 @@ public struct AuthenticationSettings: Sendable, Equatable {
     userClaim = reader.string("user_claim", default: "sub")
     chatsClaim = reader.string("chats_claim", default: "chats")
     leeway = reader.duration("leeway", in: .zero...(.seconds(300)), default: GatewayLimits.leewayDefault)
-    if secretFile == nil, keys.isEmpty, jwksFile == nil {
-      reader.problem("", "needs at least one of secret_file, keys and jwks_file: without a key no user can connect")
+    if secretFile == nil, keys.isEmpty, jwksFile == nil, remotes.isEmpty {
+      reader.problem(
+        "",
+        "needs at least one of secret_file, keys, jwks_file, jwks_url and firebase: without a key no user can connect")
     }
   }
 }

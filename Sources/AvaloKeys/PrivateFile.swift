@@ -20,7 +20,7 @@ enum PrivateFile {
   }
 
   static func read(_ path: String) throws(KeyFolderError) -> String {
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     guard descriptor >= 0 else { throw failure("read", path) }
     defer { close(descriptor) }
     var bytes = [UInt8](repeating: 0, count: bytesMax)

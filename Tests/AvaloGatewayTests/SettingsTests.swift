@@ -63,7 +63,7 @@ import Testing
     let (_, missing) = GatewaySettings.read(.emptySection, folder: nil)
     #expect(
       missing.map(\.description) == [
-        "auth: needs at least one of secret_file, keys and jwks_file: without a key no user can connect"
+        "auth: needs at least one of secret_file, keys, jwks_file, jwks_url and firebase: without a key no user can connect"
       ])
   }
 }

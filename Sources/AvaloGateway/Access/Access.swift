@@ -25,8 +25,9 @@ public final class Access: Sendable {
   /// Reads all keys; `nil` when anything is wrong, and then `problems` says what.
   /// - `stateDirectory`: where the tickets' key is; made there when it is missing. `nil` (a mere check of the settings)
   ///   leaves it alone and signs with one of its own.
-  public static func load(
-    _ settings: GatewaySettings, stateDirectory: String?
+  /// - `remotes`: starts fetching what the settings name, once nothing is wrong.
+  static func load(
+    _ settings: GatewaySettings, stateDirectory: String?, remotes: ([RemoteKeySettings]) -> [RemoteKeys] = { _ in [] }
   ) async -> (access: Access?, problems: [SettingsProblem]) {
     var problems: [SettingsProblem] = []
     let keys = await VerificationKeys.load(settings.auth, problems: &problems)
@@ -42,8 +43,9 @@ public final class Access: Sendable {
     }
     guard problems.isEmpty else { return (nil, problems) }
     let access = Access(
-      settings: settings, authenticator: Authenticator(keys: keys, settings: settings.auth), apiKeys: apiKeys,
-      tickets: Tickets(key: ticketKey))
+      settings: settings,
+      authenticator: Authenticator(keys: keys, remotes: remotes(settings.auth.remotes), settings: settings.auth),
+      apiKeys: apiKeys, tickets: Tickets(key: ticketKey))
     return (access, [])
   }
 

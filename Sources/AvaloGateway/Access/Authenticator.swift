@@ -8,16 +8,18 @@ import JWTKit
 /// serves only the algorithms of its type, and a token's header only chooses among them.
 public struct Authenticator: Sendable {
   private let keys: VerificationKeys
-  private let issuer: String?
-  private let audiences: [String]
+  /// Issuers whose keys are fetched.
+  private let remotes: [RemoteKeys]
+  /// What is asked of a token whose keys do not say otherwise.
+  private let rules: ClaimRules
   private let userClaim: String
   private let chatsClaim: String
   private let leewayMilliseconds: Int64
 
-  init(keys: VerificationKeys, settings: AuthenticationSettings) {
+  init(keys: VerificationKeys, remotes: [RemoteKeys] = [], settings: AuthenticationSettings) {
     self.keys = keys
-    issuer = settings.issuer
-    audiences = settings.audiences
+    self.remotes = remotes
+    rules = ClaimRules(issuer: settings.issuer, audiences: settings.audiences)
     userClaim = settings.userClaim
     chatsClaim = settings.chatsClaim
     leewayMilliseconds = settings.leeway.milliseconds
@@ -33,19 +35,18 @@ public struct Authenticator: Sendable {
       let signature = Base64URL.decode(UnsafeRawBufferPointer(rebasing: token[(secondDot + 1)...])),
       !header.isEmpty, !signature.isEmpty
     else { throw .malformed }
-    let entries = try candidates(header)
+    let candidates = try candidates(header)
     let signed = Array(token[..<secondDot])
     // A signature of the wrong length makes some algorithms throw: it is as wrong as any other.
-    guard entries.contains(where: { (try? $0.verifier.verify(signature, signs: signed)) ?? false }) else {
-      throw .wrongSignature
-    }
+    let signer = candidates.first { (try? $0.verifier.verify(signature, signs: signed)) ?? false }
+    guard let rules = signer?.rules else { throw .wrongSignature }
     guard let claims = Base64URL.decode(UnsafeRawBufferPointer(rebasing: token[(firstDot + 1)..<secondDot])) else {
       throw .malformed
     }
     let result = claims.withUnsafeBytes { text -> Result<Identity, TokenError> in
       guard let claims = try? JSONView(validating: text), claims.kind == .object else { return .failure(.malformed) }
       do throws(TokenError) {
-        return .success(try identity(claims, now: now))
+        return .success(try identity(claims, rules, now: now))
       } catch {
         return .failure(error)
       }
@@ -66,26 +67,44 @@ public struct Authenticator: Sendable {
     return try result.get()
   }
 
+  private struct Candidate {
+    var verifier: any JWTAlgorithm
+    var rules: ClaimRules
+  }
+
   /// The keys that the header (RFC 7515 §4.1) leaves.
-  private func candidates(_ header: [UInt8]) throws(TokenError) -> [VerificationKeys.Entry] {
+  private func candidates(_ header: [UInt8]) throws(TokenError) -> [Candidate] {
     let chosen = header.withUnsafeBytes { text -> Result<(TokenAlgorithm, String?), TokenError> in
       guard let header = try? JSONView(validating: text), let name = header["alg"]?.string else {
         return .failure(.malformed)
       }
-      guard let algorithm = TokenAlgorithm(rawValue: name), keys.accepts(algorithm) else {
-        return .failure(.algorithm)
-      }
+      guard let algorithm = TokenAlgorithm(rawValue: name) else { return .failure(.algorithm) }
       // What is marked critical must be understood, and we understand nothing of the kind.
       guard header["crit"] == nil else { return .failure(.critical) }
       return .success((algorithm, header["kid"]?.string))
     }
     let (algorithm, id) = try chosen.get()
-    let entries = keys.candidates(algorithm, id: id)
-    guard !entries.isEmpty else { throw .noKey }
-    return entries
+    var found = keys.candidates(algorithm, id: id).map { Candidate(verifier: $0.verifier, rules: rules) }
+    var isKnown = keys.accepts(algorithm)
+    var missing: [RemoteKeys] = []
+    // Secrets are not published: no fetch brings one.
+    for remote in remotes where remote.settings.algorithms?.contains(algorithm) ?? !algorithm.isSymmetric {
+      guard let current = remote.current else {
+        missing.append(remote)
+        continue
+      }
+      isKnown = isKnown || current.accepts(algorithm)
+      let entries = current.candidates(algorithm, id: id)
+      if entries.isEmpty { missing.append(remote) }
+      found += entries.map { Candidate(verifier: $0.verifier, rules: remote.settings.claims ?? rules) }
+    }
+    if !found.isEmpty { return found }
+    // The issuer may have changed its keys a moment ago; all of them are asked, not only the first with hope.
+    if missing.filter({ $0.miss() }).isEmpty { throw isKnown ? .noKey : .algorithm }
+    throw .keysAway
   }
 
-  private func identity(_ claims: JSONView, now: Int64) throws(TokenError) -> Identity {
+  private func identity(_ claims: JSONView, _ rules: ClaimRules, now: Int64) throws(TokenError) -> Identity {
     let expires = try milliseconds(claims, "exp")
     let notBefore = try milliseconds(claims, "nbf")
     let issuedAt = try milliseconds(claims, "iat")
@@ -93,11 +112,15 @@ public struct Authenticator: Sendable {
     guard expires > now - leewayMilliseconds else { throw .expired }
     if let notBefore, notBefore > now + leewayMilliseconds { throw .notYet }
     if let issuedAt, issuedAt > now + leewayMilliseconds { throw .notYet }
-    if let issuer, claims["iss"]?.string != issuer { throw .claim("iss", "names another issuer") }
-    if !audiences.isEmpty {
+    if rules.authenticatedBefore {
+      guard let time = try milliseconds(claims, "auth_time") else { throw .claim("auth_time", "is missing") }
+      guard time <= now + leewayMilliseconds else { throw .notYet }
+    }
+    if let issuer = rules.issuer, claims["iss"]?.string != issuer { throw .claim("iss", "names another issuer") }
+    if !rules.audiences.isEmpty {
       guard let audience = claims["aud"] else { throw .claim("aud", "is missing") }
       let named = audience.kind == .array ? audience.elements.compactMap(\.string) : [audience.string].compactMap { $0 }
-      guard named.contains(where: audiences.contains) else { throw .claim("aud", "names another audience") }
+      guard named.contains(where: rules.audiences.contains) else { throw .claim("aud", "names another audience") }
     }
     guard let user = member(claims, userClaim)?.string, Topic.isWellFormedID(user.utf8) else {
       throw .claim(userClaim, "must be a user id: 1 to 128 of A-Z, a-z, 0-9, _ . @ -")

@@ -3,7 +3,7 @@ import Glibc
 /// Reads the small files that keys are in.
 enum KeyFile {
   static func read(_ path: String) throws(KeyMaterial.Refusal) -> [UInt8] {
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     guard descriptor >= 0 else { throw refusal(path) }
     defer { close(descriptor) }
     var bytes: [UInt8] = []

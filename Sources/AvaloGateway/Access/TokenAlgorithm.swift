@@ -13,4 +13,7 @@ public enum TokenAlgorithm: String, CaseIterable, Sendable {
   case es384 = "ES384"
   case es512 = "ES512"
   case edDSA = "EdDSA"
+
+  /// Whether it is verified with the secret that it is signed with.
+  var isSymmetric: Bool { self == .hs256 || self == .hs384 || self == .hs512 }
 }

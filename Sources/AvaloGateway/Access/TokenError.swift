@@ -7,6 +7,8 @@ public enum TokenError: Error, Equatable, Sendable {
   case algorithm
   case critical
   case noKey
+  /// The issuer's keys are being fetched, or cannot be.
+  case keysAway
   case wrongSignature
   case expired
   /// `nbf` or `iat` lies ahead.
@@ -21,6 +23,7 @@ public enum TokenError: Error, Equatable, Sendable {
     case .algorithm: "the token is signed with an algorithm that is not accepted here"
     case .critical: "the token's header marks something as critical that is not understood here"
     case .noKey: "no key here has the token's kid"
+    case .keysAway: "the issuer's keys are not here yet: try again"
     case .wrongSignature: "the token's signature is not valid"
     case .expired: "the token has expired: come back with a new one"
     case .notYet: "the token is not valid yet: check the issuer's clock"
@@ -28,5 +31,10 @@ public enum TokenError: Error, Equatable, Sendable {
     }
   }
 
-  public var callError: CallError { CallError(.unauthenticated, message) }
+  public var callError: CallError {
+    if self == .keysAway {
+      return CallError(.unavailable, message, retryAfterMilliseconds: GatewayLimits.overloadRetryMilliseconds)
+    }
+    return CallError(.unauthenticated, message)
+  }
 }

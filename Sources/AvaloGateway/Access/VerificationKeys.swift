@@ -71,11 +71,33 @@ public struct VerificationKeys: Sendable {
     }
   }
 
+  /// What an issuer publishes: a JWK set without secrets. A key that cannot be used is passed over; one must be left.
+  /// - `algorithms`: those that its tokens may be signed with; `nil`: all that its keys allow.
+  static func published(
+    _ text: [UInt8], algorithms wanted: [TokenAlgorithm]? = nil
+  ) async throws(KeyMaterial.Refusal) -> VerificationKeys {
+    var keys = VerificationKeys()
+    for (id, algorithm, key) in try keySet(text, isPublished: true) {
+      if case .secret = key { continue }
+      for algorithm in algorithm.map({ [$0] }) ?? key.algorithms where wanted?.contains(algorithm) ?? true {
+        do throws(KeyMaterial.Refusal) {
+          keys.entries[algorithm, default: []].append(Entry(id: id, verifier: try await key.verifier(for: algorithm)))
+          keys.count += 1
+        } catch {
+          // It says that it is for an algorithm that its type does not have.
+          continue
+        }
+      }
+    }
+    guard keys.count > 0 else { throw KeyMaterial.Refusal("has no key that verifies signatures") }
+    return keys
+  }
+
   /// A JWK set (RFC 7517 §5).
-  private static func keySet(_ bytes: [UInt8]) throws(KeyMaterial.Refusal) -> [Read] {
+  private static func keySet(_ bytes: [UInt8], isPublished: Bool = false) throws(KeyMaterial.Refusal) -> [Read] {
     let result = bytes.withUnsafeBytes { text -> Result<[Read], KeyMaterial.Refusal> in
       do throws(KeyMaterial.Refusal) {
-        return .success(try keySet(text))
+        return .success(try keySet(text, isPublished: isPublished))
       } catch {
         return .failure(error)
       }
@@ -83,7 +105,9 @@ public struct VerificationKeys: Sendable {
     return try result.get()
   }
 
-  private static func keySet(_ text: UnsafeRawBufferPointer) throws(KeyMaterial.Refusal) -> [Read] {
+  private static func keySet(
+    _ text: UnsafeRawBufferPointer, isPublished: Bool
+  ) throws(KeyMaterial.Refusal) -> [Read] {
     let set: JSONView
     do throws(JSONError) {
       set = try JSONView(validating: text)
@@ -107,6 +131,7 @@ public struct VerificationKeys: Sendable {
         }
         read.append((jwk["kid"]?.string, algorithm, key))
       } catch {
+        if isPublished { continue }
         throw KeyMaterial.Refusal("key \(index): \(error.message)")
       }
       guard read.count <= GatewayLimits.verificationKeysMax else {

@@ -1,0 +1,63 @@
+import AvaloSystem
+import Logging
+import NIOPosix
+import Testing
+
+@testable import AvaloGateway
+
+@Suite struct WebClientTests {
+  private func with(_ routes: HTTPRoutes, _ body: (WebClient, String) async throws -> Void) async throws {
+    let group = MultiThreadedEventLoopGroup.singleton
+    let server = HTTPServer(routes: routes, group: group, log: Logger(label: "test"))
+    let address = try #require(try await server.listen(host: "127.0.0.1", port: 0))
+    let client = WebClient(group)
+    do {
+      try await body(client, "http://127.0.0.1:\(try #require(address.port))")
+    } catch {
+      Issue.record("\(error)")
+    }
+    await client.stop()
+    await server.stop(within: .zero)
+  }
+
+  @Test func asksAndBoundsWhatItIsAnswered() async throws {
+    let routes = HTTPRoutes()
+    routes.add("GET", "/keys") { _ in .text("here") }
+    routes.add("GET", "/moved") { _ in HTTPResponse(status: 302, headers: ["Location": "/keys"]) }
+    routes.add("GET", "/large") { _ in HTTPResponse(body: [UInt8](repeating: 0x20, count: 5000)) }
+    routes.add("GET", "/slow") { _ in
+      // Ends when the client has gone.
+      try? await Task.sleep(for: .seconds(60))
+      return .text("late")
+    }
+    routes.add("POST", "/ask") { request in
+      .text("\(request.headers["X-Signature"] ?? "") \(String(decoding: request.body, as: UTF8.self))", status: 201)
+    }
+    try await with(routes) { client, url in
+      #expect(
+        try await client.get("\(url)/keys", within: .seconds(5), bytesMax: 100)
+          == WebClient.Answer(status: 200, body: Array("here\n".utf8)))
+      #expect(try await client.get("\(url)/none", within: .seconds(5), bytesMax: 100).status == 404)
+      // A redirect is no answer: it could lead anywhere.
+      #expect(try await client.get("\(url)/moved", within: .seconds(5), bytesMax: 100).status == 302)
+      let posted = try await client.post(
+        "\(url)/ask", headers: [("X-Signature", "s")], body: Array("{}".utf8), within: .seconds(5), bytesMax: 100)
+      #expect(posted == WebClient.Answer(status: 201, body: Array("s {}\n".utf8)))
+      await #expect(throws: (any Error).self) {
+        try await client.get("\(url)/large", within: .seconds(5), bytesMax: 4999)
+      }
+      await #expect(throws: (any Error).self) {
+        try await client.get("\(url)/slow", within: .milliseconds(100), bytesMax: 100)
+      }
+    }
+  }
+
+  @Test(arguments: [
+    ("https://id.example.com/keys?a=b", true), ("http://127.0.0.1:8080/keys", true), ("http://localhost/", true),
+    ("http://[::1]:80/x", true), ("http://id.example.com/keys", false), ("http://127.evil.example.com.:1@x/", false),
+    ("ftp://x/", false), ("https://", false), ("https://a b/", false), ("https://user@host/", false),
+    ("http://localhost.example.com/", false), ("", false),
+  ]) func knowsWhichURLsItMayAsk(url: String, isOne: Bool) {
+    #expect(WebClient.isURL(url) == isOne)
+  }
+}
