@@ -18,6 +18,8 @@ public struct Topic: Hashable, Sendable, CustomStringConvertible {
 
   public var kind: Substring { name[..<separator] }
   public var id: Substring { name[name.utf8.index(after: separator)...] }
+  /// The engine's own to write: nobody publishes there.
+  public var isReserved: Bool { name.utf8.starts(with: "sys:".utf8) || name.utf8.starts(with: "presence:".utf8) }
   public var isInbox: Bool { name.utf8.starts(with: "user:".utf8) }
   public var description: String { name }
 

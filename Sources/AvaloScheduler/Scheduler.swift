@@ -111,7 +111,7 @@ public final class Scheduler: Worker {
 
   /// Nothing here may change while it runs: retention and bounds are read at the start.
   public func reload(_ settings: SchedulerSettings) async throws {
-    context.log.notice("the scheduler's settings take effect with its next start: avaloctl workers restart scheduler")
+    context.log.notice("the scheduler's settings take effect with its next start: avaloctl restart scheduler")
   }
 
   /// Answers what was asked, then closes the log in good order: cursors written back, everything synced, marked clean.

@@ -11,6 +11,13 @@ public protocol EventLog: AccessStore {
   var identity: LogIdentity { get }
   var durability: Durability { get }
 
+  // MARK: The clock
+
+  /// The time as it was noted last, by whichever process; `nil` when it never was.
+  var clockMark: ClockMark? { get }
+  /// Notes the time, in the running transaction.
+  func note(_ mark: ClockMark) throws(LogError)
+
   // MARK: Transactions
 
   func begin() throws(LogError)

@@ -113,3 +113,19 @@ public struct LogStatistics: Sendable, Equatable {
     self.bytes = bytes
   }
 }
+
+/// What both clocks said at one moment.
+public struct ClockMark: Sendable, Equatable {
+  /// Milliseconds since 1970 that were believed.
+  public var trusted: Int64
+  /// Monotonic milliseconds: since the machine's boot.
+  public var monotonic: Int64
+  /// Noted since the machine's last boot, so that the monotonic times can be compared.
+  public var isThisBoot: Bool
+
+  public init(trusted: Int64, monotonic: Int64, isThisBoot: Bool = true) {
+    self.trusted = trusted
+    self.monotonic = monotonic
+    self.isThisBoot = isThisBoot
+  }
+}

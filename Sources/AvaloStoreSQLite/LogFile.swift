@@ -33,7 +33,7 @@ public struct LogFile: Sendable {
   /// Checks that the file is ours, brings its shape up to date, and decides whether its generation still holds.
   func prepare(
     _ connection: Connection, nowMilliseconds: Int64, generator: inout some RandomNumberGenerator
-  ) throws(LogError) -> LogIdentity {
+  ) throws(LogError) -> LogMarks {
     try checkOwner(connection)
     try connection.execute("PRAGMA journal_mode = WAL")
     try migrate()
@@ -47,6 +47,7 @@ public struct LogFile: Sendable {
     if let stored, stored.mayHaveLost(since: bootID) {
       marks.identity = stored.identity.next(nowMilliseconds: nowMilliseconds, using: &generator)
     }
+    marks.clock?.isThisBoot = marks.boot == bootID
     marks.boot = bootID
     marks.durability = durability
     marks.clean = false
@@ -59,7 +60,7 @@ public struct LogFile: Sendable {
       if connection.isInTransaction { try connection.execute("ROLLBACK") }
       throw error
     }
-    return marks.identity
+    return marks
   }
 
   func checkOwner(_ connection: Connection) throws(LogError) {
@@ -105,6 +106,7 @@ struct LogMarks {
   var durability: Durability
   /// Closed in good order, and that is on the disk.
   var clean = false
+  var clock: ClockMark?
 
   init(identity: LogIdentity, boot: String, durability: Durability) {
     self.identity = identity
@@ -117,7 +119,7 @@ struct LogMarks {
 
   static func read(_ connection: Connection) throws(LogError) -> LogMarks? {
     let row = try connection.prepare(
-      "SELECT generation, epochLow, epochHigh, keyLow, keyHigh, boot, durability, clean FROM log")
+      "SELECT generation, epochLow, epochHigh, keyLow, keyHigh, boot, durability, clean, trusted, monotonic FROM log")
     guard try row.step() else { return nil }
     var marks = LogMarks(
       identity: LogIdentity(
@@ -126,16 +128,18 @@ struct LogMarks {
         idempotencyKey: SipHash.Key(low: row.unsigned(3), high: row.unsigned(4))),
       boot: row.text(5), durability: Durability(rawValue: UInt8(truncatingIfNeeded: row.integer(6))) ?? .os)
     marks.clean = row.integer(7) == 1
+    if row.integer(8) > 0 { marks.clock = ClockMark(trusted: row.integer(8), monotonic: row.integer(9)) }
     row.reset()
     return marks
   }
 
   func write(_ connection: Connection) throws(LogError) {
-    try connection.prepare("INSERT OR REPLACE INTO log VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?)")
+    try connection.prepare("INSERT OR REPLACE INTO log VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
       .bind(1, Int64(identity.generation))
       .bind(2, identity.epochKey.low).bind(3, identity.epochKey.high)
       .bind(4, identity.idempotencyKey.low).bind(5, identity.idempotencyKey.high)
       .bind(6, boot).bind(7, Int64(durability.rawValue)).bind(8, clean ? 1 : 0 as Int64)
+      .bind(9, clock?.trusted ?? 0).bind(10, clock?.monotonic ?? 0)
       .run()
   }
 

@@ -12,8 +12,15 @@ enum LogSchema {
       try db.execute(sql: first)
     }
     migrator.registerMigration("access") { db in try db.execute(sql: access) }
+    migrator.registerMigration("clock") { db in try db.execute(sql: clock) }
     return migrator
   }
+
+  /// What both clocks said when that was noted last; 0 for never.
+  private static let clock = """
+    ALTER TABLE log ADD COLUMN trusted INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE log ADD COLUMN monotonic INTEGER NOT NULL DEFAULT 0;
+    """
 
   /// How an event lies in it:
   ///

@@ -6,6 +6,8 @@ struct LogStatements {
   let commit: Statement
   let rollback: Statement
 
+  let noteClock: Statement
+
   let topicNamed: Statement
   let createTopic: Statement
   let headOf: Statement
@@ -49,6 +51,8 @@ struct LogStatements {
     begin = try db.prepare("BEGIN")
     commit = try db.prepare("COMMIT")
     rollback = try db.prepare("ROLLBACK")
+
+    noteClock = try db.prepare("UPDATE log SET trusted = ?, monotonic = ?")
 
     topicNamed = try db.prepare("SELECT id, floor FROM topics WHERE name = ?")
     createTopic = try db.prepare("INSERT INTO topics (name) VALUES (?) RETURNING id")

@@ -49,8 +49,8 @@ public final class SQLiteEventLog: EventLog {
     var generator = generator
     lock = try FileLock(beside: file.path, waiting: lockMilliseconds)  // before anything is opened
     let connection = try Connection(path: file.path)
-    identity = try file.prepare(connection, nowMilliseconds: nowMilliseconds, generator: &generator)
-    marks = LogMarks(identity: identity, boot: file.bootID, durability: file.durability)
+    marks = try file.prepare(connection, nowMilliseconds: nowMilliseconds, generator: &generator)
+    identity = marks.identity
     try SQLiteEventLog.configure(connection, durability: file.durability)
     self.connection = connection
     self.generator = generator
@@ -89,6 +89,13 @@ public final class SQLiteEventLog: EventLog {
     }
     recent.replace(tier)
     merge = nil
+  }
+
+  public var clockMark: ClockMark? { marks.clock }
+
+  public func note(_ mark: ClockMark) throws(LogError) {
+    try sql.noteClock.bind(1, mark.trusted).bind(2, mark.monotonic).run()
+    marks.clock = mark
   }
 
   // MARK: Transactions

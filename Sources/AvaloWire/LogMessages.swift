@@ -132,6 +132,7 @@ public struct Attach: WireMessage, Equatable {
   /// The gateway's number for the session, unique within its incarnation.
   public var session: UInt64
   public var user: String
+  /// Empty for a session that is no device: its cursors live as long as it does.
   public var device: String
   public var platform: Platform
   /// What it will subscribe to; a topic without a cursor gets one: an inbox's at its oldest retained event when the
@@ -163,7 +164,7 @@ public struct Attach: WireMessage, Equatable {
   public init(from reader: inout WireReader) throws(WireError) {
     session = try reader.integer()
     user = try reader.identifier()
-    device = try reader.identifier()
+    device = try reader.identifierOrNone()
     platform = try reader.platform()
     topics = try reader.list { (r: inout WireReader) throws(WireError) in try r.topic() }
     ticket = try reader.string()
@@ -329,6 +330,12 @@ extension WireReader {
   }
   mutating func platform() throws(WireError) -> Platform {
     guard let value = Platform(rawValue: try integer()) else { throw .malformed("platform") }
+    return value
+  }
+  /// The same, or empty.
+  mutating func identifierOrNone() throws(WireError) -> String {
+    let value = try string()
+    guard value.isEmpty || Topic.isWellFormedID(value.utf8) else { throw .malformed("identifier") }
     return value
   }
   /// A user's, device's or connection's id.

@@ -7,7 +7,7 @@ final class FaultyLog: EventLog {
     case begin, commit, reopen, close, mint
     case topic, createTopic, append, bytes, evict, expire, key, putKey
     case device, register, touch, forget, cursors, putCursor
-    case hold, due, release, maintain
+    case hold, due, release, maintain, note
     case readAccess, writeAccess
   }
 
@@ -44,6 +44,11 @@ final class FaultyLog: EventLog {
 
   var identity: LogIdentity { inner.identity }
   var durability: Durability { inner.durability }
+  var clockMark: ClockMark? { inner.clockMark }
+  func note(_ mark: ClockMark) throws(LogError) {
+    try pass(.note)
+    try inner.note(mark)
+  }
 
   func begin() throws(LogError) {
     try pass(.begin)

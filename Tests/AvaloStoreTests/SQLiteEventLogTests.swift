@@ -116,6 +116,20 @@ import Testing
     #expect(try open(boot: "another").identity != before)
   }
 
+  @Test func remembersWhatTimeItWas() throws {
+    var log: SQLiteEventLog? = try open()
+    #expect(log?.clockMark == nil)
+    try log!.begin()
+    try log!.note(ClockMark(trusted: 1234, monotonic: 99))
+    try log!.commit()
+    log = nil
+    log = try open()
+    #expect(log?.clockMark == ClockMark(trusted: 1234, monotonic: 99))
+    try log!.close()
+    log = nil
+    #expect(try open(boot: "another").clockMark == ClockMark(trusted: 1234, monotonic: 99, isThisBoot: false))
+  }
+
   // MARK: Refusals
 
   @Test func oneOwnerAtATime() throws {

@@ -69,6 +69,7 @@ extension Hub {
     let connectionID = request.connectionID ?? calls.newConnectionID()
     session.introduce(
       identity, platform: request.platform, device: request.deviceID ?? connectionID, connectionID: connectionID)
+    session.isDevice = request.deviceID != nil
     let wanted = request.topics(of: identity)
     let grant = grant(session, wanted, identity)
     if session.entry == nil, !grant.denied.isEmpty { session.entry = Session.Entry(ticket: "") }
@@ -96,17 +97,19 @@ extension Hub {
     return grant
   }
 
-  /// Registers the session at the scheduler, asking for the cursors it does not have yet. Sent again after a new link.
+  /// Registers the session at the scheduler, asking for its cursors. Sent again after a new link, then for all its topics
+  /// again: the scheduler takes acknowledgements where it knows of a cursor.
   func attach(_ session: Session) {
     // The rest is asked for when it is registered: a frame has room for so many names.
-    let joiners = Array(subscriptionsWithoutCursor(of: session).prefix(HubLimits.batchMax))
+    let joiners = Array(joiners(of: session).prefix(HubLimits.batchMax))
     writeAcknowledgements()
     let correlation = requests.insert(
       .attach(session: session.number, slot: session.connection.slot, joiners: joiners), loop: loop)
     toScheduler.frame(
       Attach(
-        session: session.number, user: session.user, device: session.device, platform: session.platform,
-        topics: joiners.map { topic(of: $0.subscription).topic }, ticket: session.entry?.ticket ?? ""),
+        session: session.number, user: session.user, device: session.isDevice ? session.device : "",
+        platform: session.platform, topics: joiners.map { topic(of: $0.subscription).topic },
+        ticket: session.entry?.ticket ?? ""),
       correlation: correlation)
   }
 
@@ -119,7 +122,9 @@ extension Hub {
       if session.stage == .attaching { becomeReady(session) }
       for joiner in joiners where isOwn(joiner, session) { start(joiner.subscription) }
       if joiners.count == HubLimits.batchMax {
-        for batch in subscriptionsWithoutCursor(of: session).batches() { askCursors(session, batch, done: nil) }
+        let asked = Set(joiners.map(\.subscription))
+        let rest = self.joiners(of: session).filter { !asked.contains($0.subscription) }
+        for batch in rest.batches() { askCursors(session, batch, done: nil) }
       }
     case .cursors(let number, let slot, let joiners, let done):
       guard let session = session(number, slot) else { return }
@@ -303,12 +308,9 @@ extension Hub {
     }
   }
 
-  private func subscriptionsWithoutCursor(of session: Session) -> [Joiner] {
+  private func joiners(of session: Session) -> [Joiner] {
     var joiners: [Joiner] = []
-    forEachSubscription(of: session) {
-      guard subscriptions[$0].state == .joining, joining[$0]?.stored == nil else { return }
-      joiners.append(Joiner(subscription: $0, topic: subscriptions[$0].topic))
-    }
+    forEachSubscription(of: session) { joiners.append(Joiner(subscription: $0, topic: subscriptions[$0].topic)) }
     return joiners
   }
 

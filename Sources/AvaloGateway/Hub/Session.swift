@@ -41,6 +41,8 @@ final class Session {
   var entry: Entry?
   var stage = Stage.awaitingConnect
   private(set) var platform = Platform.unknown
+  /// The client named its device, whose cursors it moves; otherwise its own are gone with it.
+  var isDevice = true
   /// Counted among its user's connections, and so known to the other workers.
   var isCounted = false
   /// Whether others may see that this user is here: `realtime_presence` when it connected.

@@ -7,7 +7,9 @@ extension SchedulerCore {
   func attach(_ attach: Attach, _ link: LinkState, _ origin: Origin) throws(LogError) {
     expectAnswer(origin)
     try ensureTransaction()
-    guard try spend(attach.ticket, by: attach.session, of: link, origin) else { return }
+    let entrance = Entrance(
+      ticket: attach.ticket, session: attach.session, link: link, key: log.identity.idempotencyKey)
+    guard try mayPass(entrance, origin) else { return }
     if let open = link.sessions[attach.session] { close(session: open, of: link) }
     guard let (device, isNew) = try device(attach, origin) else { return }
     let place = devices.open(attach.session, link: link.place, device: device.id, seen: device.seen)
@@ -21,6 +23,8 @@ extension SchedulerCore {
       let positions = try positions(
         attach.topics, session: place, stored: stored, newInbox: isNew ? "user:" + attach.user : nil, origin)
     else { return close(session: place, of: link) }
+    // Not before: a ticket is not spent on a refusal.
+    guard try pass(entrance, origin) else { return close(session: place, of: link) }
     answer(origin, Attached(cursors: positions))
   }
 
@@ -31,7 +35,7 @@ extension SchedulerCore {
     }
     try ensureTransaction()
     let device = devices.device(devices.session(session).device)
-    let stored = try self.cursors(ofDevice: device.id, isNew: false)
+    let stored = try self.cursors(ofDevice: device.id, isNew: device.id < 0)
     guard let positions = try positions(cursors.topics, session: session, stored: stored, newInbox: nil, origin) else {
       return
     }
@@ -44,46 +48,14 @@ extension SchedulerCore {
     }
   }
 
-  // MARK: Tickets
-
-  /// Spends the single-use ticket that a session was opened with, in its attach's own transaction. The session that
-  /// spent it may attach with it again. `false`, and answered, when another one did.
-  ///
-  /// A ticket is remembered as an idempotency key of no topic whose content is the session, for as long as a ticket can
-  /// be valid, so that a restart forgets none.
-  private func spend(
-    _ ticket: String, by session: UInt64, of link: LinkState, _ origin: Origin
-  ) throws(LogError) -> Bool {
-    guard !ticket.isEmpty else { return true }
-    let hash = sipHash("ticket", ticket)
-    let spender = sipHash("session", "\(link.incarnation)/\(session)")
-    let stored = try log.key(topic: 0, hash: hash)
-    let known = stored.flatMap { $0.until > moment.wall ? $0.content : nil } ?? tickets.spender(of: hash)
-    if let known {
-      if known != spender { refuse(origin, .unauthenticated, "the ticket was used before; ask for a new one", .ticket) }
-      return known == spender
-    }
-    if health == .healthy {
-      let until = moment.wall + SchedulerLimits.ticketMilliseconds
-      try log.put(StoredKey(hash: hash, content: spender, offset: 0, accepted: moment.wall, until: until), topic: 0)
-      turn.hasWrites = true
-    } else if !tickets.spend(hash, by: spender) {
-      refuse(origin, .resourceExhausted, "too many tickets were used while the log fails", .limit)
-      return false
-    }
-    return true
-  }
-
-  private func sipHash(_ purpose: String, _ text: String) -> UInt64 {
-    var hash = SipHash(key: log.identity.idempotencyKey)
-    hash.combine(purpose)
-    hash.combine(text)
-    return max(1, hash.finalize())
-  }
-
   // MARK: Devices
 
   private func device(_ attach: Attach, _ origin: Origin) throws(LogError) -> (StoredDevice, isNew: Bool)? {
+    guard !attach.device.isEmpty else {
+      // No device: nothing is registered, nothing makes room, and what it acknowledges goes with it.
+      lastTransient -= 1
+      return (StoredDevice(id: lastTransient, device: "", platform: attach.platform, seen: moment.wall), true)
+    }
     if let known = try log.device(user: attach.user, device: attach.device) { return (known, false) }
     guard health == .healthy else {
       metrics.refused(.log)
@@ -164,19 +136,24 @@ extension SchedulerCore {
   private func drawCursor(
     _ topic: Int32, session: Int32, isNewInbox: Bool, _ origin: Origin
   ) throws(LogError) -> UInt64? {
-    guard health == .healthy else {
+    let device = devices.device(devices.session(session).device).id
+    let isKept = device >= 0
+    guard health == .healthy || !isKept else {
       metrics.refused(.log)
       refuse(origin, SchedulerCore.unavailable)
       return nil
     }
-    _ = try row(ofTopic: topics[topic].name)
+    if isKept { _ = try row(ofTopic: topics[topic].name) }
     let id = topics[topic].id
-    let offset =
-      isNewInbox
-      ? max(topics[topic].floor, try log.tail(of: id, nowMilliseconds: moment.wall)) : topics[topic].head
-    let device = devices.device(devices.session(session).device).id
-    try log.put(StoredCursor(topic: id, offset: offset), device: device)
-    turn.hasWrites = true
+    var offset = topics[topic].head
+    if isNewInbox, id != 0 {
+      // By the clock that deletes: what is there is the device's to get, even if a wrong clock hides it now.
+      offset = max(topics[topic].floor, try log.tail(of: id, nowMilliseconds: clock.deletionTime(moment)))
+    }
+    if isKept {
+      try log.put(StoredCursor(topic: id, offset: offset), device: device)
+      turn.hasWrites = true
+    }
     add(topic, offset, to: session)
     return offset
   }
@@ -208,12 +185,12 @@ extension SchedulerCore {
     link.sessions[closed.session.number] = nil
     for cursor in closed.session.cursors {
       topics[cursor.topic].holds -= 1
-      guard closed.isLast, cursor.isDirty, topics[cursor.topic].id != 0 else { continue }
+      guard closed.isLast, closed.device >= 0, cursor.isDirty, topics[cursor.topic].id != 0 else { continue }
       parted[closed.device, default: PartedDevice(cursors: [])].cursors
         .raise(StoredCursor(topic: topics[cursor.topic].id, offset: cursor.offset))
     }
     if closed.isLast {
-      guard moment.wall - closed.seen >= SchedulerLimits.seenMilliseconds else { return }
+      guard closed.device >= 0, moment.wall - closed.seen >= SchedulerLimits.seenMilliseconds else { return }
       parted[closed.device, default: PartedDevice(cursors: [])].seen = moment.wall
     } else if let device = devices.place(of: closed.device) {
       // The lowest of those that are left may be higher.

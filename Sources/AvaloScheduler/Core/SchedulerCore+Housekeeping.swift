@@ -37,6 +37,7 @@ extension SchedulerCore {
   }
 
   private func queue(_ device: Int32) {
+    guard devices.device(device).id >= 0 else { return }
     let isNew = devices.withDevice(device) { state in
       defer { state.isQueued = true }
       return !state.isQueued
@@ -99,10 +100,16 @@ extension SchedulerCore {
     }
     if moment.monotonic >= nextDeviceSweep {
       nextDeviceSweep = moment.monotonic + SchedulerLimits.deviceSweepMilliseconds
+      try transaction { () throws(LogError) in try noteClock() }
       try sweepDevices()
       statistics = try log.statistics()
     }
     showFigures()
+  }
+
+  /// So that a restart knows what time it should be.
+  private func noteClock() throws(LogError) {
+    try log.note(ClockMark(trusted: clock.deletionTime(moment), monotonic: moment.monotonic))
   }
 
   private func chunk() throws(LogError) {
@@ -249,6 +256,7 @@ extension SchedulerCore {
   public func stop() throws(LogError) {
     flushQueue += (dirtyDevices + parted.keys).sorted(by: >)
     while !flushQueue.isEmpty { try flush() }
+    try transaction { () throws(LogError) in try noteClock() }
     try log.close()
   }
 

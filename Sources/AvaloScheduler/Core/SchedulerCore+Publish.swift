@@ -6,10 +6,13 @@ import AvaloWire
 extension SchedulerCore {
   func publish(_ publish: Publish, _ origin: Origin) throws(LogError) {
     expectAnswer(origin)
+    guard !publish.topic.isReserved else {
+      return refuse(origin, .permissionDenied, "topics of kind \(publish.topic.kind) are the engine's own", .invalid)
+    }
     guard let event = admit(publish.record, owner: publish.owner, origin) else { return }
     let topic = try row(ofTopic: publish.topic.name)
     let hash = hash(publish.record, owner: publish.owner)
-    if let known = try log.key(topic: topics[topic].id, hash: hash), known.until > moment.wall {
+    if let known = try log.key(topic: topics[topic].id, hash: hash), counts(known) {
       guard known.content == publish.contentHash else { return refuseConflict(publish.record, origin) }
       turn.duplicates += 1
       return answer(origin, published(topic, offset: known.offset, duplicate: true))
@@ -26,7 +29,7 @@ extension SchedulerCore {
     guard let event = admit(broadcast.record, owner: broadcast.owner, origin) else { return }
     try ensureTransaction()
     let hash = hash(broadcast.record, owner: broadcast.owner)
-    if let known = try log.key(topic: 0, hash: hash), known.until > moment.wall {
+    if let known = try log.key(topic: 0, hash: hash), counts(known) {
       guard known.content == broadcast.contentHash else { return refuseConflict(broadcast.record, origin) }
       turn.duplicates += 1
       return answer(
@@ -126,6 +129,9 @@ extension SchedulerCore {
     }
     return event
   }
+
+  /// Whether a key still counts: by the clock that deletes keys, so that one that jumped ahead forgets none.
+  func counts(_ key: StoredKey) -> Bool { key.until > clock.deletionTime(moment) }
 
   /// The event's idempotency key.
   private func hash(_ record: [UInt8], owner: String) -> UInt64 {

@@ -23,6 +23,8 @@ public final class SchedulerCore {
   var freeLinks: [Int32] = []
   var linkPlaces: [LinkID: Int32] = [:]
   var tickets = SpentTickets()
+  /// Sessions that are no device's are numbered downwards.
+  var lastTransient: DeviceID = 0
   var turn = Turn()
   var health = Health.healthy
   var watchCount = 0
@@ -65,10 +67,11 @@ public final class SchedulerCore {
     self.moment = moment
     rules = RetentionRules(default: settings.retention, byKind: settings.retentionByKind)
     nextSecond = moment.monotonic
-    nextDeviceSweep = moment.monotonic + SchedulerLimits.deviceSweepMilliseconds
+    nextDeviceSweep = moment.monotonic
     statistics = try log.statistics()
     delayedCount = try log.delayedCount()
     nextDue = try log.nextDue()
+    if let mark = log.clockMark, let jump = clock.resume(from: mark, at: moment) { noteJump(jump) }
     showFigures()
   }
 
@@ -186,7 +189,7 @@ public final class SchedulerCore {
   }
 
   static let unavailable = Failed(
-    .unavailable, "the event log is not available; the event may or may not have been kept, send it again with its id",
+    .unavailable, "the event log takes nothing at the moment: try again",
     retryAfterMilliseconds: UInt32(SchedulerLimits.retryMilliseconds))
 
   static let unreadable = Failed(

@@ -1,3 +1,5 @@
+import AvaloStore
+
 /// Both clocks at one moment.
 public struct Moment: Sendable, Equatable {
   /// Milliseconds since 1970; may jump.
@@ -17,6 +19,19 @@ struct WallClockGuard {
   private var last: Moment?
   private var heldBack: Int64 = 0
   private var heldUntil: Int64 = 0
+
+  /// Goes on where an earlier process left off: what its clock said, and what has passed since, is what this one is to
+  /// say. After another boot only the time since that one is known to have passed. Returns by how much the clock is
+  /// ahead, when that is too much to be believed at once.
+  mutating func resume(from mark: ClockMark, at now: Moment) -> Int64? {
+    let passed = mark.isThisBoot ? max(0, now.monotonic - mark.monotonic) : now.monotonic
+    let jump = now.wall - mark.trusted - passed
+    guard jump > SchedulerLimits.clockJumpMilliseconds else { return nil }
+    heldBack = jump
+    heldUntil = now.monotonic + SchedulerLimits.clockHoldMilliseconds
+    last = now
+    return jump
+  }
 
   /// Takes note of the time. Returns by how much the clock jumped, when it did.
   mutating func observe(_ now: Moment) -> Int64? {

@@ -25,6 +25,10 @@ public final class MemoryEventLog: EventLog {
 
   public var identity: LogIdentity { state.identity }
 
+  /// Gone with the process, and so is everything a wrong clock could delete.
+  public var clockMark: ClockMark? { nil }
+  public func note(_ mark: ClockMark) throws(LogError) {}
+
   // MARK: Transactions
 
   public func begin() throws(LogError) {

@@ -53,4 +53,20 @@ import Testing
   }
 
   private func position(_ offset: UInt64) -> Position { Position(epoch: epoch, offset: offset) }
+
+  /// The scheduler that a new link leads to knows no cursor that it was not asked for, and takes no word about it.
+  @Test func asksForTheCursorsOfLiveTopicsOverANewLink() throws {
+    let loop = try TestLoop()
+    let ann = try loop.live("ann", at: position(4))
+    loop.linkDown()
+    _ = try loop.port.take(Attach.self)
+    loop.linkUp()
+    let attach = try #require(try loop.port.take(Attach.self).last)
+    #expect(attach.message.topics.map(\.name) == ["user:ann"])
+    loop.scheduler { $0.frame(Attached(cursors: [position(2)]), correlation: attach.correlation) }
+    try loop.watched(position(4))
+    // What it was written stands: nothing comes again.
+    #expect(loop.take(ann).isEmpty)
+    #expect(try loop.port.take(Read.self).isEmpty)
+  }
 }

@@ -46,6 +46,17 @@ import Testing
     #expect(loop.closes[connection.slot] == CloseCode.connectTimeout.rawValue)
   }
 
+  @Test func whoNamesNoDeviceIsNone() throws {
+    let loop = try TestLoop()
+    loop.linkUp()
+    for device in [nil, "phone"] {
+      let connection = loop.open()
+      let request = ConnectRequest(deviceID: device)
+      loop.turn { loop.hub.connect(loop.hub.session(of: connection)!, identity("ann"), request) }
+      #expect(try loop.port.take(Attach.self).map(\.message.device) == [device ?? ""])
+    }
+  }
+
   @Test func refusesTopicsOfOthers() throws {
     let loop = try TestLoop()
     loop.linkUp()

@@ -145,7 +145,67 @@ import Testing
     #expect(try bench.log.device(user: "ann", device: "phone")?.platform == .ios)
   }
 
+  // MARK: No device
+
+  /// Page loads without a device's id leave nothing behind and push nobody out.
+  @Test(arguments: LogKind.allCases) func aSessionThatIsNoDeviceLeavesNothingBehind(_ engine: LogKind) throws {
+    let bench = try CoreBench(engine)
+    let link = try bench.link()
+    try bench.turn(
+      link, bench.watch(link, [(1, "user:ann")]), bench.attach(link, 1), .detach(link, Detach(sessions: [1])),
+      bench.publish(link, "user:ann", id: "1"), bench.publish(link, "user:ann", id: "2"))
+    for session in 2...40 as ClosedRange<UInt64> {
+      // Each begins as a new device does.
+      #expect(
+        try bench.turn(link, bench.attach(link, session, device: "", topics: ["user:ann", "chat:c"], as: 7))
+          == [.attached(7, [bench.position("user:ann", 0), bench.position("chat:c", 0)])])
+      try bench.turn(link, bench.acknowledge(link, session, 1, "user:ann", 2))
+      if session > 30 { try bench.turn(link, .detach(link, Detach(sessions: [session]))) }
+    }
+    bench.advance(SchedulerLimits.seenMilliseconds)
+    try bench.turn(link, .detach(link, Detach(sessions: Array(2...30))))
+    bench.housekeep()
+    #expect(try bench.log.devices(of: "ann").map(\.device) == ["phone"])
+    #expect(try bench.turn(link, bench.attach(link, 50, as: 8)) == [.attached(8, [bench.position("user:ann", 0)])])
+  }
+
+  @Test func aSessionThatIsNoDeviceComesInWhileTheLogTakesNothing() throws {
+    let bench = try CoreBench(.sqlite)
+    let link = try bench.link()
+    try bench.turn(link, bench.publish(link, "user:ann"))
+    bench.log.fail(at: [.commit, .reopen])
+    try bench.turn(link, bench.publish(link, "user:ann", id: "2"))
+    bench.log.fail(at: [.reopen])
+    #expect(
+      try bench.turn(link, bench.attach(link, 1, device: "", as: 3)) == [.attached(3, [bench.position("user:ann", 0)])])
+  }
+
+  /// A device that is new while the clock is wrong gets what was deleted for nobody yet.
+  @Test func aDeviceThatIsNewDuringAJumpOfTheClockMissesNothing() throws {
+    let bench = try CoreBench()
+    let link = try bench.link()
+    try bench.turn(link, bench.publish(link, "user:ann", ttl: 60))
+    bench.now.wall += 3_600_000
+    #expect(try bench.turn(link, bench.attach(link, 1, as: 2)) == [.attached(2, [bench.position("user:ann", 0)])])
+  }
+
   // MARK: Tickets
+
+  @Test func aTicketIsNotSpentOnARefusal() throws {
+    var settings = SchedulerSettings()
+    settings.devicesPerUserMax = 1
+    let bench = try CoreBench(.memory, settings)
+    let link = try bench.link()
+    try bench.turn(link, bench.attach(link, 1))
+    #expect(
+      try bench.turn(link, bench.attach(link, 2, device: "desk", ticket: "t", as: 2)) == [
+        .failed(2, .resourceExhausted)
+      ])
+    try bench.turn(link, .detach(link, Detach(sessions: [1])))
+    #expect(
+      try bench.turn(link, bench.attach(link, 3, device: "desk", ticket: "t", as: 3))
+        == [.attached(3, [bench.position("user:ann", 0)])])
+  }
 
   @Test(arguments: LogKind.allCases) func aTicketIsSpentOnce(_ engine: LogKind) throws {
     let bench = try CoreBench(engine)

@@ -49,6 +49,39 @@ import Testing
     #expect(bench.metrics.expired[Int(EventType.notification.rawValue)]?.value == 1)
   }
 
+  /// Whoever takes over while the clock is wrong knows what it should say.
+  @Test(arguments: [false, true]) func aRestartWhileTheClockIsWrongDeletesNothing(inGoodOrder: Bool) throws {
+    let bench = try CoreBench(.sqlite)
+    var link = try bench.link()
+    try bench.turn(
+      link, bench.publish(link, "user:ann", ttl: 60),
+      bench.publish(link, "user:bob", deliverAt: bench.now.wall + 3_000_000))
+    bench.housekeep()
+    bench.advance(30_000)
+    bench.now.wall += 3_600_000
+    if inGoodOrder {
+      try bench.turn()
+      try bench.core.stop()
+    }
+    for _ in 0..<2 {
+      try bench.crash()
+      bench.advance(15_000)
+      try everyDay(bench)
+    }
+    #expect(bench.metrics.expired[Int(EventType.notification.rawValue)]?.value == 0)
+    #expect(try bench.log.delayedCount() == 1)
+    // Another boot, at which only the time since it is known to have passed: believed after the same while.
+    try bench.crash(boot: "another")
+    try everyDay(bench)
+    #expect(try bench.log.delayedCount() == 1)
+    bench.advance(SchedulerLimits.clockHoldMilliseconds)
+    try everyDay(bench)
+    #expect(try bench.log.delayedCount() == 0)
+    link = try bench.link()
+    #expect(
+      try bench.turn(link, bench.publish(link, "user:bob", id: "2", as: 9)) == [bench.published(9, "user:bob", 2)])
+  }
+
   // MARK: Bounds
 
   private func settings(events: UInt64 = 1 << 40, bytes: Int = 1 << 40) -> SchedulerSettings {

@@ -103,6 +103,30 @@ import Testing
     #expect(try bench.turn(link, bench.publish(link, "user:ann", as: 3, ttl: 1)) == [bench.published(3, "user:ann", 2)])
   }
 
+  /// Keys are forgotten by the clock that deletes, so that a wrong one lets nothing in twice.
+  @Test func aClockThatJumpedAheadForgetsNothing() throws {
+    let bench = try CoreBench()
+    let link = try bench.link()
+    try bench.turn(link, bench.publish(link, "user:ann", ttl: 60), bench.broadcast(link, to: ["bob"], ttl: 60))
+    bench.now.wall += 3_600_000
+    let told = try bench.turn(
+      link, bench.publish(link, "user:ann", as: 3, ttl: 60), bench.broadcast(link, to: ["bob"], as: 4, ttl: 60))
+    #expect(
+      told == [
+        bench.published(3, "user:ann", 1, duplicate: true),
+        .broadcasted(4, Broadcasted(recipients: 1, durability: .memory, duplicate: true)),
+      ])
+  }
+
+  @Test func whatIsTheEnginesOwnIsNobodysToPublish() throws {
+    let bench = try CoreBench()
+    let link = try bench.link()
+    let told = try bench.turn(
+      link, bench.publish(link, "sys:access", as: 1), bench.publish(link, "presence:ann", as: 2),
+      bench.publish(link, "system:a", as: 3))
+    #expect(told == [.failed(1, .permissionDenied), .failed(2, .permissionDenied), bench.published(3, "system:a", 1)])
+  }
+
   @Test func aRestartRemembersWhatWasPublished() throws {
     let bench = try CoreBench(.sqlite)
     var link = try bench.link()

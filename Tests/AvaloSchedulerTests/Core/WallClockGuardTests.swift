@@ -1,3 +1,4 @@
+import AvaloStore
 import Testing
 
 @testable import AvaloScheduler
@@ -47,5 +48,20 @@ import Testing
     _ = guarded.observe(after(1000, jumped: 3_600_000))
     guarded.release()
     #expect(guarded.deletionTime(after(1000, jumped: 3_600_000)) == start.wall + 1000 + 3_600_000)
+  }
+
+  @Test func goesOnWhereAnEarlierProcessLeftOff() {
+    func held(_ mark: ClockMark, at now: Moment) -> Int64? {
+      var guarded = WallClockGuard()
+      return guarded.resume(from: mark, at: now)
+    }
+    let mark = ClockMark(trusted: start.wall, monotonic: start.monotonic)
+    #expect(held(mark, at: after(86_400_000)) == nil)
+    #expect(held(mark, at: after(1000, jumped: 3_600_000)) == 3_600_000)
+    #expect(held(mark, at: after(1000, jumped: -3_600_000)) == nil)
+    // After another boot the time that the machine was off is unknown; short ones are believed.
+    let before = ClockMark(trusted: start.wall, monotonic: 10_000_000_000, isThisBoot: false)
+    #expect(held(before, at: Moment(wall: start.wall + 50_000, monotonic: 20_000)) == nil)
+    #expect(held(before, at: Moment(wall: start.wall + 3_600_000, monotonic: 20_000)) == 3_580_000)
   }
 }
