@@ -47,6 +47,19 @@ public final class Gateway: Worker {
 
   public static func readSettings(_ reader: inout SettingsReader) -> GatewaySettings { GatewaySettings(&reader) }
 
+  /// The files that the settings name: keys, certificates.
+  public static func check(_ settings: GatewaySettings) async -> [SettingsProblem] {
+    var problems = await Access.load(settings, stateDirectory: nil).problems
+    if let files = settings.tls {
+      do throws(SettingsProblem) {
+        _ = try TLSContext(files)
+      } catch {
+        problems.append(error)
+      }
+    }
+    return problems
+  }
+
   // MARK: - Start
 
   public static func start(_ context: WorkerContext, _ settings: GatewaySettings) async throws -> Gateway {

@@ -7,9 +7,13 @@ import AvaloSystem
 public protocol Worker: AnyObject, Sendable {
   associatedtype Settings: Sendable
 
-  /// Reads the manifest's `settings`. Problems are collected in the reader; with any, the result is not used. Also run
-  /// by `--check`: it must not look at anything but the reader.
+  /// Reads the manifest's `settings`. Problems are collected in the reader; with any, the result is not used. It must
+  /// not look at anything but the reader.
   static func readSettings(_ reader: inout SettingsReader) -> Settings
+
+  /// Looks at what good settings name, such as files with keys, and answers what is wrong with that. Runs by `--check`,
+  /// behind ``readSettings(_:)``, and so before each start and reload; it must change nothing.
+  static func check(_ settings: Settings) async -> [SettingsProblem]
 
   /// Puts right what `start` refuses to touch, while no worker runs, and says in one line what it did. Runs by
   /// `--repair`. A throw says why nothing was changed, with its description on standard error.
@@ -26,6 +30,8 @@ public protocol Worker: AnyObject, Sendable {
 }
 
 extension Worker {
+  public static func check(_ settings: Settings) async -> [SettingsProblem] { [] }
+
   public static func repair(_ settings: Settings, stateDirectory: String, wallClock: WallClock) throws -> String {
     throw WorkerError("there is nothing to repair: this worker keeps no file")
   }

@@ -13,7 +13,7 @@ public enum WorkerMain {
     let program = arguments.first?.split(separator: "/").last.map(String.init) ?? "avalo-worker"
     switch WorkerArguments(arguments.dropFirst()) {
     case .serve: await serve(worker, program)
-    case .check: check(worker, program)
+    case .check: await check(worker, program)
     case .repair: repair(worker, program)
     case .help: say(WorkerArguments.help(program)); exit(0)
     case .version: say("\(program) \(Version.current)\n"); exit(0)
@@ -42,10 +42,15 @@ public enum WorkerMain {
   }
 
   /// One line a problem: `key.path`, a tab, the message.
-  private static func check<W: Worker>(_ worker: W.Type, _ program: String) -> Never {
+  private static func check<W: Worker>(_ worker: W.Type, _ program: String) async -> Never {
     let identity = orExit(program) { try WorkerIdentity(.process, program: program) }
-    guard case .failure(let error) = identity.settings(of: worker) else { exit(0) }
-    for problem in error.problems {
+    let problems: [SettingsProblem]
+    switch identity.settings(of: worker) {
+    case .success(let settings): problems = await worker.check(settings)
+    case .failure(let error): problems = error.problems
+    }
+    if problems.isEmpty { exit(0) }
+    for problem in problems {
       let message = problem.message.split(whereSeparator: { $0.isNewline || $0 == "\t" }).joined(separator: " ")
       say("\(problem.path)\t\(message)\n")
     }
