@@ -151,7 +151,12 @@ let package = Package(
         "AvaloTesting", "AvaloClient", "AvaloKeys", "AvaloSystem", "AvaloCore", "avalod", "avalo-gateway",
         "avalo-presence", "avalo-scheduler", "avaloctl", jwt, nioPosix, nioSSL,
       ]),
-    .testTarget(name: "HouseTests", dependencies: ["AvaloTesting", "AvaloCore", "AvaloGateway"]),
+    .testTarget(
+      name: "HouseTests",
+      dependencies: [
+        "AvaloTesting", "AvaloCore", "AvaloSystem", "AvaloGateway", "AvaloScheduler", "AvaloPresence",
+        "AvaloSupervisor",
+      ]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -1,11 +1,13 @@
 import AvaloCore
 
-/// `api-keys.json`: a list of objects of which only `id` and `hash` are looked at here; the rest is kept as it is.
+/// `api-keys.json`: a list of objects of which only what is named here is looked at; the rest is kept as it is.
 struct APIKeyList {
   static let allScopes = ["publish", "broadcast", "membership", "connections", "read"]
 
-  private var entries: [(id: String, json: [UInt8])] = []
-  private(set) var hashes: Set<String> = []
+  private(set) var keys: [ListedAPIKey] = []
+  private var texts: [[UInt8]] = []
+
+  var hashes: Set<String> { Set(keys.map(\.hash)) }
 
   /// Empty when there is no such file.
   init(file: String) throws(KeyFolderError) {
@@ -16,8 +18,8 @@ struct APIKeyList {
         let list = try JSONView(validating: bytes)
         guard list.kind == .array else { throw JSONError(offset: 0, message: "expected a list of keys") }
         for entry in list.elements {
-          entries.append((entry["id"]?.string ?? "", Array(entry.raw)))
-          if let hash = entry["hash"]?.string { hashes.insert(hash) }
+          keys.append(ListedAPIKey(entry))
+          texts.append(Array(entry.raw))
         }
       }
     } catch {
@@ -25,23 +27,61 @@ struct APIKeyList {
     }
   }
 
-  mutating func replace(id: String, name: String, _ key: APIKey, scopes: [String]) {
-    entries.removeAll { $0.id == id }
+  /// Adds a key, in the place of one with its id.
+  mutating func replace(_ listed: ListedAPIKey) {
+    remove(id: listed.id)
     var json = JSONWriter()
     json.object {
-      $0.member("id", id)
-      $0.member("name", name)
-      $0.member("owner", id)
-      $0.member("hash", key.hash)
+      $0.member("id", listed.id)
+      $0.member("name", listed.name)
+      $0.member("owner", listed.owner)
+      $0.member("hash", listed.hash)
       $0.key("scopes")
-      $0.array { for scope in scopes { $0.string(scope) } }
+      $0.array { for scope in listed.scopes { $0.string(scope) } }
     }
-    entries.append((id, json.bytes))
-    hashes.insert(key.hash)
+    keys.append(listed)
+    texts.append(json.bytes)
+  }
+
+  /// Answers whether there was one.
+  @discardableResult mutating func remove(id: String) -> Bool {
+    guard let index = keys.firstIndex(where: { $0.id == id }) else { return false }
+    keys.remove(at: index)
+    texts.remove(at: index)
+    return true
   }
 
   /// One key a line.
   var text: String {
-    "[\n" + entries.map { "  " + String(decoding: $0.json, as: UTF8.self) }.joined(separator: ",\n") + "\n]\n"
+    texts.isEmpty
+      ? "[]\n" : "[\n" + texts.map { "  " + String(decoding: $0, as: UTF8.self) }.joined(separator: ",\n") + "\n]\n"
+  }
+}
+
+/// A key as its list has it: everything but the key.
+public struct ListedAPIKey: Sendable, Equatable {
+  public var id: String
+  /// For people.
+  public var name: String
+  /// Whose events they are: keep it when a key is replaced, so that what is published again is known to be the same.
+  public var owner: String
+  /// SHA-256 of the key, in hexadecimal.
+  public var hash: String
+  public var scopes: [String]
+
+  public init(id: String, name: String, owner: String, hash: String, scopes: [String]) {
+    self.id = id
+    self.name = name
+    self.owner = owner
+    self.hash = hash
+    self.scopes = scopes
+  }
+
+  init(_ view: JSONView) {
+    id = view["id"]?.string ?? ""
+    name = view["name"]?.string ?? id
+    owner = view["owner"]?.string ?? id
+    hash = view["hash"]?.string ?? ""
+    scopes = view["scopes"].map { $0.elements.compactMap(\.string) } ?? []
   }
 }

@@ -43,10 +43,13 @@ public struct KeyFolder: Sendable {
     }
     let key = APIKey(using: &generator)
     if forDevelopment {
-      list.replace(id: "dev", name: "Development", key, scopes: APIKeyList.allScopes)
+      list.replace(
+        ListedAPIKey(id: "dev", name: "Development", owner: "dev", hash: key.hash, scopes: APIKeyList.allScopes))
       try PrivateFile.write(key.text + "\n", to: developmentKeyPath)
     } else {
-      list.replace(id: "default", name: "Default", key, scopes: ["publish", "broadcast"])
+      list.replace(
+        ListedAPIKey(
+          id: "default", name: "Default", owner: "default", hash: key.hash, scopes: ["publish", "broadcast"]))
     }
     // This last: a key that is listed is one that its owner has.
     try PrivateFile.write(list.text, to: apiKeysPath)

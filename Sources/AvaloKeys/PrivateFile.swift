@@ -35,11 +35,18 @@ enum PrivateFile {
     return String(decoding: bytes[..<count], as: UTF8.self)
   }
 
-  /// Under a name of its own first, then under the right one: nobody ever reads half of it.
+  /// Under a name of its own first, then under the right one: nobody ever reads half of it. Who might read the one that
+  /// was there may read the new one: the service, when root changes its keys.
   static func write(_ text: String, to path: String) throws(KeyFolderError) {
     let draft = "\(path).\(getpid()).new"
     let descriptor = open(draft, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
     guard descriptor >= 0 else { throw failure("write", draft) }
+    var before = stat()
+    if stat(path, &before) == 0 {
+      // Only root may give a file away; then the old owner cannot be kept, and need not be.
+      _ = fchown(descriptor, before.st_uid, before.st_gid)
+      _ = fchmod(descriptor, before.st_mode & 0o777)
+    }
     let bytes = Array(text.utf8)
     let written = Glibc.write(descriptor, bytes, bytes.count)
     let synced = fsync(descriptor)

@@ -13,7 +13,8 @@ struct Avaloctl: AsyncParsableCommand {
       """,
     version: Version.current,
     subcommands: [
-      InitCommand.self, TokenCommand.self, PublishCommand.self, ListenCommand.self, StatusCommand.self,
+      InitCommand.self, KeysCommand.self, TokenCommand.self, PublishCommand.self, ListenCommand.self,
+      StatusCommand.self,
       ReloadCommand.self, RestartCommand.self, LogLevelCommand.self, CheckCommand.self, DemoCommand.self,
       SandboxCommand.self,
     ])

@@ -79,6 +79,44 @@ import Testing
     return descriptor
   }
 
+  @Test func keysAreMadeUsedAndRevokedWithoutARestart() async throws {
+    let server = try await RunningServer.start()
+    let config = server.process.folder.path
+    func keys(_ arguments: String...) async throws -> (ending: TestProcess.Ending, output: String) {
+      try await run(["keys"] + arguments + ["--config", config], on: server)
+    }
+    let made = try await keys("new", "second", "--scope", "publish")
+    #expect(made.ending == .exit(0))
+    let key = try #require(made.output.split(separator: "\n").first { $0.hasPrefix("avk_") })
+    #expect(try await keys("new", "second").ending == .exit(1))
+    #expect(try await keys("new", "third", "--scope", "everything").ending == .exit(64))
+    #expect(try await keys().output.contains(/second +second +publish +[0-9a-f]{8}… +second/))
+
+    let backend = CallableClient(server.endpoint, credential: String(key))
+    func publishes(_ id: String) async -> Bool {
+      (try? await backend.call("publishRealtimeEvent", Load.event(id, to: "ann"))) != nil
+    }
+    #expect(await !publishes("early"))
+    #expect(try await run(["reload"], on: server).ending == .exit(0))
+    #expect(await publishes("with the second key"))
+    #expect(
+      try await keys("revoke", "second") == (
+        .exit(0), "revoked second; in a running server it comes into force with: avaloctl reload\n"
+      ))
+    #expect(try await keys("revoke", "second").ending == .exit(1))
+    #expect(try await run(["reload"], on: server).ending == .exit(0))
+    #expect(await !publishes("late"))
+
+    // A file that settings name is looked at before anything changes.
+    try server.process.folder.write("[{]", to: "api-keys.json")
+    let refused = try await run(["reload"], on: server)
+    #expect(refused.ending == .exit(1))
+    #expect(refused.output.contains("workers.gateway.settings.api_keys_file: \(config)/api-keys.json: "))
+    #expect(try await server.process.status().generation == 3)
+    _ = try await server.backend().call("publishRealtimeEvent", Load.event("with the first", to: "ann"))
+    try await server.stop()
+  }
+
   @Test func aSandboxIsOpenWhereProductionIsNot() async throws {
     let command = "echo at $AVALO_URL in $AVALO_CONFIG_DIR; while [ -d $AVALO_CONFIG_DIR ]; do sleep 0.05; done"
     let sandbox = try await TestProcess.start(

@@ -1,0 +1,65 @@
+import AvaloSystem
+import Testing
+
+@testable import AvaloGateway
+@testable import AvaloPresence
+@testable import AvaloScheduler
+@testable import AvaloSupervisor
+
+/// `docs/settings.md` shows every default as it is.
+@Suite struct SettingsDocumentTests {
+  /// The YAML below a heading of the page.
+  private func section(_ worker: String) throws -> SettingsNode {
+    let page = try House.read("docs/settings.md")
+    let start = try #require(page.range(of: "\n## \(worker)\n")).upperBound
+    let block = try #require(page[start...].firstMatch(of: /```yaml\n((?s:.*?))```/)).1
+    return try SettingsNode(yaml: String(block))
+  }
+
+  private func read<Value>(_ node: SettingsNode, _ body: (inout SettingsReader) -> Value) -> (Value, [String]) {
+    let (value, problems) = SettingsReader.read(node, folder: "/etc/avalo", body)
+    return (value, problems.map(\.description).filter { !$0.hasPrefix("auth: needs at least one of") })
+  }
+
+  @Test func ofTheGateway() throws {
+    let (shown, problems) = read(try section("gateway")) { GatewaySettings(&$0) }
+    #expect(problems == [])
+    var plain = read(.emptySection) { GatewaySettings(&$0) }.0
+    // What is built in is shown as if it was set.
+    for (kind, rule) in shown.topics { #expect(rule == TopicRule.builtIn(kind)) }
+    plain.topics = shown.topics
+    #expect(shown == plain)
+  }
+
+  @Test func ofTheScheduler() throws {
+    let (shown, problems) = read(try section("scheduler")) { SchedulerSettings.read(&$0) }
+    #expect(problems == [])
+    #expect(shown == read(.emptySection) { SchedulerSettings.read(&$0) }.0)
+  }
+
+  @Test func ofPresence() throws {
+    let (shown, problems) = read(try section("presence")) { PresenceSettings(&$0) }
+    #expect(problems == [])
+    #expect(shown == read(.emptySection) { PresenceSettings(&$0) }.0)
+  }
+
+  /// Each key that a worker asks for is on its page.
+  @Test(arguments: [
+    ("gateway", "Sources/AvaloGateway"), ("scheduler", "Sources/AvaloScheduler"), ("presence", "Sources/AvaloPresence"),
+  ])
+  func namesEveryKey(worker: String, folder: String) throws {
+    let page = try House.read("docs/settings.md")
+    let start = try #require(page.range(of: "\n## \(worker)\n")).upperBound
+    let section = page[start...].prefix(upTo: page[start...].range(of: "\n## ")?.lowerBound ?? page.endIndex)
+    let asked =
+      /(?:reader|section|key|\$0)\.(?:string|optionalString|optionalPath|path|choice|integer|number|boolean|bytes|duration|section|optionalSection|table|value|list|url|users|strings)\(\s*"(\w+)"/
+    var count = 0
+    for file in House.files(folder, ".swift") where file.contains("Settings") || file.contains("Flags") {
+      for match in try House.read(file).matches(of: asked) {
+        count += 1
+        #expect(section.contains(match.1), "\(file): \(match.1) is not in docs/settings.md")
+      }
+    }
+    #expect(count > 3)
+  }
+}
