@@ -19,6 +19,7 @@ public final class Gateway: Worker {
   private let tls: TLSContext?
   private let web: WebClient
   private let issuers: RemoteKeyRing
+  private let webhooks: MembershipWebhooks
   private let hubs: [Mailbox<HubMail>]
   private let reactor: ReactorHandle
   private let transports: NIOWebSocketTransports
@@ -27,7 +28,7 @@ public final class Gateway: Worker {
 
   private init(
     context: WorkerContext, access: SharedAccess, metrics: GatewayMetrics, health: Health, tls: TLSContext?,
-    web: WebClient, issuers: RemoteKeyRing, hubs: [Mailbox<HubMail>],
+    web: WebClient, issuers: RemoteKeyRing, webhooks: MembershipWebhooks, hubs: [Mailbox<HubMail>],
     reactor: ReactorHandle, transports: NIOWebSocketTransports, links: NIOLoopBound<WorkerLinks>,
     listeners: [any Channel]
   ) {
@@ -38,6 +39,7 @@ public final class Gateway: Worker {
     self.tls = tls
     self.web = web
     self.issuers = issuers
+    self.webhooks = webhooks
     self.hubs = hubs
     self.reactor = reactor
     self.transports = transports
@@ -67,7 +69,9 @@ public final class Gateway: Worker {
     let issuers = RemoteKeyRing(
       stateDirectory: context.stateDirectory, web: web, eventLoop: context.eventLoop, clock: context.monotonicClock,
       wall: context.wallClock, registry: context.metrics, log: context.log)
-    let access = SharedAccess(try await load(settings, context, issuers))
+    let webhooks = MembershipWebhooks(
+      web: web, clock: context.monotonicClock, wall: context.wallClock, registry: context.metrics, log: context.log)
+    let access = SharedAccess(try await load(settings, context, issuers, webhooks))
     let tls = try settings.tls.map { try TLSContext($0) }
     let metrics = GatewayMetrics(context.metrics)
     let addresses = AddressBudget(connectionsPerAddressMax: settings.connections.perAddress)
@@ -107,6 +111,7 @@ public final class Gateway: Worker {
     show(settings.flags, context, metrics)
     return Gateway(
       context: context, access: access, metrics: metrics, health: health, tls: tls, web: web, issuers: issuers,
+      webhooks: webhooks,
       hubs: hubs, reactor: reactor,
       transports: transports, links: links, listeners: listeners)
   }
@@ -118,11 +123,11 @@ public final class Gateway: Worker {
   }
 
   private static func load(
-    _ settings: GatewaySettings, _ context: WorkerContext, _ issuers: RemoteKeyRing
+    _ settings: GatewaySettings, _ context: WorkerContext, _ issuers: RemoteKeyRing, _ webhooks: MembershipWebhooks
   ) async throws -> Access {
-    let (access, problems) = await Access.load(settings, stateDirectory: context.stateDirectory) {
-      issuers.keys(for: $0)
-    }
+    let (access, problems) = await Access.load(
+      settings, stateDirectory: context.stateDirectory, remotes: { issuers.keys(for: $0) },
+      membership: { webhooks.webhook($0, secret: $1) })
     guard let access else {
       throw WorkerError(problems.map { "\($0.path): \($0.message)" }.joined(separator: "; "))
     }
@@ -183,7 +188,7 @@ public final class Gateway: Worker {
 
   /// New keys, rules and certificates; what was built with the old ones goes on.
   public func reload(_ settings: GatewaySettings) async throws {
-    let new = try await Gateway.load(settings, context, issuers)
+    let new = try await Gateway.load(settings, context, issuers, webhooks)
     if let tls, let files = settings.tls { try tls.reload(files) }
     let flags = access.current.flags
     access.replace(with: new)

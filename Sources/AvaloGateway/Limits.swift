@@ -68,6 +68,19 @@ public enum GatewayLimits {
   /// Between two fetches that tokens with unknown keys cause: whoever invents keys makes us ask this often.
   public static let keyRefetchSpacing: Duration = .seconds(30)
 
+  /// Failures in a row after which the membership webhook is left alone.
+  public static let webhookFailuresMax = 5
+  /// For so long: time for a backend's restart, short enough not to be noticed behind one.
+  public static let webhookOpenTime: Duration = .seconds(10)
+  /// How long "it could not be asked" is remembered: many connections of one user ask at once.
+  public static let webhookRetryTime: Duration = .seconds(1)
+  /// Questions on their way: what a backend of a few hundred requests a second can answer in time.
+  public static let webhookRequestsMax = 200
+  /// Decisions remembered: some 20 MB when it is full.
+  public static let webhookDecisionsMax = 100_000
+  /// An answer names at most the topics that were asked for.
+  public static let webhookAnswerBytesMax = 64 << 10
+
   // MARK: Calls
 
   /// Publishes that wait for the log, over all connections: about a second's worth at full speed.

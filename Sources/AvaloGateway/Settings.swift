@@ -24,6 +24,7 @@ import AvaloSystem
 ///     connections: {max: 100000, per_user: 20, per_address: 1000}
 ///     topics: {feed: {subscribe: any}, chat: {subscribe: claim, publish: members}}
 ///     flags: {realtime_engine_v2: {rollout: 5, allow: [ann]}, realtime_presence: {rollout: 100}}
+///     membership_webhook: {url: https://api.example.com/members, secret_file: keys/webhook.secret}
 ///     limits: {http_body_max: 256KiB, publishes_in_flight: 20000, publishes_per_second: 5000}
 public struct GatewaySettings: Sendable, Equatable {
   public var auth: AuthenticationSettings
@@ -42,6 +43,8 @@ public struct GatewaySettings: Sendable, Equatable {
   /// Kinds that differ from ``TopicRule/builtIn``.
   public var topics: [String: TopicRule]
   public var flags: FeatureFlags
+  /// Who decides on topics that a token does not name; `nil`: nobody, they are denied.
+  public var membershipWebhook: MembershipWebhookSettings?
   public var limits: LimitSettings
 
   /// Reads them all; to be used only when there are no problems.
@@ -70,6 +73,7 @@ public struct GatewaySettings: Sendable, Equatable {
       reader.table("topics") { kind, rule in TopicRule(kind, &rule) }.map { ($0.name, $0.value) },
       uniquingKeysWith: { first, _ in first })
     flags = reader.section("flags") { FeatureFlags(&$0) }
+    membershipWebhook = reader.optionalSection("membership_webhook") { MembershipWebhookSettings(&$0) }
     limits = reader.section("limits") { LimitSettings(&$0) }
   }
 

@@ -34,6 +34,17 @@ final class FakeServices: Services {
     completion(presenceAnswer(users))
   }
 
+  private(set) var membershipQueries: [[String]] = []
+  /// What the webhook's word is waited for with.
+  var membershipWaits: [() -> Void] = []
+
+  func membership(
+    _ webhook: MembershipWebhook, _ user: String, _ topics: [Topic], completion: @escaping () -> Void
+  ) {
+    membershipQueries.append(topics.map(\.name))
+    membershipWaits.append(completion)
+  }
+
   /// Answers the publish that has waited longest, or another, with that offset.
   func answerWaiting(at index: Int = 0, offset: UInt64) {
     waiting.remove(at: index)(

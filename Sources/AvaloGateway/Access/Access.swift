@@ -12,8 +12,13 @@ public final class Access: Sendable {
   public let tickets: Tickets
   public let cors: CORSPolicy
   public var flags: FeatureFlags { settings.flags }
+  let membership: MembershipWebhook?
 
-  init(settings: GatewaySettings, authenticator: Authenticator, apiKeys: APIKeys, tickets: Tickets) {
+  init(
+    settings: GatewaySettings, authenticator: Authenticator, apiKeys: APIKeys, tickets: Tickets,
+    membership: MembershipWebhook? = nil
+  ) {
+    self.membership = membership
     self.settings = settings
     self.authenticator = authenticator
     self.apiKeys = apiKeys
@@ -26,12 +31,23 @@ public final class Access: Sendable {
   /// - `stateDirectory`: where the tickets' key is; made there when it is missing. `nil` (a mere check of the settings)
   ///   leaves it alone and signs with one of its own.
   /// - `remotes`: starts fetching what the settings name, once nothing is wrong.
+  /// - `membership`: who asks the webhook that the settings name.
   static func load(
-    _ settings: GatewaySettings, stateDirectory: String?, remotes: ([RemoteKeySettings]) -> [RemoteKeys] = { _ in [] }
+    _ settings: GatewaySettings, stateDirectory: String?,
+    remotes: ([RemoteKeySettings]) -> [RemoteKeys] = { _ in [] },
+    membership: (MembershipWebhookSettings, [UInt8]) -> MembershipWebhook? = { _, _ in nil }
   ) async -> (access: Access?, problems: [SettingsProblem]) {
     var problems: [SettingsProblem] = []
     let keys = await VerificationKeys.load(settings.auth, problems: &problems)
     let apiKeys = APIKeys.load(settings.apiKeysFile, problems: &problems)
+    var secret: [UInt8] = []
+    if let webhook = settings.membershipWebhook {
+      do throws(KeyMaterial.Refusal) {
+        secret = try KeyMaterial.secret(in: webhook.secretFile)
+      } catch {
+        problems.append(SettingsProblem(path: "membership_webhook.secret_file", message: error.message))
+      }
+    }
     var random = SystemRandomNumberGenerator()
     var ticketKey = (0..<32).map { _ in UInt8.random(in: .min ... .max, using: &random) }
     if let stateDirectory {
@@ -45,7 +61,8 @@ public final class Access: Sendable {
     let access = Access(
       settings: settings,
       authenticator: Authenticator(keys: keys, remotes: remotes(settings.auth.remotes), settings: settings.auth),
-      apiKeys: apiKeys, tickets: Tickets(key: ticketKey))
+      apiKeys: apiKeys, tickets: Tickets(key: ticketKey),
+      membership: settings.membershipWebhook.flatMap { membership($0, secret) })
     return (access, [])
   }
 

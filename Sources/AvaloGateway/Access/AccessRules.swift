@@ -66,6 +66,9 @@ public struct AccessRules: Sendable {
     }
   }
 
+  /// Whether those may subscribe whom a token names, and perhaps the membership webhook.
+  func isByClaim(_ topic: Topic) -> Bool { rule(topic.kind).subscribe == .claim }
+
   /// May the user publish there in their own name? Servers may by their scope alone.
   public func mayPublish(_ identity: Identity, to topic: Topic) -> Bool {
     rule(topic.kind).publish == .members && maySubscribe(identity, to: topic)

@@ -46,6 +46,14 @@ enum KeyMaterial {
     self = .secret(bytes)
   }
 
+  /// A secret's bytes, of a file, for something else than tokens.
+  static func secret(in file: String) throws(Refusal) -> [UInt8] {
+    guard case .secret(let bytes) = try KeyMaterial(secret: try KeyFile.read(file)) else {
+      throw Refusal("\(file): holds no secret")
+    }
+    return bytes
+  }
+
   /// A PEM public key or certificate.
   init(pem bytes: [UInt8]) throws(Refusal) {
     guard let text = String(validating: bytes, as: UTF8.self), text.contains("-----BEGIN ") else {

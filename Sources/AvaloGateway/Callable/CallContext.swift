@@ -10,6 +10,8 @@ public protocol Services: AnyObject {
   func broadcast(_ broadcast: Broadcast, completion: @escaping (Result<Broadcasted, CallError>) -> Void)
   /// In the order of `users`.
   func presence(_ users: [String], completion: @escaping (Result<[PresenceAnswer.Entry], CallError>) -> Void)
+  /// Called when the webhook has decided, or could not.
+  func membership(_ webhook: MembershipWebhook, _ user: String, _ topics: [Topic], completion: @escaping () -> Void)
 }
 
 /// Told of every call, on the loop that served it.

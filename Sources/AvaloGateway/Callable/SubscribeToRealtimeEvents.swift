@@ -12,13 +12,34 @@ enum SubscribeToRealtimeEvents: Callable {
     if case .http = request.carrier, !access.flags.engine.isOn(for: identity.user) {
       return reply(.success(Array(#"{"enabled":false}"#.utf8)))
     }
-    var wanted = try ConnectRequest(request.data, topicsMax: access.settings.connections.topics)
-    let grant = access.rules.grant(wanted.topics(of: identity), to: identity)
+    let wanted = try ConnectRequest(request.data, topicsMax: access.settings.connections.topics)
+    let carrier = request.carrier
+    let undecided = access.undecided(wanted.topics(of: identity), for: identity)
+    guard let webhook = access.membership, !undecided.isEmpty else {
+      return try subscribe(wanted, identity, carrier, access, context, reply: reply)
+    }
+    context.services.membership(webhook, identity.user, undecided) {
+      do throws(CallError) {
+        try subscribe(wanted, identity, carrier, access, context, reply: reply)
+      } catch {
+        reply(.failure(error))
+      }
+    }
+  }
+
+  /// With all known that can be known.
+  private static func subscribe(
+    _ request: ConnectRequest, _ identity: Identity, _ carrier: CallRequest.Carrier, _ access: Access,
+    _ context: CallContext, reply: @escaping CallReply
+  ) throws(CallError) {
+    var wanted = request
+    let grant = access.grant(wanted.topics(of: identity), to: identity)
+    if grant.isForAnotherTime { throw .membershipUnknown }
     guard grant.denied.isEmpty || !grant.granted.isEmpty else {
       throw CallError(.permissionDenied, "no topic asked for is allowed: \(grant.denied.map(\.topic).prefix(5))")
     }
 
-    switch request.carrier {
+    switch carrier {
     case .session(let session):
       session.subscribe(grant.granted, positions: wanted.positions) { result in
         reply(result.map { answer(session.connectionID, grant, url: nil, expiresAt: identity.expiresAtMilliseconds) })

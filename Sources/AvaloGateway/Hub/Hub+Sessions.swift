@@ -44,8 +44,8 @@ extension Hub {
     }
     session.identify(identity)
     let topics = topics(of: session)
-    let allowed = Set(policy.access.rules.grant(topics.map(\.name), to: identity).granted)
-    let lost = topics.filter { !allowed.contains($0) }
+    let allowed = Set(policy.access.grant(topics.map(\.name), to: identity).granted)
+    let lost = topics.filter { !allowed.contains($0) && !policy.access.mayStay(identity.user, $0) }
     unsubscribe(session, from: lost)
     for name in lost {
       send(session) { $0.error(CallError(.permissionDenied, "the new token does not allow \(name)")) }
@@ -65,6 +65,7 @@ extension Hub {
     if let refusal = policy.access.flags.engine.refusal(for: identity.user) {
       return refuse(session, refusal, code: .featureDisabled)
     }
+    if waitsForMembership(session, identity, request) { return }
     session.isPresent = policy.access.flags.presence.isOn(for: identity.user)
     let connectionID = request.connectionID ?? calls.newConnectionID()
     session.introduce(
@@ -74,6 +75,7 @@ extension Hub {
     let grant = grant(session, wanted, identity)
     if session.entry == nil, !grant.denied.isEmpty { session.entry = Session.Entry(ticket: "") }
     session.entry?.denied = grant.denied
+    if grant.isForAnotherTime { return refuse(session, .membershipUnknown, code: .unavailable) }
     guard !grant.granted.isEmpty else {
       return refuse(
         session,
@@ -89,7 +91,7 @@ extension Hub {
 
   /// Which of the topics asked for this session may have, each once, leaving out what it has already.
   private func grant(_ session: Session, _ wanted: [String], _ identity: Identity) -> AccessRules.Grant {
-    var grant = policy.access.rules.grant(wanted, to: identity)
+    var grant = policy.access.grant(wanted, to: identity)
     let room = policy.limits.topicsPerConnectionMax - Int(session.subscriptionCount)
     while grant.granted.count > max(0, room), let last = grant.granted.popLast() {
       grant.denied.append(AccessRules.Grant.Denial(topic: last.name, code: .resourceExhausted))

@@ -6,6 +6,7 @@ enum ServiceRequest: Sendable {
   case publish(Publish)
   case broadcast(Broadcast)
   case presence([String])
+  case membership(MembershipWebhook, user: String, topics: [Topic])
 }
 
 /// What they are answered.
@@ -13,6 +14,7 @@ enum ServiceAnswer: Sendable {
   case published(Published)
   case broadcasted(Broadcasted)
   case presence([PresenceAnswer.Entry])
+  case membershipDecided
 }
 
 /// The services of one hub: sends each request over the port and keeps who waits for it. Confined to the hub's loop; each
@@ -42,6 +44,12 @@ final class HubServices: Services {
 
   func presence(_ users: [String], completion: @escaping (Result<[PresenceAnswer.Entry], CallError>) -> Void) {
     request(.presence(users)) { completion($0.picking { if case .presence(let answer) = $0 { answer } else { nil } }) }
+  }
+
+  func membership(
+    _ webhook: MembershipWebhook, _ user: String, _ topics: [Topic], completion: @escaping () -> Void
+  ) {
+    request(.membership(webhook, user: user, topics: topics)) { _ in completion() }
   }
 
   /// An answer that the hub found in its mail.

@@ -47,6 +47,8 @@ final class Session {
   var isCounted = false
   /// Whether others may see that this user is here: `realtime_presence` when it connected.
   var isPresent = true
+  /// It waits for the membership webhook's word.
+  var asksMembership = false
   /// Calls left in this second's allowance.
   var callAllowance: UInt16
   var subscriptionCount: UInt16 = 0

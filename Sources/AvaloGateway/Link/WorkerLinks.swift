@@ -11,10 +11,12 @@ import NIOCore
 final class WorkerLinks: Services {
   let scheduler: SchedulerLink
   let presence: PresenceLink
+  private let eventLoop: any EventLoop
 
   private let published: [Counter]
 
   init(_ context: WorkerContext, _ metrics: GatewayMetrics) {
+    eventLoop = context.eventLoop
     scheduler = SchedulerLink(
       eventLoop: context.eventLoop, clock: context.monotonicClock, metrics: metrics, log: context.log)
     presence = PresenceLink(
@@ -69,6 +71,13 @@ final class WorkerLinks: Services {
     record.first.flatMap { EventType(rawValue: $0) }.map { published[Int($0.rawValue) - 1] }
   }
 
+  func membership(
+    _ webhook: MembershipWebhook, _ user: String, _ topics: [Topic], completion: @escaping () -> Void
+  ) {
+    let done = NIOLoopBound(completion, eventLoop: eventLoop)
+    webhook.ask(user, topics) { [eventLoop] in eventLoop.execute { done.value() } }
+  }
+
   func presence(_ users: [String], completion: @escaping (Result<[PresenceAnswer.Entry], CallError>) -> Void) {
     presence.query(users) { result in
       completion(
@@ -114,6 +123,8 @@ final class GatewayPort: HubPort {
         links.broadcast(broadcast) { hub.post(.service(id: id, $0.map { .broadcasted($0) })) }
       case .presence(let users):
         links.presence(users) { hub.post(.service(id: id, $0.map { .presence($0) })) }
+      case .membership(let webhook, let user, let topics):
+        webhook.ask(user, topics) { hub.post(.service(id: id, .success(.membershipDecided))) }
       }
     }
   }

@@ -1,0 +1,92 @@
+import AvaloCore
+import AvaloMetrics
+import AvaloSystem
+import Logging
+import Synchronization
+
+// What a token does not say of chats, the membership webhook may.
+extension Access {
+  /// Parts topics into granted and denied, by the token and by what the webhook has said. What it has not decided is denied
+  /// as UNAVAILABLE: ask for ``undecided(_:for:)`` first.
+  func grant(_ topics: [String], to identity: Identity) -> AccessRules.Grant {
+    var grant = rules.grant(topics, to: identity)
+    guard let membership, !grant.denied.isEmpty else { return grant }
+    var denied: [AccessRules.Grant.Denial] = []
+    for var denial in grant.denied {
+      guard denial.code == .permissionDenied, let topic = Topic(denial.topic), rules.isByClaim(topic) else {
+        denied.append(denial)
+        continue
+      }
+      switch membership.decision(identity.user, topic) {
+      case .allowed: grant.granted.append(topic)
+      case .denied: denied.append(denial)
+      case .unavailable, nil:
+        denial.code = .unavailable
+        denied.append(denial)
+      }
+    }
+    grant.denied = denied
+    return grant
+  }
+
+  /// Those topics that only the webhook can decide, and has not.
+  func undecided(_ topics: [String], for identity: Identity) -> [Topic] {
+    guard let membership else { return [] }
+    return rules.grant(topics, to: identity).denied.compactMap { denial in
+      guard denial.code == .permissionDenied, let topic = Topic(denial.topic), rules.isByClaim(topic),
+        membership.decision(identity.user, topic) == nil
+      else { return nil }
+      return topic
+    }
+  }
+
+  /// Whether a subscription that the token does not name may go on: the webhook granted it, and has not said otherwise.
+  func mayStay(_ user: String, _ topic: Topic) -> Bool {
+    guard let membership, rules.isByClaim(topic) else { return false }
+    return membership.decision(user, topic) != .denied
+  }
+}
+
+extension AccessRules.Grant {
+  /// Whether nothing was granted, and something may be another time.
+  var isForAnotherTime: Bool { granted.isEmpty && denied.contains { $0.code == .unavailable } }
+}
+
+extension CallError {
+  static let membershipUnknown = CallError(
+    .unavailable, "who is a member of the topics asked for cannot be told at the moment: try again",
+    retryAfterMilliseconds: GatewayLimits.overloadRetryMilliseconds)
+}
+
+/// The webhook over all reloads: one that is asked the same way keeps what it knows.
+final class MembershipWebhooks: Sendable {
+  private let web: WebClient
+  private let clock: MonotonicClock
+  private let wall: WallClock
+  private let log: Logger
+  private let metrics: MembershipMetrics
+  private let present = Mutex<(secret: [UInt8], webhook: MembershipWebhook)?>(nil)
+
+  init(web: WebClient, clock: MonotonicClock, wall: WallClock, registry: MetricsRegistry, log: Logger) {
+    self.web = web
+    self.clock = clock
+    self.wall = wall
+    self.log = log
+    metrics = MembershipMetrics(registry)
+  }
+
+  func webhook(_ settings: MembershipWebhookSettings, secret: [UInt8]) -> MembershipWebhook {
+    present.withLock { present in
+      if let present, present.secret == secret, present.webhook.settings == settings { return present.webhook }
+      let webhook = MembershipWebhook(
+        settings, secret: secret, clock: clock, wall: wall, log: log, metrics: metrics
+      ) { [web] body, signature in
+        try await web.post(
+          settings.url, headers: [("X-Avalo-Signature", signature)], body: body, within: settings.timeout,
+          bytesMax: GatewayLimits.webhookAnswerBytesMax)
+      }
+      present = (secret, webhook)
+      return webhook
+    }
+  }
+}

@@ -1,0 +1,164 @@
+import AvaloCore
+import AvaloSystem
+import AvaloWire
+import Crypto
+import Logging
+import Synchronization
+import Testing
+
+@testable import AvaloGateway
+
+/// A backend that says who is a member; it is the test.
+@Suite struct MembershipWebhookTests {
+  private let clock = AvaloSystem.ManualClock(wallMilliseconds: testNow)
+  private let chat = Topic("chat:c1")!
+  private let other = Topic("chat:c2")!
+
+  /// What it was asked, and what it answers.
+  private final class Backend: Sendable {
+    let asked = Mutex<[(body: String, signature: String)]>([])
+    let answer = Mutex(WebClient.Answer(status: 200, body: Array(#"{"allowed":["chat:c1"]}"#.utf8)))
+
+    func post(_ body: [UInt8], _ signature: String) -> WebClient.Answer {
+      asked.withLock { $0.append((String(decoding: body, as: UTF8.self), signature)) }
+      return answer.withLock { $0 }
+    }
+    func answers(_ status: Int, _ body: String) {
+      answer.withLock { $0 = WebClient.Answer(status: status, body: Array(body.utf8)) }
+    }
+    var count: Int { asked.withLock { $0.count } }
+  }
+
+  private func webhook(_ backend: Backend) throws -> MembershipWebhook {
+    let settings = try gatewaySettings(
+      #"{"auth":{"secret_file":"s"},"membership_webhook":{"url":"https://x/","secret_file":"w"}}"#)
+    return MembershipWebhook(
+      try #require(settings.membershipWebhook), secret: Array(testSecret.utf8), clock: clock.monotonic,
+      wall: clock.wall, log: Logger(label: "test"), post: { backend.post($0, $1) })
+  }
+
+  private func ask(_ webhook: MembershipWebhook, _ user: String = "ann") async {
+    await withCheckedContinuation { done in webhook.ask(user, [chat, other]) { done.resume() } }
+  }
+
+  @Test func asksOnceSignedAndRemembersForAWhile() async throws {
+    let backend = Backend()
+    let webhook = try webhook(backend)
+    #expect(webhook.decision("ann", chat) == nil)
+    await ask(webhook)
+    #expect(webhook.decision("ann", chat) == .allowed && webhook.decision("ann", other) == .denied)
+    #expect(webhook.decision("bob", chat) == nil)
+    let request = try #require(backend.asked.withLock { $0.first })
+    #expect(request.body == #"{"userId":"ann","topics":["chat:c1","chat:c2"]}"#)
+    // As a backend checks it.
+    let seconds = testNow / 1000
+    let code = HMAC<SHA256>.authenticationCode(
+      for: Array("\(seconds).\(request.body)".utf8), using: SymmetricKey(data: Array(testSecret.utf8)))
+    let hex = code.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+    #expect(request.signature == "t=\(seconds),v1=\(hex)")
+    clock.advance(by: .seconds(60))
+    #expect(webhook.decision("ann", chat) == nil)
+  }
+
+  @Test(arguments: [(500, ""), (200, "{}"), (200, "no"), (302, ""), (200, #"{"allowed":"chat:c1"}"#)])
+  func anAnswerThatIsNoneDecidesNothing(status: Int, body: String) async throws {
+    let backend = Backend()
+    let webhook = try webhook(backend)
+    backend.answers(status, body)
+    await ask(webhook)
+    #expect(webhook.decision("ann", chat) == .unavailable)
+    clock.advance(by: .seconds(1))
+    #expect(webhook.decision("ann", chat) == nil)
+  }
+
+  @Test func isLeftAloneAfterFailuresWhileWhatIsRememberedHolds() async throws {
+    let backend = Backend()
+    let webhook = try webhook(backend)
+    await ask(webhook)
+    backend.answers(503, "")
+    for number in 0..<GatewayLimits.webhookFailuresMax { await ask(webhook, "user\(number)") }
+    let count = backend.count
+    await ask(webhook, "zoe")
+    #expect(backend.count == count, "it is not asked")
+    #expect(webhook.decision("zoe", chat) == .unavailable)
+    #expect(webhook.decision("ann", chat) == .allowed)
+    backend.answers(200, #"{"allowed":["chat:c1"]}"#)
+    clock.advance(by: GatewayLimits.webhookOpenTime)
+    await ask(webhook, "zoe")
+    #expect(webhook.decision("zoe", chat) == .allowed)
+  }
+
+  @Test func theCacheIsBoundedAndKeepsWhatIsAskedFor() {
+    var cache = MembershipCache(max: 10)
+    let now = clock.monotonic.now
+    for number in 0..<100 {
+      cache.put(.allowed, "user\(number)", chat, until: now + .seconds(60))
+      #expect(cache.decision("user0", chat, at: now) == .allowed)
+      #expect(cache.count <= 11)
+    }
+    #expect(cache.decision("user50", chat, at: now) == nil)
+  }
+
+  // MARK: - Subscribing
+
+  private func access(_ webhook: MembershipWebhook) throws -> AvaloGateway.Access {
+    var settings = try gatewaySettings(#"{"auth":{"secret_file":"s"}}"#)
+    settings.flags.engine.rollout = 10_000
+    return AvaloGateway.Access(
+      settings: settings, authenticator: Authenticator(keys: VerificationKeys(), settings: settings.auth),
+      apiKeys: APIKeys(), tickets: Tickets(key: [UInt8](repeating: 7, count: 32)), membership: webhook)
+  }
+
+  @Test func aSubscriptionWaitsForItsWord() async throws {
+    let backend = Backend()
+    let webhook = try webhook(backend)
+    let services = FakeServices()
+    let context = CallContext(
+      services: services, access: SharedAccess(try access(webhook)), admission: Admission(), wall: clock.wall,
+      monotonic: clock.monotonic)
+    let callable = try #require(CallTable.find("subscribeToRealtimeEventsV1".utf8))
+    var answers: [Result<[UInt8], CallError>] = []
+    func subscribe() throws {
+      try Array(#"{"subscriptions":["chat:c1","chat:c2"]}"#.utf8).withUnsafeBytes { text in
+        let request = CallRequest(
+          data: try JSONView(validating: text), caller: .user(identity("ann")),
+          carrier: .http(host: "rt.example.com", secure: true))
+        CallTable.invoke(callable, request, context) { answers.append($0) }
+      }
+    }
+    try subscribe()
+    #expect(answers.isEmpty && services.membershipQueries == [["chat:c1", "chat:c2"]])
+    await ask(webhook)
+    services.membershipWaits.removeFirst()()
+    let answer = String(decoding: try #require(answers.first).get(), as: UTF8.self)
+    #expect(answer.contains(#""subscriptions":["chat:c1"],"denied":[{"topic":"chat:c2","code":"PERMISSION_DENIED"}]"#))
+
+    // Known now: nobody is asked. Not to be known: come back.
+    try subscribe()
+    #expect(answers.count == 2 && services.membershipQueries.count == 1)
+    clock.advance(by: .seconds(61))
+    backend.answers(500, "")
+    try subscribe()
+    await ask(webhook)
+    services.membershipWaits.removeFirst()()
+    #expect(throws: CallError.membershipUnknown) { try #require(answers.last).get() }
+  }
+
+  @Test func aConnectionWaitsForItsWordToo() async throws {
+    let backend = Backend()
+    let webhook = try webhook(backend)
+    let loop = try TestLoop()
+    loop.mail(.policy(GatewayPolicy(try access(webhook))))
+    loop.linkUp()
+    let ann = loop.open()
+    let request = ConnectRequest(subscriptions: ["chat:c1", "chat:c2"])
+    loop.turn { loop.hub.connect(loop.hub.session(of: ann)!, identity("ann"), request) }
+    #expect(try loop.port.take(Attach.self).isEmpty)
+    let question = try #require(loop.port.requests.last)
+    await ask(webhook)
+    loop.mail(.service(id: question.id, .success(.membershipDecided)))
+    loop.turn()
+    let attach = try #require(try loop.port.take(Attach.self).last)
+    #expect(attach.message.topics.map(\.name) == ["chat:c1"])
+  }
+}
