@@ -22,6 +22,8 @@ public struct RealtimeClient: Sendable {
   public enum Update: Sendable {
     case connected(ServerFrame.Ready)
     case event(Delivery)
+    /// What is told about the present, of no log.
+    case fact(Fact)
     /// The server said that these will not come.
     case gap(ServerFrame.Gap)
     /// These were passed over without a word.
@@ -95,6 +97,7 @@ public struct RealtimeClient: Sendable {
       if finding != .duplicate { try await handle(.event(delivery)) }
       guard !delivery.isAhead, let position = progress.positions[delivery.topic] else { return }
       connection.acknowledge([delivery.topic: position])
+    case .fact(let fact): try await handle(.fact(fact))
     case .gap(let gap):
       progress.take(gap)
       try await handle(.gap(gap))

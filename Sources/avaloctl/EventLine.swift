@@ -12,6 +12,8 @@ enum EventLine {
       case .event(let delivery):
         "\(delivery.topic) #\(delivery.offset)\(delivery.isAhead ? " ahead" : "") \(delivery.event.type) "
           + "\(delivery.event.payload)  \(latency(delivery)) ms"
+      case .fact(let fact):
+        "\(fact.topic) \(fact.isSnapshot ? "is" : "now") \(fact.event.type) \(fact.event.payload)"
       case .gap(let gap):
         "\(gap.topic): " + (gap.offsets.map { "\($0.lowerBound) to \($0.upperBound) will not come" } ?? "begins anew")
           + " (\(gap.reason))"
@@ -37,6 +39,10 @@ enum EventLine {
           $0.member("latencyMs", latency(delivery))
           $0.key("frame")
           $0.raw(delivery.text.bytes)
+        case .fact(let fact):
+          $0.member("kind", "fact")
+          $0.key("frame")
+          $0.raw(fact.text.bytes)
         case .gap(let gap):
           $0.member("kind", "gap")
           $0.member("topic", gap.topic)

@@ -5,6 +5,8 @@ public enum ServerFrame: Sendable, Equatable {
   /// Authenticated; the subscriptions are in place, their replays begin.
   case ready(Ready)
   case event(Delivery)
+  /// An event that is of no log, such as a change of somebody's presence: without an offset, and not acknowledged.
+  case fact(Fact)
   /// Offsets that will not come.
   case gap(Gap)
   /// The replay of a topic has reached the present.
@@ -43,6 +45,16 @@ public enum ServerFrame: Sendable, Equatable {
     /// The new epoch, when that is the reason.
     public var epoch: Epoch?
   }
+}
+
+/// What somebody is told about the present: of a `presence:` topic, or who is typing in a chat.
+public struct Fact: Sendable, Equatable {
+  public var topic: String
+  public var event: ReceivedEvent
+  /// What is, rather than what has changed.
+  public var isSnapshot: Bool
+  /// The whole frame.
+  public var text: JSONText
 }
 
 /// An event as it came, with its place in its topic.
@@ -90,7 +102,12 @@ extension ServerFrame {
   }
 
   private init(_ text: JSONText, _ view: JSONView) throws(FrameError) {
-    if let event = view["event"] {
+    if let event = view["event"], view["offset"] == nil {
+      self = .fact(
+        Fact(
+          topic: try view.need("topic", \.string), event: try ReceivedEvent(event),
+          isSnapshot: view["snapshot"]?.boolean ?? false, text: text))
+    } else if let event = view["event"] {
       self = .event(try Delivery(text, view, event))
     } else if let live = view["live"] {
       let epoch = try live.need("epoch", \.epoch)
@@ -154,7 +171,14 @@ extension Delivery {
     epoch = frame["epoch"]?.epoch
     if let view = frame["skipped"] { skipped = try ServerFrame.Gap(topic: topic, view) }
     isAhead = frame["ahead"]?.boolean ?? false
-    self.event = ReceivedEvent(
+    self.event = try ReceivedEvent(event)
+    self.text = text
+  }
+}
+
+extension ReceivedEvent {
+  fileprivate init(_ event: JSONView) throws(FrameError) {
+    self.init(
       eventID: try event.need("eventId", \.string),
       type: try event.need("type", \.string),
       targetUserID: event["targetUserId"]?.string,
@@ -163,7 +187,6 @@ extension Delivery {
       timestampMilliseconds: try event.need("timestamp", \.integer),
       ttlSeconds: event["ttl"]?.integer.map(Int.init),
       priority: event["priority"]?.string.flatMap(Priority.init(wireName:)) ?? .normal)
-    self.text = text
   }
 }
 

@@ -137,7 +137,7 @@ final class ConnectionHandler: ChannelInboundHandler {
     case .error(let error):
       lastError = error
       frames.push(frame)
-    case .ready, .event, .gap, .live, .goaway:
+    case .ready, .event, .fact, .gap, .live, .goaway:
       frames.push(frame)
     }
   }
