@@ -23,4 +23,15 @@ public enum Limits {
   public static let membersPerCallMax = 1000
   /// A token's `jti`: enough for a UUID or a hash with a prefix; it is a key of ours when the token is revoked.
   public static let tokenIDBytesMax = 256
+  /// A user's custom status: a line under their name.
+  public static let customStatusBytesMax = 256
+  /// A user's activity: a few words.
+  public static let activityBytesMax = 128
+  /// A place's name: a town and its country.
+  public static let placeBytesMax = 64
+  /// Chats of a user that presence knows, to tell partners from strangers: as many as a token can name. Of a user with
+  /// more, the others' members count as strangers.
+  public static let presenceChatsMax = 256
+  /// Chats a user can be typing in at a time: they have two hands and a few devices.
+  public static let typingChatsMax = 8
 }

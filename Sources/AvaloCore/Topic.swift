@@ -16,11 +16,16 @@ public struct Topic: Hashable, Sendable, CustomStringConvertible {
   /// A user's inbox; `nil` when the id is not a well-formed id.
   public static func inbox(of user: String) -> Topic? { Topic("user:" + user) }
 
+  /// A conversation; `nil` when the id is not a well-formed id.
+  public static func chat(_ id: String) -> Topic? { Topic("chat:" + id) }
+
   public var kind: Substring { name[..<separator] }
   public var id: Substring { name[name.utf8.index(after: separator)...] }
   /// The engine's own to write: nobody publishes there.
   public var isReserved: Bool { name.utf8.starts(with: "sys:".utf8) || name.utf8.starts(with: "presence:".utf8) }
   public var isInbox: Bool { name.utf8.starts(with: "user:".utf8) }
+  /// The state of one user: of the presence worker, not of the log.
+  public var isPresence: Bool { name.utf8.starts(with: "presence:".utf8) }
   public var description: String { name }
 
   private var separator: String.Index { name.utf8.firstIndex(of: UInt8(ascii: ":"))! }

@@ -97,6 +97,8 @@ public enum GatewayLimits {
   public static let overloadRetryMilliseconds = 1000
   /// Topics of one connection, in one call or over its life.
   public static let topicsPerConnectionDefault = 100
+  /// Users whose presence one connection watches: a contact list. What is known of each is kept once a loop.
+  public static let presenceTopicsPerConnectionDefault = 1000
   /// Users of one presence query.
   public static let presenceUsersMax = 1000
   /// From now: a delayed event lies in the log until then.

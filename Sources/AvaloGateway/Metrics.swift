@@ -21,6 +21,8 @@ struct GatewayMetrics: Sendable {
   let gaps: CounterFamily
   let reads: Counter
   let parked: Counter
+  let presenceCoalesced: Counter
+  let typingDropped: Counter
 
   // Calls
   let calls: CounterFamily
@@ -77,6 +79,10 @@ struct GatewayMetrics: Sendable {
       "avalo_replay_reads_total", help: "Pages of the log asked for by sessions that were behind.")
     parked = registry.counter(
       "avalo_sessions_parked_total", help: "Times a slow consumer was parked, to go on from the log.")
+    presenceCoalesced = registry.counter(
+      "avalo_presence_coalesced_total", help: "Presence changes that a slow consumer gets as one, later.")
+    typingDropped = registry.counter(
+      "avalo_typing_dropped_total", help: "Typing indicators that were not written to a slow consumer.")
     calls = registry.counter(
       "avalo_calls_total", help: "Calls, by function and status code.",
       labels: ["function": CallTable.names, "code": StatusCode.allCases.map(\.wireName)])
@@ -124,6 +130,8 @@ struct HubMetrics: Sendable {
   let subscriptions: Gauge
   let reads: Counter
   let parked: Counter
+  let presenceCoalesced: Counter
+  let typingDropped: Counter
   let brokenFrames: Counter
   let badFrames: Counter
   let acknowledged: Counter
@@ -140,6 +148,8 @@ struct HubMetrics: Sendable {
     subscriptions = metrics.subscriptions
     reads = metrics.reads
     parked = metrics.parked
+    presenceCoalesced = metrics.presenceCoalesced
+    typingDropped = metrics.typingDropped
     brokenFrames = metrics.brokenFrames
     badFrames = metrics.badFrames
     acknowledged = metrics.acknowledged

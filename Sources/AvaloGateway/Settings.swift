@@ -21,7 +21,7 @@ import AvaloSystem
 ///     ping_interval: 25s
 ///     grace: 10s
 ///     outbox: {bytes_max: 256KiB, stall_max: 20s}
-///     connections: {max: 100000, per_user: 20, per_address: 1000}
+///     connections: {max: 100000, per_user: 20, per_address: 1000, topics: 100, presence_topics: 1000}
 ///     topics: {feed: {subscribe: any}, chat: {subscribe: claim, publish: members}}
 ///     flags: {realtime_engine_v2: {rollout: 5, allow: [ann]}, realtime_presence: {rollout: 100}}
 ///     membership_webhook: {url: https://api.example.com/members, secret_file: keys/webhook.secret}
@@ -198,6 +198,10 @@ public struct ConnectionSettings: Sendable, Equatable {
   /// To authenticate after the upgrade.
   public var connectTime: Duration
   public var topics: Int
+  /// Users whose presence a connection may watch, on top of `topics`.
+  public var presenceTopics: Int
+  /// Topics that one request may name.
+  public var namesMax: Int { topics + presenceTopics }
 
   init(_ reader: inout SettingsReader) {
     max = reader.integer("max", in: 1...10_000_000, default: 1_000_000)
@@ -205,6 +209,8 @@ public struct ConnectionSettings: Sendable, Equatable {
     perAddress = reader.integer("per_address", in: 1...10_000_000, default: 100_000)
     connectTime = reader.duration("connect_time", in: .seconds(1)...(.seconds(60)), default: .seconds(10))
     topics = reader.integer("topics", in: 1...10_000, default: GatewayLimits.topicsPerConnectionDefault)
+    presenceTopics = reader.integer(
+      "presence_topics", in: 0...10_000, default: GatewayLimits.presenceTopicsPerConnectionDefault)
   }
 }
 

@@ -18,4 +18,21 @@ enum PresenceLimits {
   static let unwrittenUsersMax = 500_000
   /// A time in the file that is further back counts as this far: a clock was wrong.
   static let ageMillisecondsMax: Int64 = 365 * 24 * 3_600_000
+  /// After the start: links are made again within a second, and a snapshot takes some milliseconds.
+  static let settleMilliseconds: Int64 = 2_000
+  /// A status set over HTTP alone, from the last call (design: 5 minutes).
+  static let bareStatusMilliseconds: Int64 = 300_000
+  /// Numbers that the file hands out at once: a write for every half a million changes.
+  static let versionsReserved: UInt64 = 1_000_000
+  /// Between two looks for users who have done nothing for long: away a few seconds late is soon enough.
+  static let idleLookMilliseconds: Int64 = 5_000
+  /// A typing indicator, from the last call (design: 5 seconds).
+  static let typingMilliseconds: Int64 = 5_000
+  /// Between two that are sent of one user in one chat (design: one a second).
+  static let typingIntervalMilliseconds: Int64 = 1_000
+  /// Users and chats with somebody typing; beyond it new ones are dropped. 100 000 people typing at once are some
+  /// hundreds of bytes each.
+  static let typingMax = 100_000
+  /// How long a list of connections waits for gateways to say what they are subscribed to.
+  static let describeMilliseconds: Int64 = 2_000
 }

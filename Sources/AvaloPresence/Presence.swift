@@ -22,15 +22,18 @@ public final class Presence: Worker {
 
   public static func readSettings(_ reader: inout SettingsReader) -> PresenceSettings { PresenceSettings(&reader) }
 
+  public static func repair(
+    _ settings: PresenceSettings, stateDirectory: String, wallClock: WallClock
+  ) throws -> String {
+    try PresenceStore.repair(path: settings.path(in: stateDirectory), nowMilliseconds: wallClock.milliseconds)
+  }
+
   public static func start(_ context: WorkerContext, _ settings: PresenceSettings) async throws -> Presence {
-    let path = settings.file.hasPrefix("/") ? settings.file : "\(context.stateDirectory)/\(settings.file)"
-    let store = try PresenceStore(path: path)
-    let rows = try store.load()
+    let store = try PresenceStore(path: settings.path(in: context.stateDirectory))
+    let registry = try store.load()
     let descriptor = try context.socket("link")
     let room = try await context.eventLoop.submit {
-      let room = PresenceRoom(context, settings, store)
-      room.load(rows)
-      return NIOLoopBound(room, eventLoop: context.eventLoop)
+      NIOLoopBound(PresenceRoom(context, settings, store, registry), eventLoop: context.eventLoop)
     }.get()
     try await context.eventLoop.flatSubmit { room.value.serve(descriptor) }.get()
     context.routes.add("GET", "/connections") { _ in

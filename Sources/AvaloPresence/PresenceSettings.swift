@@ -7,6 +7,7 @@ import AvaloSystem
 ///     grace: 10s
 ///     linger_clean: 10s          # online for so long after a goodbye
 ///     linger_drop: 20s           # … and after a connection that was lost
+///     away_after: 0s             # away without doing anything for so long; 0: never by itself
 ///     sweep_interval: 5min       # between two looks for stale connections
 public struct PresenceSettings: Sendable, Equatable {
   var file = "presence.sqlite"
@@ -14,9 +15,14 @@ public struct PresenceSettings: Sendable, Equatable {
   var silenceMilliseconds: Int64 = 35_000
   var lingerCleanMilliseconds: Int64 = 10_000
   var lingerDropMilliseconds: Int64 = 20_000
+  /// 0: nobody is away by doing nothing.
+  var awayAfterMilliseconds: Int64 = 0
   var sweepMilliseconds: Int64 = 300_000
+  var lingerMillisecondsMax: Int64 { max(lingerCleanMilliseconds, lingerDropMilliseconds) }
   /// Gateways report who was heard of about once a minute; a connection they have not named for this long is none.
   var staleMilliseconds: Int64 { max(sweepMilliseconds, 3 * 60_000) }
+
+  func path(in stateDirectory: String) -> String { file.hasPrefix("/") ? file : "\(stateDirectory)/\(file)" }
 
   init() {}
 
@@ -29,6 +35,8 @@ public struct PresenceSettings: Sendable, Equatable {
       reader.duration("linger_clean", in: .zero...(.seconds(600)), default: .seconds(10)).milliseconds
     lingerDropMilliseconds =
       reader.duration("linger_drop", in: .zero...(.seconds(600)), default: .seconds(20)).milliseconds
+    awayAfterMilliseconds =
+      reader.duration("away_after", in: .zero...(.seconds(86_400)), default: .zero).milliseconds
     sweepMilliseconds =
       reader.duration("sweep_interval", in: .seconds(1)...(.seconds(86_400)), default: .seconds(300)).milliseconds
   }

@@ -7,16 +7,24 @@ import AvaloWire
 final class FakeServices: Services {
   private(set) var published: [Publish] = []
   private(set) var broadcasts: [Broadcast] = []
-  private(set) var presenceQueries: [[String]] = []
+  private(set) var presenceRequests: [any WireRequest] = []
+  private(set) var typed: [SetTyping] = []
   /// `nil`: nothing is answered until ``answerWaiting()``.
   var publishAnswer: Result<Published, CallError>? = .success(
     Published(
       position: Position(epoch: Epoch(rawValue: 0x1_42D1_C0AA), offset: 17), durability: .os, duplicate: false))
   var broadcastAnswer: Result<Broadcasted, CallError> = .success(
     Broadcasted(recipients: 2, durability: .os, duplicate: false))
-  var presenceAnswer: (([String]) -> Result<[PresenceAnswer.Entry], CallError>) = { users in
-    .success(users.map { _ in PresenceAnswer.Entry(online: false, lastSeenMilliseconds: 0, platform: .unknown) })
+  /// What the presence worker answers; everybody is offline, and every update is taken, unless a test says otherwise.
+  var presenceAnswer: ((any WireRequest) -> Result<any WireMessage, CallError>) = { request in
+    switch request {
+    case let query as PresenceQuery:
+      .success(PresenceAnswer(entries: query.users.map { _ in PresenceAnswer.Entry(state: PresenceState()) }))
+    case is SetPresence: .success(PresenceSet(state: PresenceState(status: .online)))
+    default: .failure(CallError(.unavailable, "not played"))
+    }
   }
+  var typingAnswer: Result<Void, CallError> = .success(())
   private(set) var waiting: [(Result<Published, CallError>) -> Void] = []
 
   func publish(_ publish: Publish, completion: @escaping (Result<Published, CallError>) -> Void) {
@@ -29,9 +37,19 @@ final class FakeServices: Services {
     completion(broadcastAnswer)
   }
 
-  func presence(_ users: [String], completion: @escaping (Result<[PresenceAnswer.Entry], CallError>) -> Void) {
-    presenceQueries.append(users)
-    completion(presenceAnswer(users))
+  func presence<Request: WireRequest>(
+    _ request: Request, completion: @escaping (Result<Request.Answer, CallError>) -> Void
+  ) {
+    presenceRequests.append(request)
+    completion(
+      presenceAnswer(request).flatMap {
+        ($0 as? Request.Answer).map { .success($0) } ?? .failure(CallError(.internal, "\(type(of: $0)) is no answer"))
+      })
+  }
+
+  func typing(_ typing: SetTyping, completion: @escaping (Result<Void, CallError>) -> Void) {
+    typed.append(typing)
+    completion(typingAnswer)
   }
 
   private(set) var membershipQueries: [[String]] = []

@@ -18,7 +18,7 @@ import Testing
   }
 
   private func online(_ gateway: GatewayPlayer, _ users: String...) async throws -> [Bool] {
-    try await gateway.ask(PresenceQuery(users: users), PresenceAnswer.self).entries.map(\.online)
+    try await gateway.ask(PresenceQuery(users: users), PresenceAnswer.self).entries.map { $0.state.status == .online }
   }
 
   private func waitUntil(_ what: String, _ condition: () async throws -> Bool) async throws {
@@ -69,6 +69,122 @@ import Testing
     try await worker.process.stop()
   }
 
+  private func watch(_ gateway: GatewayPlayer, _ users: String..., versions: [UInt64] = []) {
+    gateway.send(
+      WatchPresence(
+        entries: users.enumerated().map {
+          .init(handle: UInt32($0) + 1, version: versions.isEmpty ? 0 : versions[$0], user: $1)
+        }))
+  }
+
+  /// Two gateways, and the worker is killed: whoever watches learns of changes, and of no change that is none.
+  @Test func watchersConvergeAfterAKill() async throws {
+    let folder = TestFolder()
+    let first = try await start(in: folder, "{}")
+    let home = try await GatewayPlayer.link(in: folder, incarnation: 8)
+    home.snapshot([.of("ann", 1), .of("eve", 2)])
+    let edge = try await GatewayPlayer.link(in: folder)
+    edge.snapshot([])
+    #expect(try await online(edge, "ann", "eve") == [true, true])
+    watch(edge, "ann", "eve", "bob")
+    var known: [UInt32: PresenceChanged] = [:]
+    for _ in 0..<3 {
+      let change = try await edge.next(PresenceChanged.self).message
+      for handle in change.handles { known[handle] = change }
+    }
+    #expect([1, 2, 3].map { known[$0]?.state.status } == [.online, .online, .offline])
+    try await waitUntil("all is written") { try await first.metric("avalo_presence_unwritten_rows") == 0 }
+    // Bob comes, and the file may not hear of it any more.
+    home.send(Sessions(entries: [.of("bob", 3)]))
+    home.send(SetPresence(user: "ann", session: 1, status: .set(.busy), customStatus: .set("hi")), correlation: 5)
+    _ = try await home.next(PresenceSet.self)
+    first.process.signal(SIGKILL)
+    _ = try await first.process.ending()
+    for _ in 0..<2 {
+      let change = try await edge.next(PresenceChanged.self).message
+      for handle in change.handles { known[handle] = change }
+    }
+    #expect([1, 2, 3].map { known[$0]?.state.status } == [.busy, .online, .online])
+
+    let second = try await start(in: folder, "{}")
+    try await edge.linked()
+    edge.snapshot([])
+    watch(edge, "ann", "eve", "bob", versions: (1...3).compactMap { known[$0]?.version })
+    var told: [UInt32: [PresenceChanged]] = [:]
+    for _ in 0..<2 {
+      let change = try await edge.next(PresenceChanged.self).message
+      for handle in change.handles { told[handle, default: []].append(change) }
+    }
+    #expect(told[1]?.map(\.state.status) == [.busy] && told[1]?.first?.state.customStatus == "hi")
+    #expect(told[2]?.map(\.state.status) == [.online])
+    #expect(told[3] == nil, "bob is not in the file, and his gateway has not spoken")
+    #expect(told.values.allSatisfy { $0[0].version > known.values.map(\.version).max()! }, "versions do not come twice")
+    try await home.linked()
+    home.snapshot([.of("ann", 1), .of("eve", 2), .of("bob", 3)])
+    let bob = try await edge.next(PresenceChanged.self).message
+    #expect(bob.handles == [3] && bob.state.status == .online)
+    try await second.process.stop()
+  }
+
+  @Test func answersServersWithWhatGatewaysSay() async throws {
+    let worker = try await start("{}")
+    let (one, two) = (
+      try await GatewayPlayer.link(in: worker.folder, incarnation: 7),
+      try await GatewayPlayer.link(in: worker.folder, incarnation: 8)
+    )
+    one.snapshot([.of("ann", 1), .of("ann", 2)])
+    two.snapshot([.of("ann", 9)])
+    #expect(try await online(two, "ann") == [true])
+    one.send(ConnectionsQuery(user: "ann", after: 0, limit: 10), correlation: 4)
+    let asked = (try await one.next(DescribeSessions.self), try await two.next(DescribeSessions.self))
+    #expect(asked.0.message.sessions == [1, 2] && asked.1.message.sessions == [9])
+    // A gateway's loops answer one by one, in any order.
+    func describe(_ gateway: GatewayPlayer, _ session: UInt64, _ topic: String, _ correlation: UInt32) {
+      let subscriptions = SessionSubscriptions(count: 1, topics: [Topic(topic)!])
+      gateway.send(
+        SessionsDescribed(entries: [.init(session: session, subscriptions: subscriptions)]), correlation: correlation)
+    }
+    describe(two, 9, "user:ann", asked.1.correlation)
+    describe(one, 2, "chat:c", asked.0.correlation)
+    describe(one, 1, "chat:d", asked.0.correlation)
+    let list = try await one.next(ConnectionList.self)
+    #expect(list.correlation == 4)
+    #expect(
+      list.message.entries.map { "\($0.connectionID) \($0.subscriptions.topics)" }.sorted()
+        == ["c1 [chat:d]", "c2 [chat:c]", "c9 [user:ann]"])
+    // One that does not answer is not waited for for ever.
+    one.send(ConnectionsQuery(user: "ann", after: 0, limit: 10), correlation: 5)
+    describe(one, 1, "chat:d", try await one.next(DescribeSessions.self).correlation)
+    #expect(try await one.next(ConnectionList.self).message.entries.count == 3)
+
+    one.send(Disconnect(user: "ann", connectionID: "", mayReturn: true), correlation: 6)
+    #expect(try await one.next(Disconnected.self).message.count == 3)
+    let ended = (try await one.next(EndSessions.self).message, try await two.next(EndSessions.self).message)
+    #expect(ended.0.sessions.sorted() == [1, 2] && ended.1.sessions == [9] && ended.1.mayReturn)
+    try await worker.process.stop()
+  }
+
+  @Test func tellsEveryGatewayWhoIsTyping() async throws {
+    let worker = try await start("{}")
+    let (one, two) = (
+      try await GatewayPlayer.link(in: worker.folder, incarnation: 7),
+      try await GatewayPlayer.link(in: worker.folder, incarnation: 8)
+    )
+    one.snapshot([.of("ann", 1)])
+    one.send(SetTyping(user: "ann", chat: "c", session: 1, device: "d1", isTyping: true))
+    let told = (try await one.next(TypingChanged.self).message, try await two.next(TypingChanged.self).message)
+    #expect(told.0 == told.1 && told.0.isTyping && told.0.expiresMilliseconds == 5000 && told.0.device == "d1")
+    func typingIn(viewer: String, chats: [String]) async throws -> [String] {
+      try await two.ask(PresenceQuery(users: ["ann"], viewer: viewer, chats: chats), PresenceAnswer.self).entries[0]
+        .typingIn
+    }
+    #expect(try await typingIn(viewer: "bob", chats: ["c"]) == ["c"])
+    #expect(try await typingIn(viewer: "zoe", chats: []) == [])
+    two.send(TypingEnded(user: "ann", chat: "c", sequence: told.0.sequence))
+    #expect(try await typingIn(viewer: "", chats: []) == [])
+    try await worker.process.stop()
+  }
+
   /// A full disk: nothing is lost, nobody hears of it but the operator, once, and it ends by itself.
   @Test(.enabled(if: geteuid() == 0, "mounts a small file system"))
   func waitsForADiskThatIsFull() async throws {
@@ -96,6 +212,8 @@ import Testing
     }
     #expect(try await online(gateway, "ann", "user-3000") == [true, true])
     #expect(worker.process.output.components(separatedBy: "cannot be written").count == 2, "one line an outage")
+    gateway.send(SetPresence(user: "user-2", session: 2, status: .set(.busy), customStatus: .set("hi")), correlation: 9)
+    #expect(try await gateway.next(PresenceSet.self).message.state.status == .busy, "nobody waits for the disk")
 
     try file.truncate(atOffset: 0)
     try await waitUntil("all is written") { try await worker.metric("avalo_presence_unwritten_rows") == 0 }
@@ -103,7 +221,9 @@ import Testing
     worker.process.signal(SIGKILL)
     _ = try await worker.process.ending()
     let store = try PresenceStore(path: "\(disk)/presence.sqlite")
-    #expect(try Set(store.load().map(\.key.session)) == Set(1...3000))
+    let registry = try store.load()
+    #expect(Set(registry.connections.map(\.key.session)) == Set(1...3000))
+    #expect(registry.connections.first { $0.user == "user-2" }?.explicit == .busy)
     store.finish()
   }
 

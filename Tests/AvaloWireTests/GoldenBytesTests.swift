@@ -10,7 +10,7 @@ import Testing
   private let position = Position(epoch: Sample.epoch, offset: 17)
 
   /// The message's frame is exactly these bytes, and they are read as the same message.
-  private func expect<Message: WireMessage & Equatable>(
+  func expect<Message: WireMessage & Equatable>(
     _ message: Message, _ hexadecimal: String, _ location: SourceLocation = #_sourceLocation
   ) throws {
     var writer = WireWriter()
@@ -117,78 +117,6 @@ import Testing
     try expect(
       Acknowledge(entries: [.init(session: 9, handle: 1, position: position)]),
       "20000000100100000d0c0b0a01000000090000000000000001000000aac0d142010000001100000000000000")
-  }
-
-  @Test func ofPresence() throws {
-    try expect(
-      Sessions(entries: [
-        .init(
-          session: 9, user: "abc", device: "dev", platform: .web, connectionID: "conn_1",
-          connectedMilliseconds: 1_698_620_000_000)
-      ]),
-      "27000000010200000d0c0b0a01000000090000000000000003006162630300646576010600636f6e6e5f310047a47d8b"
-        + "010000")
-    try expect(
-      SessionsEnd(),
-      "00000000020200000d0c0b0a")
-    try expect(
-      SessionsClosed(entries: [.init(session: 9, clean: true), .init(session: 10, clean: false)]),
-      "16000000030200000d0c0b0a020000000900000000000000010a0000000000000000")
-    try expect(
-      SessionsSeen(sessions: [9]),
-      "0c000000060200000d0c0b0a010000000900000000000000")
-    try expect(
-      PresenceQuery(users: ["a", "b"]),
-      "0a000000040200000d0c0b0a02000000010061010062")
-    try expect(
-      PresenceAnswer(entries: [
-        .init(online: true, lastSeenMilliseconds: 1_698_620_000_000, platform: .android),
-        .init(online: false, lastSeenMilliseconds: 0, platform: .unknown),
-      ]),
-      "18000000050200000d0c0b0a02000000010047a47d8b0100000300000000000000000000")
-  }
-
-  @Test func ofAccess() throws {
-    let token = Revocation.token("t-1", untilMilliseconds: 1_700_000_000_000)
-    try expect(
-      Access(
-        position: 7,
-        changes: [
-          .revoked(
-            Revocation(
-              .user("ann"), issuedBeforeMilliseconds: 1_698_620_000_000, untilMilliseconds: 1_700_000_000_000)),
-          .revoked(token), .revoked(Revocation(.everybody, issuedBeforeMilliseconds: 5, untilMilliseconds: 6)),
-          .released(.token("t-0")), .removed(chat, users: ["ann", "bob"]),
-        ]),
-      "6d000000120100000d0c0b0a07000000000000000500000001010300616e6e0047a47d8b0100000068e5cf8b01000001"
-        + "020300742d31ffffffffffffff7f0068e5cf8b010000010300000500000000000000060000000000000002020300742d"
-        + "30030700636861743a6331020000000300616e6e0300626f62")
-    try expect(AccessLive(position: 7), "08000000130100000d0c0b0a0700000000000000")
-    try expect(AccessConfirmed(position: 7), "08000000140100000d0c0b0a0700000000000000")
-    try expect(Revoke(token), "160000001b0100000d0c0b0a020300742d31ffffffffffffff7f0068e5cf8b010000")
-    try expect(Revoked(), "000000001c0100000d0c0b0a")
-    try expect(
-      EraseUser(user: "ann", issuedBeforeMilliseconds: 1_698_620_000_000, untilMilliseconds: 1_700_000_000_000),
-      "150000001d0100000d0c0b0a0300616e6e0047a47d8b0100000068e5cf8b010000")
-    try expect(Erased(events: 4, devices: 2, memberships: 1), "0c0000001e0100000d0c0b0a040000000200000001000000")
-  }
-
-  @Test func ofMembers() throws {
-    try expect(
-      ChangeMembers(chat: "c1", change: .set, users: ["ann", "bob"]),
-      "13000000150100000d0c0b0a0200633103020000000300616e6e0300626f62")
-    try expect(
-      MembersChanged(added: 1, removed: 2, members: 3), "0c000000160100000d0c0b0a010000000200000003000000")
-    try expect(
-      ListMembers(chat: "c1", after: "ann", limit: 100), "0d000000170100000d0c0b0a020063310300616e6e64000000")
-    try expect(
-      MemberList(total: 3, members: [.init(user: "bob", since: 18)], hasMore: true),
-      "16000000180100000d0c0b0a03000000010000000300626f62120000000000000001")
-    try expect(
-      MembershipQuery(entries: [.init(chat: "c1", user: "ann"), .init(chat: "c2", user: "ann")]),
-      "16000000190100000d0c0b0a02000000020063310300616e6e020063320300616e6e")
-    try expect(
-      MembershipAnswer(since: [18, 0]), "140000001a0100000d0c0b0a0200000012000000000000000000000000000000")
   }
 
   @Test func ofADelivery() throws {

@@ -12,7 +12,12 @@ import Testing
     message(Attach.self), message(Attached.self), message(Cursors.self), message(Detach.self), message(Watch.self),
     message(Watched.self), message(Unwatch.self), message(Unwatched.self), message(Lagged.self), message(Read.self),
     message(Acknowledge.self), message(Sessions.self), message(SessionsEnd.self), message(SessionsClosed.self),
-    message(SessionsSeen.self), message(PresenceQuery.self), message(PresenceAnswer.self),
+    message(SessionsSeen.self), message(PresenceQuery.self), message(PresenceAnswer.self), message(SetPresence.self),
+    message(PresenceSet.self), message(WatchPresence.self), message(UnwatchPresence.self),
+    message(PresenceUnwatched.self), message(PresenceChanged.self), message(SetTyping.self),
+    message(TypingChanged.self), message(TypingEnded.self), message(OnlineUsersQuery.self), message(OnlineUsers.self),
+    message(ConnectionsQuery.self), message(ConnectionList.self), message(DescribeSessions.self),
+    message(SessionsDescribed.self), message(Disconnect.self), message(Disconnected.self), message(EndSessions.self),
     message(Access.self), message(AccessLive.self), message(AccessConfirmed.self), message(ChangeMembers.self),
     message(MembersChanged.self), message(ListMembers.self), message(MemberList.self), message(MembershipQuery.self),
     message(MembershipAnswer.self), message(Revoke.self), message(Revoked.self), message(EraseUser.self),
@@ -92,27 +97,41 @@ import Testing
         .init(session: 1, user: "a", device: "d", platform: .ios, connectionID: "c", connectedMilliseconds: 1)
       ]))
     writer.frame(SessionsClosed(entries: [.init(session: 1, clean: true)]))
-    writer.frame(SessionsSeen(sessions: [1]))
-    writer.frame(PresenceQuery(users: ["a"]))
-    writer.frame(PresenceAnswer(entries: [.init(online: true, lastSeenMilliseconds: 1, platform: .web)]))
+    writer.frame(SessionsSeen(entries: [.init(session: 1, active: true)]))
+    let state = PresenceState(
+      status: .busy, platform: .ios, customStatus: "c", activity: "a",
+      location: CoarseLocation(place: "p", spot: CoarseLocation.Spot(latitudeTenths: 1, longitudeTenths: 2)))
+    let subscriptions = SessionSubscriptions(count: 1, topics: [topic])
+    writer.frame(PresenceQuery(users: ["a"], viewer: "v", chats: ["c"]))
+    writer.frame(PresenceAnswer(entries: [.init(state: state, typingIn: ["c"]), .init(state: PresenceState())]))
     writer.frame(
-      Access(
-        position: 1,
-        changes: [
-          .revoked(Revocation(.user("a"), issuedBeforeMilliseconds: 1, untilMilliseconds: 2)), .released(.token("t")),
-          .removed(topic, users: ["a", "b"]),
-        ]))
-    writer.frame(AccessLive(position: 1))
-    writer.frame(AccessConfirmed(position: 1))
-    writer.frame(ChangeMembers(chat: "c", change: .add, users: ["a", "b"]))
-    writer.frame(MembersChanged(added: 1, removed: 2, members: 3))
-    writer.frame(ListMembers(chat: "c", after: "a", limit: 1))
-    writer.frame(MemberList(total: 1, members: [.init(user: "a", since: 1)], hasMore: false))
-    writer.frame(MembershipQuery(entries: [.init(chat: "c", user: "a")]))
-    writer.frame(MembershipAnswer(since: [0, 1]))
-    writer.frame(Revoke(.token("t", untilMilliseconds: 1)))
-    writer.frame(EraseUser(user: "a", issuedBeforeMilliseconds: 1, untilMilliseconds: 2))
-    writer.frame(Erased(events: 1, devices: 1, memberships: 1))
+      SetPresence(
+        user: "a", session: 1, connectionID: "c", status: .set(.away), platform: .web, customStatus: .set("s"),
+        activity: .clear, location: .set(CoarseLocation(place: "p")), activityVisibility: .nobody, chats: ["c"]))
+    writer.frame(PresenceSet(state: state))
+    writer.frame(WatchPresence(entries: [.init(handle: 1, version: 2, user: "a")]))
+    writer.frame(UnwatchPresence(handles: [1]))
+    writer.frame(PresenceUnwatched(handles: [1]))
+    writer.frame(PresenceChanged(version: 1, handles: [1, 2], state: state, chats: ["c"]))
+    writer.frame(SetTyping(user: "a", chat: "c", session: 1, device: "d", isTyping: true))
+    writer.frame(
+      TypingChanged(user: "a", chat: "c", device: "d", isTyping: true, sequence: 1, expiresMilliseconds: 5))
+    writer.frame(TypingEnded(user: "a", chat: "c", sequence: 1))
+    writer.frame(OnlineUsersQuery(after: 0, limit: 1, status: .online))
+    writer.frame(OnlineUsers(entries: [.init(user: "a", state: state)], next: 0, total: 1))
+    writer.frame(ConnectionsQuery(user: "a", after: 0, limit: 1))
+    writer.frame(
+      ConnectionList(
+        entries: [
+          .init(
+            connectionID: "c", user: "a", device: "d", platform: .web, connectedMilliseconds: 1, seenMilliseconds: 2,
+            subscriptions: subscriptions)
+        ], next: 1))
+    writer.frame(DescribeSessions(sessions: [1]))
+    writer.frame(SessionsDescribed(entries: [.init(session: 1, subscriptions: subscriptions)]))
+    writer.frame(Disconnect(user: "a", connectionID: "c", mayReturn: true))
+    writer.frame(Disconnected(count: 1))
+    writer.frame(EndSessions(sessions: [1], mayReturn: false))
     Deliver.write(record: Sample.record, targets: [.init(handle: 1, offset: 2)], into: &writer)
     ReadResult.write(
       epoch: Sample.epoch, floor: 0, through: 9, rows: [(1, Sample.record), (4, Sample.record)], correlation: 0,

@@ -30,7 +30,8 @@ struct RunningServer {
     let apiKey = APIKey(using: &generator)
     let secretFile = try folder.write(secret.text + "\n", to: "user-tokens.secret")
     let keysFile = try folder.write(
-      #"[{"id": "test", "hash": "\#(apiKey.hash)", "scopes": ["publish", "broadcast"]}]"#, to: "api-keys.json")
+      #"[{"id": "test", "hash": "\#(apiKey.hash)", "scopes": ["publish", "broadcast", "read", "connections"]}]"#,
+      to: "api-keys.json")
     let environment = [
       "AVALO_WORKERS__GATEWAY__INSTANCES": "1",
       "AVALO_WORKERS__GATEWAY__SETTINGS__AUTH__SECRET_FILE": secretFile,

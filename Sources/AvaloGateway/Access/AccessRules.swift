@@ -30,6 +30,7 @@ public struct TopicRule: Sendable, Equatable {
     switch kind {
     case "user": TopicRule(subscribe: .own)
     case "chat": TopicRule(subscribe: .claim)
+    case "presence": TopicRule(subscribe: .any)
     default: TopicRule(subscribe: .none)
     }
   }
@@ -46,6 +47,17 @@ public struct AccessRules: Sendable {
     }
     public var granted: [Topic] = []
     public var denied: [Denial] = []
+
+    /// Keeps the first `count` of certain topics and denies the others.
+    mutating func keep(_ count: Int, orDeny code: StatusCode = .resourceExhausted, of isOne: (Topic) -> Bool) {
+      var left = max(0, count)
+      granted.removeAll { topic in
+        guard isOne(topic) else { return false }
+        left -= 1
+        if left < 0 { denied.append(Denial(topic: topic.name, code: code)) }
+        return left < 0
+      }
+    }
   }
 
   private let kinds: [String: TopicRule]

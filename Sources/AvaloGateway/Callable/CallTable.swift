@@ -7,7 +7,12 @@ public enum CallTable {
     BroadcastToUsers.self,
     SubscribeToRealtimeEvents.self,
     Unsubscribe.self,
+    UpdatePresence.self,
     GetPresence.self,
+    SendTypingIndicator.self,
+    ListOnlineUsers.self,
+    ListConnections.self,
+    DisconnectUser.self,
   ]
 
   /// Every name, for documents and tests.

@@ -42,7 +42,7 @@ public struct CallRequest {
   }
 
   /// `data`, when it is an object.
-  func object(_ fields: StaticString) throws(CallError) -> JSONView {
+  func object(_ fields: String) throws(CallError) -> JSONView {
     guard data.kind == .object else { throw CallError(.invalidArgument, "data must be an object with \(fields)") }
     return data
   }
@@ -51,6 +51,12 @@ public struct CallRequest {
 /// The WebSocket session behind a call that came over it.
 public protocol CallSession: AnyObject {
   var connectionID: String { get }
+  /// Unique among all of this gateway's sessions.
+  var number: UInt64 { get }
+  var device: String { get }
+  /// What it is subscribed to.
+  var topics: [Topic] { get }
+  func isSubscribed(to topic: Topic) -> Bool
   /// Adds topics, each of which the user may subscribe to; told when they are in place.
   func subscribe(
     _ topics: [Topic], positions: [Topic: Position], completion: @escaping (Result<Void, CallError>) -> Void)

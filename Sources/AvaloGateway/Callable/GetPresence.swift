@@ -1,51 +1,94 @@
 import AvaloCore
+import AvaloWire
 
-/// `getPresenceV1`: who of these users is here? Answers every id asked for. For users, and for servers with the scope
-/// `read`.
+/// `getPresenceV1`: how are these users? Answers every id asked for, and of each what the caller may see. For users, and for
+/// servers with the scope `read`, which see everything.
 enum GetPresence: Callable {
   static let name: StaticString = "getPresenceV1"
 
   static func call(_ request: CallRequest, _ context: CallContext, reply: @escaping CallReply) throws(CallError) {
-    switch request.caller {
-    case .user(let identity): try context.require(\.presence, for: identity)
-    case .server(let key):
-      guard key.scopes.contains(.read) else {
-        throw CallError(.permissionDenied, "the API key \"\(key.name)\" does not have the scope \"read\"")
-      }
-    case .anonymous:
-      throw CallError(.unauthenticated, "a token is missing: Authorization: Bearer <token or API key>")
-    }
+    let viewer = try viewer(request, context)
     var named: [String]?
     try request.object("userIds").forEachMember { (key, value) throws(CallError) in
       guard key.matches("userIds") else { throw CallValue.unknown(key, among: "userIds") }
       named = try CallValue.users(value, "userIds", max: GatewayLimits.presenceUsersMax)
     }
     guard let users = named else { throw CallError(.invalidArgument, "userIds is missing: a list of user ids") }
-    context.services.presence(users) { result in
-      reply(
-        result.flatMap { entries in
-          guard entries.count == users.count else {
-            return .failure(CallError(.internal, "presence answered \(entries.count) of \(users.count) users"))
-          }
-          var json = JSONWriter(capacity: 128 * users.count)
-          json.object {
-            $0.key("presence")
+    Gathering(users, reply).ask(viewer, context.services)
+  }
+
+  /// Who looks, and the chats they are in; nobody for a server.
+  private static func viewer(
+    _ request: CallRequest, _ context: CallContext
+  ) throws(CallError) -> (user: String, chats: [String]) {
+    switch request.caller {
+    case .user(let identity):
+      try context.require(\.presence, for: identity)
+      return (identity.user, request.chats(of: identity))
+    case .server(let key):
+      try key.require(.read)
+      return ("", [])
+    case .anonymous:
+      throw CallError(.unauthenticated, "a token is missing: Authorization: Bearer <token or API key>")
+    }
+  }
+
+  /// The answers to one call, which is more than one question when it names many users.
+  private final class Gathering {
+    private let users: [String]
+    private let reply: CallReply
+    private var entries: [PresenceAnswer.Entry?]
+    private var missing = 0
+    private var error: CallError?
+
+    init(_ users: [String], _ reply: @escaping CallReply) {
+      self.users = users
+      self.reply = reply
+      entries = Array(repeating: nil, count: users.count)
+    }
+
+    func ask(_ viewer: (user: String, chats: [String]), _ services: any Services) {
+      let starts = stride(from: 0, to: users.count, by: PresenceQuery.usersMax)
+      missing = starts.underestimatedCount
+      for start in starts {
+        let asked = Array(users[start..<min(start + PresenceQuery.usersMax, users.count)])
+        services.presence(PresenceQuery(users: asked, viewer: viewer.user, chats: viewer.chats)) { result in
+          self.take(result, asked.count, at: start)
+        }
+      }
+    }
+
+    private func take(_ result: Result<PresenceAnswer, CallError>, _ count: Int, at start: Int) {
+      switch result {
+      case .failure(let error): self.error = error
+      case .success(let answer):
+        if answer.entries.count == count {
+          for (offset, entry) in answer.entries.enumerated() { entries[start + offset] = entry }
+        } else {
+          error = CallError(.internal, "presence answered \(answer.entries.count) of \(count) users")
+        }
+      }
+      missing -= 1
+      guard missing == 0 else { return }
+      if let error { reply(.failure(error)) } else { reply(.success(answer())) }
+    }
+
+    private func answer() -> [UInt8] {
+      var json = JSONWriter(capacity: 192 * users.count)
+      json.object {
+        $0.key("presence")
+        $0.object {
+          for case (let user, let entry?) in zip(users, entries) {
+            $0.key(user)
             $0.object {
-              for (user, entry) in zip(users, entries) {
-                $0.key(user)
-                $0.object {
-                  $0.member("status", entry.online ? "online" : "offline")
-                  $0.member("lastSeenAt", entry.lastSeenMilliseconds)
-                  $0.key("platform")
-                  if let platform = entry.platform.wireName { $0.string(platform) } else { $0.null() }
-                  $0.key("customStatus")
-                  $0.null()
-                }
-              }
+              $0.members(entry.state)
+              $0.key("isTypingIn")
+              $0.array { for chat in entry.typingIn { $0.string(chat) } }
             }
           }
-          return .success(json.take())
-        })
+        }
+      }
+      return json.take()
     }
   }
 }

@@ -34,10 +34,7 @@ enum PublishRealtimeEvent: Callable {
   static func admit(
     _ key: APIKey, _ scope: APIKey.Scopes, _ context: CallContext, _ access: Access
   ) throws(CallError) {
-    guard key.scopes.contains(scope) else {
-      let name = APIKey.Scopes.names.first { $0.scope == scope }?.name ?? "?"
-      throw CallError(.permissionDenied, "the API key \"\(key.name)\" does not have the scope \"\(name)\"")
-    }
+    try key.require(scope)
     if let rate = access.settings.limits.publishesPerSecond {
       try context.admission.take(key, perSecond: rate, now: context.monotonic.now)
     }
@@ -55,7 +52,12 @@ enum PublishRealtimeEvent: Callable {
   private static func topic(of draft: EventDraft) throws(CallError) -> Topic {
     switch (draft.targetUser.flatMap(Topic.inbox(of:)), draft.topicName.flatMap(Topic.init)) {
     case (let inbox?, nil): return inbox
-    case (nil, let topic?): return topic
+    case (nil, let topic?):
+      guard !topic.isPresence else {
+        throw CallError(
+          .invalidArgument, "nothing can be published to \(topic): users' presence is their own to change")
+      }
+      return topic
     case (nil, nil): throw CallError(.invalidArgument, "targetUserId or topic is missing: who is the event for?")
     case (_?, _?): throw CallError(.invalidArgument, "targetUserId and topic are both there: give one of them")
     }

@@ -12,7 +12,7 @@ enum SubscribeToRealtimeEvents: Callable {
     if case .http = request.carrier, !access.flags.engine.isOn(for: identity.user) {
       return reply(.success(Array(#"{"enabled":false}"#.utf8)))
     }
-    let wanted = try ConnectRequest(request.data, topicsMax: access.settings.connections.topics)
+    let wanted = try ConnectRequest(request.data, topicsMax: access.settings.connections.namesMax)
     let carrier = request.carrier
     let undecided = access.undecided(wanted.topics(of: identity), for: identity)
     guard let webhook = access.membership, !undecided.isEmpty else {
@@ -33,7 +33,10 @@ enum SubscribeToRealtimeEvents: Callable {
     _ context: CallContext, reply: @escaping CallReply
   ) throws(CallError) {
     var wanted = request
-    let grant = access.grant(wanted.topics(of: identity), to: identity)
+    var grant = access.grant(wanted.topics(of: identity), to: identity)
+    if !access.flags.presence.isOn(for: identity.user) {
+      grant.keep(0, orDeny: .failedPrecondition, of: \.isPresence)
+    }
     if grant.isForAnotherTime { throw .membershipUnknown }
     guard grant.denied.isEmpty || !grant.granted.isEmpty else {
       throw CallError(.permissionDenied, "no topic asked for is allowed: \(grant.denied.map(\.topic).prefix(5))")

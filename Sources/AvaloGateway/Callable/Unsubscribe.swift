@@ -10,7 +10,7 @@ enum Unsubscribe: Callable {
       throw CallError(.failedPrecondition, "unsubscribe is for WebSockets: over HTTP nothing is subscribed")
     }
     var names: [String]?
-    let topicsMax = context.access.current.settings.connections.topics
+    let topicsMax = context.access.current.settings.connections.namesMax
     try request.object("subscriptions").forEachMember { (key, value) throws(CallError) in
       guard key.matches("subscriptions") else { throw CallValue.unknown(key, among: "subscriptions") }
       names = try CallValue.topicNames(value, "subscriptions", max: topicsMax)

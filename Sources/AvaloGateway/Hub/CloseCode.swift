@@ -4,24 +4,28 @@ enum CloseCode: UInt16, CaseIterable {
   case goingAway = 4000
   case unavailable = 4001
   case tokenExpired = 4004
+  case reconnect = 4005
   case connectTimeout = 4006
   case unauthenticated = 4500
   case permissionDenied = 4501
   case badFrame = 4502
   case limit = 4503
   case featureDisabled = 4504
+  case disconnected = 4505
 
   var reason: StaticString {
     switch self {
     case .goingAway: "going_away"
     case .unavailable: "unavailable"
     case .tokenExpired: "token_expired"
+    case .reconnect: "reconnect"
     case .connectTimeout: "connect_timeout"
     case .unauthenticated: "unauthenticated"
     case .permissionDenied: "permission_denied"
     case .badFrame: "bad_frame"
     case .limit: "limit"
     case .featureDisabled: "feature_disabled"
+    case .disconnected: "disconnected"
     }
   }
 }

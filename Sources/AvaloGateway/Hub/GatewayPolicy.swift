@@ -15,6 +15,10 @@ struct GatewayPolicy: Sendable {
 /// The bounds of sessions that a sysadmin may change.
 struct SessionLimits: Sendable, Equatable {
   var topicsPerConnectionMax: Int
+  /// Users whose presence a connection may watch, on top of its topics.
+  var presenceTopicsMax: Int
+  /// Topics that one request may name.
+  var namesMax: Int
   var connectionsPerUserMax: Int
   var connectSecondsMax: UInt32
   /// What a connection may owe before delivery to it parks.
@@ -26,6 +30,8 @@ struct SessionLimits: Sendable, Equatable {
 
   init(_ settings: GatewaySettings) {
     topicsPerConnectionMax = settings.connections.topics
+    presenceTopicsMax = settings.connections.presenceTopics
+    namesMax = settings.connections.namesMax
     connectionsPerUserMax = settings.connections.perUser
     connectSecondsMax = UInt32(settings.connections.connectTime.milliseconds / 1000)
     backlogBytesMax = settings.outbox.bytesMax

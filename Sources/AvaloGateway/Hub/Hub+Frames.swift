@@ -24,7 +24,10 @@ extension Hub {
   }
 
   private func receive(_ session: Session, _ frame: JSONView) throws(CallError) {
-    if let ack = frame["ack"] { return try acknowledge(session, ack) }
+    if let ack = frame["ack"] {
+      session.isActive = true
+      return try acknowledge(session, ack)
+    }
     if frame["ping"] != nil {
       return send(session) { $0.pong(id: frame["id"]?.raw, nowMilliseconds: clock.milliseconds) }
     }
@@ -51,7 +54,7 @@ extension Hub {
     guard let identity = session.identity else {
       throw CallError(.unauthenticated, "connect needs a token: a JWT signed with a key this server knows")
     }
-    self.connect(session, identity, try ConnectRequest(connect, topicsMax: policy.limits.topicsPerConnectionMax))
+    self.connect(session, identity, try ConnectRequest(connect, topicsMax: policy.limits.namesMax))
   }
 
   // MARK: - Calls
@@ -65,6 +68,7 @@ extension Hub {
     guard session.stage == .ready, let identity = session.identity else {
       throw CallError(.unauthenticated, "connect first: send {\"connect\":{\"token\":…}}")
     }
+    session.isActive = true
     let calls = SessionCalls(self, session)
     let callID = [UInt8](id.raw)
     guard let name = name.utf8, let callable = CallTable.find(name) else {
@@ -78,9 +82,14 @@ extension Hub {
   func subscribe(
     _ session: Session, to topics: [Topic], positions: [Topic: Position], completion: @escaping RequestTable.Completion
   ) {
+    let watched = topics.filter(\.isPresence)
+    if let refusal = refusal(of: watched, session) { return completion(.failure(refusal)) }
     let has = Set(self.topics(of: session))
-    let new = topics.filter { !has.contains($0) }
-    guard !new.isEmpty else { return completion(.success(())) }
+    let new = topics.filter { !$0.isPresence && !has.contains($0) }
+    guard !new.isEmpty else {
+      joinPresence(session, watched)
+      return completion(.success(()))
+    }
     let max = policy.limits.topicsPerConnectionMax
     guard has.count + new.count <= max else {
       return completion(
@@ -90,6 +99,7 @@ extension Hub {
         ))
     }
     guard schedulerIsUp else { return completion(.failure(.schedulerAway)) }
+    joinPresence(session, watched)
     let joiners = new.map {
       let index = join(session, $0, presented: positions[$0])
       return Joiner(subscription: index, topic: subscriptions[index].topic)
@@ -99,6 +109,7 @@ extension Hub {
 
   func unsubscribe(_ session: Session, from topics: [Topic]) {
     unsubscribe(session, Set(topics.compactMap { find($0)?.index }))
+    for topic in topics where topic.isPresence { leavePresence(session, topic) }
   }
 
   // MARK: - Acknowledgements

@@ -84,7 +84,10 @@ extension Hub {
         code: .permissionDenied)
     }
     enlist(session)
-    for topic in grant.granted { _ = join(session, topic, presented: request.positions[topic]) }
+    for topic in grant.granted where !topic.isPresence {
+      _ = join(session, topic, presented: request.positions[topic])
+    }
+    joinPresence(session, grant.granted.filter(\.isPresence))
     session.enter(.attaching, nowSeconds: writer.nowSeconds)
     if schedulerIsUp { attach(session) }
   }
@@ -92,9 +95,11 @@ extension Hub {
   /// Which of the topics asked for this session may have, each once, leaving out what it has already.
   private func grant(_ session: Session, _ wanted: [String], _ identity: Identity) -> AccessRules.Grant {
     var grant = policy.access.grant(wanted, to: identity)
-    let room = policy.limits.topicsPerConnectionMax - Int(session.subscriptionCount)
-    while grant.granted.count > max(0, room), let last = grant.granted.popLast() {
-      grant.denied.append(AccessRules.Grant.Denial(topic: last.name, code: .resourceExhausted))
+    grant.keep(policy.limits.topicsPerConnectionMax - Int(session.subscriptionCount)) { !$0.isPresence }
+    if session.isPresent {
+      grant.keep(policy.limits.presenceTopicsMax - presence.count(of: session.connection), of: \.isPresence)
+    } else {
+      grant.keep(0, orDeny: .failedPrecondition, of: \.isPresence)
     }
     return grant
   }
@@ -144,11 +149,13 @@ extension Hub {
     metrics.attempts(.ok).add(1)
     send(session) {
       $0.ready(
-        session, topics(of: session), pingIntervalMilliseconds: policy.limits.pingIntervalMilliseconds,
+        session, topics(of: session) + presenceTopics(of: session),
+        pingIntervalMilliseconds: policy.limits.pingIntervalMilliseconds,
         nowMilliseconds: clock.milliseconds)
     }
     session.entry = nil
-    if session.isPresent { opened.append(presenceEntry(of: session)) }
+    opened.append(presenceEntry(of: session))
+    catchUpPresence(session)
   }
 
   /// Asks where the device stopped in topics that a registered session joins.
@@ -195,6 +202,7 @@ extension Hub {
   func end(_ session: Session, clean: Bool) {
     forEachSubscription(of: session) { leave($0) }
     session.firstSubscription = Subscription.none
+    endPresence(session)
     if session.stage == .awaitingConnect { metrics.attempts(.abandoned).add(1) }
     guard session.isCounted else { return }
     delist(session)
@@ -226,12 +234,11 @@ extension Hub {
 
   // MARK: - Presence and draining
 
-  /// Tells the presence worker of every session, on a new link.
+  /// Tells the presence worker of every session and of every user it is to tell of, on a new link.
   func sendSnapshot() {
     opened.removeAll(keepingCapacity: true)
-    for case let session? in sessions where session.stage == .ready && session.isPresent {
-      opened.append(presenceEntry(of: session))
-    }
+    for case let session? in sessions where session.stage == .ready { opened.append(presenceEntry(of: session)) }
+    watchPresenceAnew()
     sendGathered()
     port.toPresence([], snapshotEnds: true)
   }
@@ -239,23 +246,21 @@ extension Hub {
   private func presenceEntry(of session: Session) -> Sessions.Entry {
     Sessions.Entry(
       session: session.number, user: session.user, device: session.device, platform: session.platform,
-      connectionID: session.connectionID, connectedMilliseconds: session.openedMilliseconds)
+      connectionID: session.connectionID, connectedMilliseconds: session.openedMilliseconds,
+      isShown: session.isPresent)
   }
 
   /// Tells which sessions were heard of since the last time, the pongs included that browsers send by themselves.
   func reportSeen() {
-    var seen: [UInt64] = []
+    var seen: [SessionsSeen.Entry] = []
     for case let session? in sessions
     where session.stage == .ready && session.isPresent
       && writer.nowSeconds &- writer.lastReceived(session.connection) <= HubLimits.seenReportSeconds
     {
-      seen.append(session.number)
-      if seen.count == HubLimits.batchMax {
-        toPresence.frame(SessionsSeen(sessions: seen))
-        seen.removeAll(keepingCapacity: true)
-      }
+      seen.append(SessionsSeen.Entry(session: session.number, active: session.isActive))
+      session.isActive = false
     }
-    if !seen.isEmpty { toPresence.frame(SessionsSeen(sessions: seen)) }
+    for batch in seen.batches() { toPresence.frame(SessionsSeen(entries: batch)) }
   }
 
   func startDraining(over seconds: UInt32) {

@@ -261,6 +261,7 @@ extension Hub {
     for batch in closedSessions.batches() { toPresence.frame(SessionsClosed(entries: batch)) }
     opened.removeAll(keepingCapacity: true)
     closedSessions.removeAll(keepingCapacity: true)
+    writePresenceWatches()
     if !toPresence.isEmpty { port.toPresence(toPresence.take(), snapshotEnds: false) }
   }
 

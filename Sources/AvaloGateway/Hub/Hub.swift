@@ -48,6 +48,9 @@ final class Hub: LoopApplication {
   var reads = ReadTable()
   /// Offsets that overtook the replay of a subscription, by its index.
   var ahead: [UInt32: [UInt64]] = [:]
+  /// Users whose presence sessions watch, and who is shown as typing: of no log.
+  var presence = PresenceBook()
+  var typing = TypingTable()
   /// Monotonic seconds by which every session is to be gone, while draining.
   var drainEnds: UInt32?
 
@@ -60,6 +63,8 @@ final class Hub: LoopApplication {
   var detached: [UInt64] = []
   var opened: [Sessions.Entry] = []
   var closedSessions: [SessionsClosed.Entry] = []
+  var presenceWatches: [WatchPresence.Entry] = []
+  var presenceUnwatches: [UInt32] = []
   /// What topics' live sessions get this turn; a topic knows which entry is its own.
   var turnFrames: [TurnFrames] = []
   /// Connections that parked in this turn: what this turn's send empties is not told as drained.
@@ -116,6 +121,7 @@ final class Hub: LoopApplication {
       subscriptions[index].parked = false
       readOn(index)
     }
+    catchUpPresence(session)
   }
 
   func closed(_ connection: ConnectionID, clean: Bool) {
@@ -132,6 +138,7 @@ final class Hub: LoopApplication {
       case .scheduler(let frames): frames.withUnsafeReadableBytes { received($0) }
       case .schedulerUp(let link): schedulerCameUp(link)
       case .schedulerDown: schedulerWentDown()
+      case .presence(let frames): frames.withUnsafeReadableBytes { receivedPresence($0) }
       case .presenceUp: sendSnapshot()
       case .drained(let connection): drained(connection)
       case .service(let id, let result): services.answered(id, result)
@@ -147,6 +154,7 @@ final class Hub: LoopApplication {
     let milliseconds = clock.milliseconds
     for case let session? in sessions { check(session, nowSeconds: now, nowMilliseconds: milliseconds) }
     retryReads()
+    endTypingInTime()
     drainSome()
     requests.trim()
     joining.trim()

@@ -10,6 +10,8 @@ enum HubMail: Sendable {
   case schedulerDown
   /// A new link to the presence worker: it wants to know every session.
   case presenceUp
+  /// Whole frames from the presence worker, of which some may concern this loop.
+  case presence(ByteBuffer)
   /// A connection that parked owes nothing any more.
   case drained(ConnectionID)
   /// The answer to a request of this hub's services.
@@ -30,6 +32,8 @@ protocol HubPort: Sendable {
   func breakSchedulerLink(reason: String)
   /// Frames for the presence worker. `snapshotEnds` marks the last of the answer to ``HubMail/presenceUp``.
   func toPresence(_ frames: [UInt8], snapshotEnds: Bool)
+  /// The presence worker sent what is not of our wire: cut the link, and begin again.
+  func breakPresenceLink(reason: String)
   /// Asks a worker, and mails the answer back to `loop` as `id`.
   func request(_ request: ServiceRequest, loop: UInt8, id: UInt32)
 }

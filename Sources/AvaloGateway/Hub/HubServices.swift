@@ -5,7 +5,8 @@ import AvaloWire
 enum ServiceRequest: Sendable {
   case publish(Publish)
   case broadcast(Broadcast)
-  case presence([String])
+  case presence(any WireRequest)
+  case typing(SetTyping)
   case membership(MembershipWebhook, user: String, topics: [Topic])
 }
 
@@ -13,7 +14,8 @@ enum ServiceRequest: Sendable {
 enum ServiceAnswer: Sendable {
   case published(Published)
   case broadcasted(Broadcasted)
-  case presence([PresenceAnswer.Entry])
+  case presence(any WireMessage)
+  case told
   case membershipDecided
 }
 
@@ -42,8 +44,16 @@ final class HubServices: Services {
     }
   }
 
-  func presence(_ users: [String], completion: @escaping (Result<[PresenceAnswer.Entry], CallError>) -> Void) {
-    request(.presence(users)) { completion($0.picking { if case .presence(let answer) = $0 { answer } else { nil } }) }
+  func presence<Request: WireRequest>(
+    _ request: Request, completion: @escaping (Result<Request.Answer, CallError>) -> Void
+  ) {
+    self.request(.presence(request)) {
+      completion($0.picking { if case .presence(let answer) = $0 { answer as? Request.Answer } else { nil } })
+    }
+  }
+
+  func typing(_ typing: SetTyping, completion: @escaping (Result<Void, CallError>) -> Void) {
+    request(.typing(typing)) { completion($0.picking { if case .told = $0 { () } else { nil } }) }
   }
 
   func membership(

@@ -49,6 +49,8 @@ final class Session {
   var isPresent = true
   /// It waits for the membership webhook's word.
   var asksMembership = false
+  /// Its user did something since the last report to the presence worker.
+  var isActive = false
   /// Calls left in this second's allowance.
   var callAllowance: UInt16
   var subscriptionCount: UInt16 = 0

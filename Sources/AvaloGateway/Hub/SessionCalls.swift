@@ -5,7 +5,7 @@ import AvaloReactor
 final class SessionCalls: CallSession {
   private unowned let hub: Hub
   private let connection: ConnectionID
-  private let number: UInt64
+  let number: UInt64
   let connectionID: String
 
   init(_ hub: Hub, _ session: Session) {
@@ -14,6 +14,10 @@ final class SessionCalls: CallSession {
     number = session.number
     connectionID = session.connectionID
   }
+
+  var device: String { session?.device ?? "" }
+  var topics: [Topic] { session.map { hub.topics(of: $0) } ?? [] }
+  func isSubscribed(to topic: Topic) -> Bool { topics.contains(topic) }
 
   func subscribe(
     _ topics: [Topic], positions: [Topic: Position], completion: @escaping (Result<Void, CallError>) -> Void

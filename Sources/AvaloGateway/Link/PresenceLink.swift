@@ -6,7 +6,8 @@ import AvaloWire
 import Logging
 import NIOCore
 
-/// The gateway's one link to the presence worker: tells it of sessions, asks it who is here.
+/// The gateway's one link to the presence worker: tells it of sessions, asks it who is here and how, and hands what the
+/// hubs watch to them, unread.
 ///
 /// Confined to the gateway's NIO loop. A new link begins with a snapshot of every hub's sessions; while there is no
 /// link nothing is kept, since the next snapshot says it all.
@@ -21,7 +22,7 @@ final class PresenceLink: LinkDelegate {
   private var link: Link?
   /// Hubs whose part of the snapshot is still to come.
   private var snapshotsOwed = 0
-  private var pending: PendingRequests<PresenceAnswer>
+  private var pending: PendingRequests<any WireMessage>
   private var sweep: RepeatedTask?
 
   init(eventLoop: any EventLoop, clock: MonotonicClock, metrics: GatewayMetrics, log: Logger) {
@@ -52,18 +53,31 @@ final class PresenceLink: LinkDelegate {
     for entry in pending.removeAll() { entry.complete(.failure(.presenceAway)) }
   }
 
-  /// Asks who of `users` is here; answers on the loop, once.
-  func query(_ users: [String], _ complete: @escaping (Result<PresenceAnswer, CallError>) -> Void) {
+  /// Asks something; answers on the loop, once.
+  func request(_ request: some WireRequest, _ complete: @escaping (Result<any WireMessage, CallError>) -> Void) {
     eventLoop.preconditionInEventLoop()
     guard let link, !pending.isFull else { return complete(.failure(.presenceAway)) }
     let correlation = pending.nextCorrelation()
     var writer = WireWriter()
-    writer.frame(PresenceQuery(users: users), correlation: correlation)
+    writer.frame(request, correlation: correlation)
     pending.insert(
       .init(
         correlation: correlation, frame: [],
         deadlineNanoseconds: (clock.now + GatewayLimits.presenceTimeout).nanoseconds, complete: complete))
     link.send(writer.take())
+  }
+
+  /// Says something that is not answered.
+  func tell(_ message: some WireMessage) -> Result<Void, CallError> {
+    eventLoop.preconditionInEventLoop()
+    guard let link else { return .failure(.presenceAway) }
+    link.send(message)
+    return .success(())
+  }
+
+  func breakLink(reason: String) {
+    eventLoop.preconditionInEventLoop()
+    link?.close(reason: reason)
   }
 
   /// Sends what a hub wrote; dropped without a link.
@@ -102,28 +116,41 @@ final class PresenceLink: LinkDelegate {
 
   func link(_ link: Link, received frames: ByteBuffer) {
     guard self.link === link else { return }
-    do throws(WireError) {
-      try frames.withUnsafeReadableBytes { all throws(WireError) in
-        var rest = all
-        while !rest.isEmpty {
-          guard let head = try Frame.head(of: rest), rest.count >= Frame.headBytes + head.bodyBytes else {
-            throw .truncated
-          }
-          let end = Frame.headBytes + head.bodyBytes
-          try answer(head, UnsafeRawBufferPointer(rebasing: rest[Frame.headBytes..<end]))
-          rest = UnsafeRawBufferPointer(rebasing: rest[end...])
-        }
+    // What is for the hubs goes to them in runs, sharing the bytes; each takes what is its own.
+    var runStart: Int?
+    var index = frames.readerIndex
+    func handOver() {
+      guard let start = runStart, let slice = frames.getSlice(at: start, length: index - start) else { return }
+      for hub in hubs { hub.post(.presence(slice)) }
+      runStart = nil
+    }
+    link.walk(frames) { head, body in
+      if PresenceLink.isForHubs(head.kind) {
+        runStart = runStart ?? index
+      } else {
+        handOver()
+        try self.answered(head, body)
       }
-    } catch {
-      log.error("frame from presence does not parse", metadata: ["error": "\(error)"])
-      link.close(reason: "\(error)")
+      index += Frame.headBytes + head.bodyBytes
+    }
+    handOver()
+  }
+
+  private static func isForHubs(_ kind: FrameKind) -> Bool {
+    switch kind {
+    case .presenceChanged, .presenceUnwatched, .typingChanged, .describeSessions, .endSessions: true
+    default: false
     }
   }
 
-  private func answer(_ head: Frame.Head, _ body: UnsafeRawBufferPointer) throws(WireError) {
-    let result: Result<PresenceAnswer, CallError> =
+  private func answered(_ head: Frame.Head, _ body: UnsafeRawBufferPointer) throws(WireError) {
+    let result: Result<any WireMessage, CallError> =
       switch head.kind {
       case .presenceAnswer: .success(try PresenceAnswer(body: body))
+      case .presenceSet: .success(try PresenceSet(body: body))
+      case .onlineUsers: .success(try OnlineUsers(body: body))
+      case .connectionList: .success(try ConnectionList(body: body))
+      case .disconnected: .success(try Disconnected(body: body))
       case .failed: .failure(CallError(try Failed(body: body)))
       default: throw .unexpectedKind(head.kind.rawValue)
       }

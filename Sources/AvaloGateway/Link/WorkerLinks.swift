@@ -78,11 +78,16 @@ final class WorkerLinks: Services {
     webhook.ask(user, topics) { [eventLoop] in eventLoop.execute { done.value() } }
   }
 
-  func presence(_ users: [String], completion: @escaping (Result<[PresenceAnswer.Entry], CallError>) -> Void) {
-    presence.query(users) { result in
-      completion(
-        result.flatMap { $0.entries.count == users.count ? .success($0.entries) : .failure(.wrongAnswer) })
+  func presence<Request: WireRequest>(
+    _ request: Request, completion: @escaping (Result<Request.Answer, CallError>) -> Void
+  ) {
+    presence.request(request) { result in
+      completion(result.flatMap { ($0 as? Request.Answer).map { .success($0) } ?? .failure(.wrongAnswer) })
     }
+  }
+
+  func typing(_ typing: SetTyping, completion: @escaping (Result<Void, CallError>) -> Void) {
+    completion(presence.tell(typing))
   }
 }
 
@@ -108,6 +113,10 @@ final class GatewayPort: HubPort {
     eventLoop.execute { self.links.value.scheduler.breakLink(reason: reason) }
   }
 
+  func breakPresenceLink(reason: String) {
+    eventLoop.execute { self.links.value.presence.breakLink(reason: reason) }
+  }
+
   func toPresence(_ frames: [UInt8], snapshotEnds: Bool) {
     eventLoop.execute { self.links.value.presence.forward(frames, snapshotEnds: snapshotEnds) }
   }
@@ -121,8 +130,10 @@ final class GatewayPort: HubPort {
         links.publish(publish) { hub.post(.service(id: id, $0.map { .published($0) })) }
       case .broadcast(let broadcast):
         links.broadcast(broadcast) { hub.post(.service(id: id, $0.map { .broadcasted($0) })) }
-      case .presence(let users):
-        links.presence(users) { hub.post(.service(id: id, $0.map { .presence($0) })) }
+      case .presence(let request):
+        links.presence.request(request) { hub.post(.service(id: id, $0.map { .presence($0) })) }
+      case .typing(let typing):
+        links.typing(typing) { hub.post(.service(id: id, $0.map { .told })) }
       case .membership(let webhook, let user, let topics):
         webhook.ask(user, topics) { hub.post(.service(id: id, .success(.membershipDecided))) }
       }

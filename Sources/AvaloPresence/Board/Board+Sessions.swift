@@ -4,30 +4,42 @@ import AvaloWire
 // What gateways say of their sessions, and what follows when they say nothing.
 extension Board {
 
-  /// Rows that an earlier life of this worker left: shown as they were until their gateway has spoken, or had time to.
-  mutating func load(_ rows: [StoredConnection], at now: Moment) {
-    let lingerMax = max(settings.lingerCleanMilliseconds, settings.lingerDropMilliseconds)
-    for stored in rows {
-      let user = obtain(stored.user)
-      var row = ConnectionRow()
-      row.session = stored.key.session
-      row.gateway = place(of: stored.key.incarnation)
-      guard connection(row.session, of: row.gateway) == nil else { continue }
-      row.user = user
-      row.connectedMilliseconds = stored.connectedMilliseconds
-      row.platform = stored.platform
-      row.seen = now.monotonic(of: stored.seenMilliseconds, within: -PresenceLimits.ageMillisecondsMax...0)
-      row.flags = .inFile
-      if let lingers = stored.lingersMilliseconds {
-        row.state = .lingering
-        row.until = now.monotonic(of: lingers, within: 0...lingerMax)
-      } else {
-        row.state = .unconfirmed
-        row.until = now.monotonic + settings.silenceMilliseconds
-      }
-      waiting.append(insert(row, device: stored.device, connectionID: stored.connectionID))
-      users[user].lastSeenMilliseconds = max(users[user].lastSeenMilliseconds, stored.seenMilliseconds)
+  /// What an earlier life of this worker left: shown as it was until the gateways have spoken, or had time to.
+  mutating func load(_ rows: [StoredConnection], bare: [StoredUser] = [], at now: Moment) {
+    for stored in rows { load(stored, at: now) }
+    for stored in bare { loaded(obtain(stored.id), stored, at: now) }
+    // As it was shown before: no change.
+    for user in touched { users[user].flags.remove(.touched) }
+    for user in touched { adopt(user, at: now) }
+    touched.removeAll()
+    settling = Settling(
+      awaiting: Set(gateways.map(\.incarnation)), until: now.monotonic + PresenceLimits.settleMilliseconds)
+  }
+
+  private mutating func load(_ stored: StoredConnection, at now: Moment) {
+    let user = obtain(stored.user)
+    var row = ConnectionRow()
+    row.session = stored.key.session
+    row.gateway = place(of: stored.key.incarnation)
+    guard connection(row.session, of: row.gateway) == nil else { return }
+    row.user = user
+    row.connectedMilliseconds = stored.connectedMilliseconds
+    row.platform = stored.platform
+    row.explicit = stored.explicit
+    row.order = stored.order
+    row.seen = now.monotonic(of: stored.seenMilliseconds, within: -PresenceLimits.ageMillisecondsMax...0)
+    row.active = now.monotonic(of: stored.activeMilliseconds, within: -PresenceLimits.ageMillisecondsMax...0)
+    row.flags = stored.isHidden ? [.inFile, .hidden] : .inFile
+    if let lingers = stored.lingersMilliseconds {
+      row.state = .lingering
+      row.until = now.monotonic(of: lingers, within: 0...settings.lingerMillisecondsMax)
+    } else {
+      row.state = .unconfirmed
+      row.until = now.monotonic + settings.silenceMilliseconds
     }
+    waiting.append(insert(row, device: stored.device, connectionID: stored.connectionID))
+    users[user].lastSeenMilliseconds = max(users[user].lastSeenMilliseconds, stored.seenMilliseconds)
+    users[user].lastActiveMilliseconds = max(users[user].lastActiveMilliseconds, stored.activeMilliseconds)
   }
 
   /// A gateway linked: it will name all its sessions. Those it had on an earlier link are in doubt until it has.
@@ -42,6 +54,7 @@ extension Board {
     for entry in entries {
       if let known = connection(entry.session, of: gateway) {
         confirm(known, at: now)
+        show(known, entry.isShown)
       } else {
         open(entry, gateway, at: now)
       }
@@ -50,6 +63,7 @@ extension Board {
 
   /// The gateway named every session it has: what it did not name has ended while nobody told us.
   mutating func snapshotEnded(_ incarnation: UInt64, at now: Moment) {
+    settling?.spoke(incarnation)
     guard let gateway = gateway(incarnation) else { return }
     for index in rows(of: gateway) where connections[index].state == .unconfirmed {
       linger(index, for: settings.lingerDropMilliseconds, at: now)
@@ -60,19 +74,20 @@ extension Board {
     guard let gateway = gateway(incarnation) else { return }
     for entry in entries {
       guard let index = connection(entry.session, of: gateway), connections[index].state != .lingering else { continue }
-      users[connections[index].user].lastSeenMilliseconds = now.wall
+      see(index, at: now)
       linger(
         index, for: entry.clean ? settings.lingerCleanMilliseconds : settings.lingerDropMilliseconds, at: now)
     }
   }
 
   /// Sessions whose client was heard of.
-  mutating func seen(_ sessions: [UInt64], by incarnation: UInt64, at now: Moment) {
+  mutating func seen(_ entries: [SessionsSeen.Entry], by incarnation: UInt64, at now: Moment) {
     guard let gateway = gateway(incarnation) else { return }
-    for session in sessions {
-      guard let index = connection(session, of: gateway), connections[index].state != .lingering else { continue }
+    for entry in entries {
+      guard let index = connection(entry.session, of: gateway), connections[index].state != .lingering else { continue }
       confirm(index, at: now)
-      users[connections[index].user].lastSeenMilliseconds = now.wall
+      see(index, at: now)
+      if entry.active { act(index, at: now) }
       markDirty(connection: index)
     }
   }
@@ -82,30 +97,6 @@ extension Board {
     guard let gateway = gateway(incarnation), gateways[Int(gateway)].link == link else { return }
     gateways[Int(gateway)].link = nil
     doubt(gateway, at: now)
-  }
-
-  // MARK: - Time
-
-  /// Several times a second: lingers end, and so do rows that nobody confirmed in time.
-  mutating func tick(at now: Moment) {
-    guard !waiting.isEmpty else { return }
-    var still = ContiguousArray<UInt32>()
-    for index in waiting {
-      switch connections[index].state {
-      case .free, .open: continue
-      case .unconfirmed, .lingering:
-        if connections[index].until <= now.monotonic { remove(index) } else { still.append(index) }
-      }
-    }
-    waiting = still
-  }
-
-  /// Removes connections that nobody has heard of for as long as that; answers how many.
-  mutating func sweep(at now: Moment) -> Int {
-    let oldest = now.monotonic - settings.staleMilliseconds
-    let stale = connections.indices.filter { connections[$0].state == .open && connections[$0].seen < oldest }
-    for index in stale { remove(index) }
-    return stale.count
   }
 
   // MARK: - Steps
@@ -118,28 +109,43 @@ extension Board {
     row.connectedMilliseconds = entry.connectedMilliseconds
     row.platform = entry.platform
     row.seen = now.monotonic
+    row.active = now.monotonic
     row.state = .open
-    replaceLingering(of: row.user, device: entry.device)
+    if !entry.isShown { row.flags = .hidden }
+    (row.explicit, row.order) = comeBack(row.user, device: entry.device)
     let index = insert(row, device: entry.device, connectionID: entry.connectionID)
-    users[row.user].lastSeenMilliseconds = now.wall
+    see(index, at: now)
+    users[row.user].lastActiveMilliseconds = now.wall
     markDirty(connection: index)
   }
 
-  /// A device that is back does not linger any more.
-  private mutating func replaceLingering(of user: UInt32, device: String) {
-    var index = users[user].firstConnection
-    while index != Slab<ConnectionRow>.none {
-      let row = connections[index]
-      // The user stays: the new connection takes this one's place at once.
-      if row.state == .lingering, texts.equals(row.device, device.utf8) { remove(index) }
-      index = row.next
+  /// A device that is back does not linger any more, and keeps what its user said on it.
+  private mutating func comeBack(_ user: UInt32, device: String) -> (PresenceStatus?, order: UInt64) {
+    var said: (PresenceStatus?, order: UInt64) = (nil, 0)
+    // From before it may be bound to the device that is about to be replaced.
+    let bare = details[user]?.bare
+    forEachConnection(of: user) { board, index in
+      let row = board.connections[index]
+      guard board.texts.equals(row.device, device.utf8) else { return }
+      said = (row.explicit, row.order)
+      if row.state == .lingering { board.remove(index) }
     }
+    if let bare { details[user]?.bare = bare }
+    return said
   }
 
   private mutating func confirm(_ index: UInt32, at now: Moment) {
     if connections[index].state == .lingering { markDirty(connection: index) }
     connections[index].state = .open
     connections[index].seen = now.monotonic
+  }
+
+  /// Whether others are told may have been changed while the gateway was away.
+  private mutating func show(_ index: UInt32, _ isShown: Bool) {
+    guard connections[index].flags.contains(.hidden) == isShown else { return }
+    connections[index].flags.formSymmetricDifference(.hidden)
+    touch(connections[index].user)
+    markDirty(connection: index)
   }
 
   private mutating func linger(_ index: UInt32, for milliseconds: Int64, at now: Moment) {
@@ -156,6 +162,12 @@ extension Board {
       connections[index].until = now.monotonic + settings.silenceMilliseconds
       waiting.append(index)
     }
+  }
+
+  /// A device of a user is there. Who says that they are offline is not seen.
+  private mutating func see(_ index: UInt32, at now: Moment) {
+    let user = connections[index].user
+    if !connections[index].flags.contains(.hidden), !saysOffline(user) { users[user].lastSeenMilliseconds = now.wall }
   }
 
   private func rows(of gateway: UInt16) -> [UInt32] {

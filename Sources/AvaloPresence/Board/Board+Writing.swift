@@ -13,7 +13,6 @@ struct Unwritten {
   fileprivate var lostUsers = 0
 
   var count: Int { connections.count + closed.count + users.count }
-  var isEmpty: Bool { count == 0 }
 
   /// How many users were forgotten since the last call.
   mutating func takeLostUsers() -> Int {
@@ -42,15 +41,21 @@ extension Board {
     if !row.flags.isDisjoint(with: [.inFile, .writing]) { unwritten.closed.append(key(of: row)) }
   }
 
+  /// Whether there is anything to write.
+  var hasUnwritten: Bool { unwritten.count > 0 || versions.needsReserve }
+
   /// The next batch, of at most about `max` rows; ``written(_:)`` or ``notWritten(_:)`` says what became of it. One at a
   /// time.
   mutating func takeUnwritten(max: Int, at now: Moment) -> RegistryChanges {
     var changes = RegistryChanges()
+    changes.versionsReserved = versions.takeReserve()
     changes.closed = Array(unwritten.closed.prefix(max))
     unwritten.closed.removeFirst(changes.closed.count)
     let users = unwritten.users.prefix(Swift.max(0, max - changes.count))
     unwritten.users.removeFirst(users.count)
-    for index in users where self.users[index].flags.contains(.dirty) { changes.users.append(take(user: index)) }
+    for index in users where self.users[index].flags.contains(.dirty) {
+      changes.users.append(take(user: index, at: now))
+    }
     let rows = unwritten.connections.prefix(Swift.max(0, max - changes.count))
     unwritten.connections.removeFirst(rows.count)
     for index in rows where connections[index].flags.contains(.dirty) {
@@ -60,6 +65,7 @@ extension Board {
   }
 
   mutating func written(_ changes: RegistryChanges) {
+    if changes.versionsReserved != nil { versions.reserveEnded(written: true) }
     for (index, stored) in changes.connections where isStill(index, stored) {
       connections[index].flags.remove(.writing)
       connections[index].flags.insert(.inFile)
@@ -72,6 +78,7 @@ extension Board {
 
   /// The file did not take them: they wait on, unless they changed meanwhile and wait already.
   mutating func notWritten(_ changes: RegistryChanges) {
+    if changes.versionsReserved != nil { versions.reserveEnded(written: false) }
     unwritten.closed.append(contentsOf: changes.closed)
     for (index, stored) in changes.connections where isStill(index, stored) {
       connections[index].flags.remove(.writing)
@@ -111,16 +118,23 @@ extension Board {
         key: key(of: row), user: texts[users[row.user].id], device: texts[row.device],
         connectionID: texts[row.connectionID], platform: row.platform,
         connectedMilliseconds: row.connectedMilliseconds, seenMilliseconds: now.wall(of: row.seen),
-        lingersMilliseconds: row.state == .lingering ? now.wall(of: row.until) : nil)
+        activeMilliseconds: now.wall(of: row.active),
+        lingersMilliseconds: row.state == .lingering ? now.wall(of: row.until) : nil, explicit: row.explicit,
+        order: row.order, isHidden: row.flags.contains(.hidden))
     )
   }
 
-  private mutating func take(user index: UInt32) -> (UInt32, StoredUser) {
+  private mutating func take(user index: UInt32, at now: Moment) -> (UInt32, StoredUser) {
     users[index].flags.remove(.dirty)
     users[index].flags.insert(.writing)
     let row = users[index]
+    let details = self.details[index] ?? UserDetails()
     return (
-      index, StoredUser(id: texts[row.id], seenMilliseconds: row.lastSeenMilliseconds, platform: row.platform)
+      index,
+      StoredUser(
+        id: texts[row.id], isWhole: row.flags.contains(.whole), seenMilliseconds: row.lastSeenMilliseconds,
+        activeMilliseconds: row.lastActiveMilliseconds, details: details,
+        bareUntilMilliseconds: details.bare.map { now.wall(of: $0.until) })
     )
   }
 }

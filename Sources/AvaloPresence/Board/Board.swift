@@ -1,34 +1,51 @@
 import AvaloCore
 import AvaloWire
 
-/// Who is here: every session of every gateway, and what follows for its user. A pure value: told what happened and when,
-/// it asks no clock and does no I/O. Owned by the worker's loop.
+/// Who is here and how: every session of every gateway, what users say of themselves, who watches whom, and what follows.
+/// A pure value: told what happened and when, it asks no clock and does no I/O. Owned by the worker's loop.
 ///
-/// A user is online while a session of theirs is open, believed to be, or lingering. The story of a session reads
-/// `opened → seen → closed → lingering → gone`, with `unconfirmed` whenever its gateway, or this process, was away.
-/// A million sessions lie in a few arrays (about 200 bytes each, ids included): see ``Slab`` and ``TextHeap``.
+/// The story of a session reads `opened → seen → closed → lingering → gone`, with `unconfirmed` whenever its gateway, or
+/// this process, was away; a user's presence is the merge of their sessions (``StatusMerge``). Whatever may have changed
+/// one is marked, and ``takeChanges(at:)`` tells what really has. A million sessions lie in a few arrays (about 200 bytes
+/// each, ids included): see ``Slab`` and ``TextHeap``.
 struct Board {
   var settings: PresenceSettings
   var connections = Slab<ConnectionRow>()
   var users = Slab<UserRow>()
+  var watches = Slab<WatchRow>()
   var texts = TextHeap()
+  var details: [UInt32: UserDetails] = [:]
   var gateways: ContiguousArray<GatewayRow> = []
+  /// Watches by handle, by link.
+  var watchesOfLink: [UInt16: [UInt32: UInt32]] = [:]
   /// By (gateway, session).
   private var sessionTable = IndexTable()
   /// By id.
   private var userTable = IndexTable()
+  var versions: VersionCounter
+
   /// Rows with something to wait for (``ConnectionRow/until``); rows that do not wait any more may be among them.
   var waiting = ContiguousArray<UInt32>()
+  /// Users with a ``BareStatus`` that no device carries; others may be among them.
+  var bare = ContiguousArray<UInt32>()
+  /// Users whose presence may be another than it was.
+  var touched = ContiguousArray<UInt32>()
+  /// Users of whom the file must be asked.
+  var wanted = ContiguousArray<UInt32>()
   var unwritten = Unwritten()
+  var settling: Settling?
+  /// Users who are shown as other than offline.
+  var onlineCount = 0
 
-  init(settings: PresenceSettings) { self.settings = settings }
+  init(settings: PresenceSettings, versions: VersionCounter) {
+    self.settings = settings
+    self.versions = versions
+  }
 
   /// New bounds for what is here.
   mutating func apply(_ settings: PresenceSettings) { self.settings = settings }
 
   var connectionCount: Int { connections.count }
-  /// Users who are online, lingering ones included.
-  private(set) var onlineCount = 0
 
   // MARK: - Finding
 
@@ -46,18 +63,26 @@ struct Board {
     gateways.firstIndex { $0.incarnation == incarnation }.map { UInt16($0) }
   }
 
-  /// `nil` when only the file may know the user.
-  func entry(of id: String) -> PresenceAnswer.Entry? {
-    guard let index = user(id) else { return nil }
-    let user = users[index]
-    let isOnline = user.firstConnection != Slab<ConnectionRow>.none
-    return PresenceAnswer.Entry(
-      online: isOnline, lastSeenMilliseconds: user.lastSeenMilliseconds, platform: isOnline ? user.platform : .unknown)
+  /// Whose session it is; `nil` when it is not known.
+  func user(of key: SessionKey) -> String? {
+    gateway(key.incarnation).flatMap { connection(key.session, of: $0) }.map { texts[users[connections[$0].user].id] }
   }
 
   func key(of connection: ConnectionRow) -> SessionKey {
     SessionKey(incarnation: gateways[Int(connection.gateway)].incarnation, session: connection.session)
   }
+
+  /// Calls `body` with each of a user's connections; `body` may take out the one it is given.
+  mutating func forEachConnection(of user: UInt32, _ body: (inout Board, UInt32) -> Void) {
+    var index = users[user].firstConnection
+    while index != Slab<ConnectionRow>.none {
+      let next = connections[index].next
+      body(&self, index)
+      index = next
+    }
+  }
+
+  func hasConnections(_ user: UInt32) -> Bool { users[user].firstConnection != Slab<ConnectionRow>.none }
 
   // MARK: - Rows
 
@@ -93,15 +118,15 @@ struct Board {
     row.connectionID = texts.insert(connectionID)
     row.next = users[row.user].firstConnection
     let index = connections.insert(row)
-    if row.next == Slab<ConnectionRow>.none { onlineCount += 1 }
     users[row.user].firstConnection = index
-    if row.platform != .unknown { users[row.user].platform = row.platform }
+    details[row.user]?.bare?.isBound = true
     gateways[Int(row.gateway)].connections += 1
     sessionTable.insert(index) { [connections] in Board.hash(connections[$0].session, connections[$0].gateway) }
+    touch(row.user)
     return index
   }
 
-  /// Takes a connection out for good. The user, if it was their last one, is offline.
+  /// Takes a connection out for good. With the last one goes what lived on the user's devices.
   mutating func remove(_ index: UInt32) {
     let row = connections[index]
     forget(row, index)
@@ -111,8 +136,9 @@ struct Board {
     texts.remove(row.connectionID)
     gateways[Int(row.gateway)].connections -= 1
     connections.remove(index)
-    guard users[row.user].firstConnection == Slab<ConnectionRow>.none else { return }
-    onlineCount -= 1
+    touch(row.user)
+    guard !hasConnections(row.user) else { return }
+    if details[row.user]?.bare?.isBound == true { details[row.user]?.bare = nil }
     markDirty(user: row.user)
   }
 
@@ -124,13 +150,24 @@ struct Board {
     connections[before].next = next
   }
 
-  /// Forgets a user of whom the file knows everything.
+  /// The user's presence may be another now.
+  mutating func touch(_ user: UInt32) {
+    guard !users[user].flags.contains(.touched) else { return }
+    users[user].flags.insert(.touched)
+    touched.append(user)
+  }
+
+  /// Forgets a user of whom the file knows everything and whom nobody watches.
   mutating func releaseIfIdle(user index: UInt32) {
     let row = users[index]
-    guard row.firstConnection == Slab<ConnectionRow>.none, row.flags == .used else { return }
+    let busy: UserRow.Flags = [.dirty, .writing, .loading, .touched]
+    guard row.firstConnection == Slab<ConnectionRow>.none, row.firstWatch == Slab<WatchRow>.none,
+      row.flags.isDisjoint(with: busy), details[index]?.bare == nil
+    else { return }
     userTable.remove(index) { [users, texts] in texts.with(users[$0].id) { Board.hash($0) } }
     texts.remove(row.id)
     users.remove(index)
+    details[index] = nil
   }
 
   // MARK: - Hashes

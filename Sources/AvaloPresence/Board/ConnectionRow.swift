@@ -22,6 +22,8 @@ struct ConnectionRow: SlabRow {
     static let writing = Flags(rawValue: 2)
     /// The file has a row of it.
     static let inFile = Flags(rawValue: 4)
+    /// It is a connection, but nobody is told that its user is there.
+    static let hidden = Flags(rawValue: 8)
   }
 
   var session: UInt64 = 0
@@ -31,6 +33,10 @@ struct ConnectionRow: SlabRow {
   var seen: Int64 = 0
   /// Monotonic; see ``State``.
   var until: Int64 = 0
+  /// Monotonic: when its user last did something there.
+  var active: Int64 = 0
+  /// When `explicit` was said, among all that was.
+  var order: UInt64 = 0
   var user: UInt32 = 0
   var device: TextHeap.Reference = 0
   var connectionID: TextHeap.Reference = 0
@@ -39,6 +45,8 @@ struct ConnectionRow: SlabRow {
   var gateway: UInt16 = 0
   var state = State.free
   var platform = Platform.unknown
+  /// What the user says of themselves by this device, as long as it lives; on all rows of the device alike.
+  var explicit: PresenceStatus?
   var flags: Flags = []
 
   static let free = ConnectionRow()

@@ -14,12 +14,7 @@ final class PresenceStore: Sendable {
 
   init(path: String) throws {
     self.path = path
-    lockDescriptor = Glibc.open(path + ".lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
-    guard lockDescriptor >= 0 else { throw PresenceStoreError("\(path).lock: \(String(cString: strerror(errno)))") }
-    guard flock(lockDescriptor, LOCK_EX | LOCK_NB) == 0 else {
-      close(lockDescriptor)
-      throw PresenceStoreError("\(path) belongs to another process: two presence workers on one state directory?")
-    }
+    lockDescriptor = try PresenceStore.lock(path)
     do {
       database = try PresenceStore.openDatabase(path)
     } catch {
@@ -30,7 +25,7 @@ final class PresenceStore: Sendable {
 
   deinit { close(lockDescriptor) }
 
-  private static func openDatabase(_ path: String) throws -> DatabaseQueue {
+  static func openDatabase(_ path: String) throws -> DatabaseQueue {
     var configuration = Configuration()
     configuration.prepareDatabase { db in
       try db.execute(sql: "PRAGMA journal_mode = WAL")
@@ -52,61 +47,48 @@ final class PresenceStore: Sendable {
   /// What to do about it, with the file's name.
   private static func describe(_ error: any Error, _ path: String) -> PresenceStoreError {
     guard let error = error as? DatabaseError else { return error as? PresenceStoreError ?? .init("\(path): \(error)") }
-    let reason = error.message ?? "SQLite error \(error.resultCode.rawValue)"
-    switch error.resultCode {
-    case .SQLITE_CORRUPT, .SQLITE_NOTADB:
-      return PresenceStoreError(
-        "\(path) is damaged (\(reason)): move \(path), \(path)-wal and \(path)-shm aside and start again. Who is here is "
-          + "learnt anew from the gateways; when others were last seen is lost, but for what a backup of the file holds"
-      )
-    default: return PresenceStoreError("\(path) cannot be used: \(reason)")
-    }
+    guard isDamage(error) else { return PresenceStoreError("\(path) cannot be used: \(reason(error))") }
+    return PresenceStoreError(
+      "\(path) is damaged (\(reason(error))): move \(path), \(path)-wal and \(path)-shm aside (avalo-presence --repair "
+        + "does) and start again. Who is here is learnt anew from the gateways; when others were last seen is lost, but "
+        + "for what a backup of the file holds")
   }
 
   // MARK: - Reading
 
-  /// Every connection, at the start. Rows that no release of ours has written are left out.
-  func load() throws -> [StoredConnection] {
+  /// What an earlier life left. Reserves the versions that this one begins with: nothing may be numbered before that is in
+  /// the file.
+  func load() throws -> StoredRegistry {
     do {
-      return try database.read { db in
-        var rows: [StoredConnection] = []
-        let cursor = try Row.fetchCursor(
-          db,
-          sql: """
-            SELECT incarnation, session, user, device, connection, platform, connected, seen, lingers FROM connections
-            """)
-        while let row = try cursor.next() {
-          let stored = StoredConnection(
-            key: SessionKey(
-              incarnation: UInt64(bitPattern: row[0] as Int64), session: UInt64(bitPattern: row[1] as Int64)),
-            user: row[2], device: row[3], connectionID: row[4],
-            platform: Platform(rawValue: UInt8(truncatingIfNeeded: row[5] as Int64)) ?? .unknown,
-            connectedMilliseconds: row[6], seenMilliseconds: row[7], lingersMilliseconds: row[8])
-          let ids = [stored.user, stored.device, stored.connectionID]
-          if ids.allSatisfy({ Topic.isWellFormedID($0.utf8) }) { rows.append(stored) }
+      return try database.write { db in
+        let last =
+          try Int64.fetchOne(db, sql: "SELECT value FROM counters WHERE name = ?", arguments: [Self.counter]) ?? 0
+        let versions = VersionCounter(
+          after: UInt64(clamping: last), reserved: UInt64(clamping: last) + PresenceLimits.versionsReserved)
+        try Self.reserve(versions.reserved, db)
+        var registry = StoredRegistry(versions: versions)
+        let connections = try Row.fetchCursor(db, sql: "SELECT \(StoredConnection.columns) FROM connections")
+        while let row = try connections.next() {
+          if let stored = StoredConnection(row) { registry.connections.append(stored) }
         }
-        return rows
+        let users = try Row.fetchCursor(db, sql: "SELECT \(StoredUser.columns) FROM users WHERE bare IS NOT NULL")
+        while let row = try users.next() { registry.bare.append(StoredUser(row)) }
+        return registry
       }
     } catch {
       throw PresenceStore.describe(error, path)
     }
   }
 
-  /// What the file knows of these users, in their order; called back on the queue. A file that cannot be read knows
-  /// nobody, and says why.
+  /// What the file knows of these users, in their order; called back on the queue.
   func find(_ users: [String], done: @escaping @Sendable (Result<[StoredUser], any Error>) -> Void) {
     queue.async {
       done(
         Result {
           try self.database.read { db in
-            let statement = try db.cachedStatement(sql: "SELECT seen, platform FROM users WHERE id = ?")
+            let statement = try db.cachedStatement(sql: "SELECT \(StoredUser.columns) FROM users WHERE id = ?")
             return try users.map { user in
-              guard let row = try Row.fetchOne(statement, arguments: [user]) else {
-                return StoredUser(id: user, seenMilliseconds: 0, platform: .unknown)
-              }
-              return StoredUser(
-                id: user, seenMilliseconds: row[0],
-                platform: Platform(rawValue: UInt8(truncatingIfNeeded: row[1] as Int64)) ?? .unknown)
+              try Row.fetchOne(statement, arguments: [user]).map { StoredUser($0) } ?? StoredUser(id: user)
             }
           }
         })
@@ -121,9 +103,10 @@ final class PresenceStore: Sendable {
       done(
         Result {
           try self.database.write { db in
-            for (_, row) in changes.connections { try PresenceStore.write(row, db) }
-            for key in changes.closed { try PresenceStore.remove(key, db) }
-            for (_, row) in changes.users { try PresenceStore.write(row, db) }
+            if let versions = changes.versionsReserved { try Self.reserve(versions, db) }
+            for (_, row) in changes.connections { try row.write(db) }
+            for key in changes.closed { try key.remove(db) }
+            for (_, row) in changes.users { try row.write(db) }
           }
         })
     }
@@ -134,33 +117,11 @@ final class PresenceStore: Sendable {
     queue.sync { try? database.close() }
   }
 
-  private static func write(_ row: StoredConnection, _ db: Database) throws {
-    try db.cachedStatement(
-      sql: """
-        INSERT INTO connections (incarnation, session, user, device, connection, platform, connected, seen, lingers)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-        ON CONFLICT (incarnation, session) DO UPDATE SET seen = excluded.seen, lingers = excluded.lingers
-        """
-    ).execute(arguments: [
-      Int64(bitPattern: row.key.incarnation), Int64(bitPattern: row.key.session), row.user, row.device,
-      row.connectionID, Int(row.platform.rawValue), row.connectedMilliseconds, row.seenMilliseconds,
-      row.lingersMilliseconds,
-    ])
-  }
+  private static let counter = "versions"
 
-  private static func remove(_ key: SessionKey, _ db: Database) throws {
-    try db.cachedStatement(sql: "DELETE FROM connections WHERE incarnation = ? AND session = ?").execute(arguments: [
-      Int64(bitPattern: key.incarnation), Int64(bitPattern: key.session),
-    ])
-  }
-
-  private static func write(_ row: StoredUser, _ db: Database) throws {
-    try db.cachedStatement(
-      sql: """
-        INSERT INTO users (id, seen, platform) VALUES (?, ?, ?)
-        ON CONFLICT (id) DO UPDATE SET seen = excluded.seen, platform = excluded.platform
-        """
-    ).execute(arguments: [row.id, row.seenMilliseconds, Int(row.platform.rawValue)])
+  private static func reserve(_ versions: UInt64, _ db: Database) throws {
+    try db.cachedStatement(sql: "INSERT OR REPLACE INTO counters (name, value) VALUES (?, ?)").execute(
+      arguments: [counter, Int64(clamping: versions)])
   }
 }
 

@@ -83,7 +83,7 @@ import Testing
     #expect(throws: CallError(.failedPrecondition, "realtime_presence is off for this user")) {
       try fixture.call("getPresenceV1", #"{"userIds":["bob"]}"#, as: .user(CallFixture.ann))
     }
-    #expect(fixture.services.presenceQueries.isEmpty)
+    #expect(fixture.services.presenceRequests.isEmpty)
     // Servers are not users.
     fixture.services.presenceAnswer = { _ in .failure(CallError(.unavailable, "asked")) }
     #expect(throws: CallError(.unavailable, "asked")) { try fixture.call("getPresenceV1", #"{"userIds":["bob"]}"#) }

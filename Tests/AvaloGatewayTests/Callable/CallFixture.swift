@@ -13,7 +13,8 @@ final class CallFixture {
   let context: CallContext
   let admission = Admission()
 
-  static let backend = APIKey(id: "b", name: "Backend", owner: "backend", scopes: [.publish, .broadcast, .read])
+  static let backend = APIKey(
+    id: "b", name: "Backend", owner: "backend", scopes: [.publish, .broadcast, .read, .connections])
   static let ann = Identity(
     user: "ann", tokenID: "t", issuedAtMilliseconds: 1, expiresAtMilliseconds: testNow + 3_600_000, chats: ["c1"])
 
@@ -63,6 +64,10 @@ final class CallFixture {
 /// A session that notes what it is asked for.
 final class FakeSession: CallSession {
   let connectionID = "conn_7"
+  let number: UInt64 = 77
+  let device = "phone"
+  var topics: [Topic] = []
+  func isSubscribed(to topic: Topic) -> Bool { topics.contains(topic) }
   var subscribed: [String] = []
   var positions: [Topic: Position] = [:]
   var unsubscribed: [String] = []

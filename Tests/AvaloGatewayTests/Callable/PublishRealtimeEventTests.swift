@@ -111,6 +111,10 @@ import Testing
       "targetUserId and topic are both there: give one of them"
     ),
     (
+      #"{"type":"notification","payload":{},"topic":"presence:u"}"#,
+      "nothing can be published to presence:u: users' presence is their own to change"
+    ),
+    (
       #"{"type":"notification","payload":{},"tll":5}"#,
       #"unknown field "tll"; there are: type, targetUserId, topic, payload, eventId, sourceUserId, timestamp, ttl, priority, chatId, messageId, deliverAt"#
     ),

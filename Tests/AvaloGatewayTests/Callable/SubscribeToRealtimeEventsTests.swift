@@ -89,6 +89,19 @@ import Testing
     }
   }
 
+  @Test func presenceIsEverybodysToWatchWhileItIsOn() async throws {
+    let asked = #"{"subscriptions":["presence:bob","user:ann"]}"#
+    let on = try await CallFixture(#""flags":{"realtime_engine_v2":{"rollout":100}}"#)
+    #expect(
+      try on.call(name, asked, as: .user(CallFixture.ann))
+        .contains(#""subscriptions":["presence:bob","user:ann"],"denied":[]"#))
+    let off = try await CallFixture(
+      #""flags":{"realtime_engine_v2":{"rollout":100},"realtime_presence":{"rollout":0}}"#)
+    #expect(
+      try off.call(name, asked, as: .user(CallFixture.ann)).contains(
+        #""subscriptions":["user:ann"],"denied":[{"topic":"presence:bob","code":"FAILED_PRECONDITION"}]"#))
+  }
+
   @Test func addsTopicsToASession() async throws {
     let fixture = try await CallFixture()
     let session = FakeSession()

@@ -41,11 +41,10 @@ import Testing
     let loop = try TestLoop()
     loop.mail(.policy(.forTests { $0.flags.presence.deny = ["ann"] }))
     _ = try loop.live("ann", at: head)
-    #expect(loop.port.presence.allSatisfy { $0.kind != .sessions })
+    _ = try loop.connect("bob")
     loop.mail(.presenceUp)
     loop.turn()
-    #expect(loop.port.presence.map(\.kind) == [.sessionsEnd])
-    _ = try loop.connect("bob")
-    #expect(loop.port.presence.contains { $0.kind == .sessions })
+    let told = try loop.port.takePresence(Sessions.self).flatMap { $0.message.entries }
+    #expect(told.map { "\($0.user) \($0.isShown)" } == ["ann false", "bob true", "ann false", "bob true"])
   }
 }

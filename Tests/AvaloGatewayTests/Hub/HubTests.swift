@@ -91,9 +91,9 @@ import Testing
       loop.writer.slots[Int(ann.slot)].lastReceived = loop.writer.nowSeconds
     }
     let seen = try loop.port.presence.filter { $0.kind == .sessionsSeen }.flatMap { frame in
-      try frame.body.withUnsafeBytes { try SessionsSeen(body: $0).sessions }
+      try frame.body.withUnsafeBytes { try SessionsSeen(body: $0).entries }
     }
-    #expect(seen == [number, number])
+    #expect(seen == Array(repeating: SessionsSeen.Entry(session: number, active: false), count: 2))
   }
 
   // MARK: - Live
@@ -360,9 +360,12 @@ import Testing
     let ann = try loop.live("ann", at: position(0))
     loop.say(ann, #"{"id":"x","call":"getPresenceV1","data":{"userIds":["bob"]}}"#)
     let asked = try #require(loop.port.requests.first)
-    guard case .presence(["bob"]) = asked.request else { return #expect(Bool(false), "asked \(asked.request)") }
-    let entry = PresenceAnswer.Entry(online: true, lastSeenMilliseconds: 5, platform: .ios)
-    loop.mail(.service(id: asked.id, .success(.presence([entry]))))
+    guard case .presence(let query as PresenceQuery) = asked.request else {
+      return #expect(Bool(false), "asked \(asked.request)")
+    }
+    #expect(query == PresenceQuery(users: ["bob"], viewer: "ann"))
+    let entry = PresenceAnswer.Entry(state: PresenceState(status: .online, platform: .ios, lastSeenMilliseconds: 5))
+    loop.mail(.service(id: asked.id, .success(.presence(PresenceAnswer(entries: [entry])))))
     loop.turn()
     let answer = try #require(loop.take(ann).first)
     #expect(answer.hasPrefix(#"{"id":"x","result":{"presence":{"bob":{"status":"online""#))

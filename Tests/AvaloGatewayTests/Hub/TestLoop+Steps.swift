@@ -41,10 +41,13 @@ extension TestLoop {
     scheduler { $0.frame(Watched(heads: [Head(handle: handle, position: head, floor: floor)])) }
   }
 
-  func deliver(_ offset: UInt64, _ text: String, priority: Priority = .normal, expires: Int64 = 0) {
+  func deliver(
+    _ offset: UInt64, _ text: String, priority: Priority = .normal, expires: Int64 = 0, source: String = ""
+  ) {
     scheduler {
       Deliver.write(
-        record: record(text, priority: priority, expires: expires), targets: [.init(handle: handle, offset: offset)],
+        record: record(text, priority: priority, expires: expires, source: source),
+        targets: [.init(handle: handle, offset: offset)],
         into: &$0)
     }
   }
@@ -70,10 +73,12 @@ func identity(_ user: String, chats: [String] = []) -> Identity {
   Identity(user: user, expiresAtMilliseconds: 0, chats: chats)
 }
 
-func record(_ text: String, priority: Priority = .normal, expires: Int64 = 0) -> [UInt8] {
+func record(
+  _ text: String, priority: Priority = .normal, expires: Int64 = 0, source: String = ""
+) -> [UInt8] {
   var record = EventFields(
     type: .chatMessage, priority: priority, timestampMilliseconds: 1, acceptedMicroseconds: 1, eventID: "e",
-    payload: Array(#"{"text":"\#(text)"}"#.utf8)
+    sourceUserID: source, payload: Array(#"{"text":"\#(text)"}"#.utf8)
   ).record()
   record.withUnsafeMutableBytes { EventRecord.setExpiry(expires, in: $0) }
   return record

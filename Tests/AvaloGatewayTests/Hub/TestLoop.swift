@@ -88,6 +88,14 @@ final class TestLoop: Carrier {
     turn()
   }
 
+  /// Frames from the presence worker, in a turn of their own.
+  func presence(_ build: (inout WireWriter) -> Void) {
+    var writer = WireWriter()
+    build(&writer)
+    mail(.presence(ByteBuffer(bytes: writer.bytes)))
+    turn()
+  }
+
   func open(_ request: UpgradeRequest = UpgradeRequest(path: "/ws")) -> ConnectionID {
     var opened: ConnectionID?
     turn { opened = life.open(descriptor: -1, addressLease: 0, response: [], request: request) }
@@ -166,19 +174,28 @@ final class TestLoop: Carrier {
 final class TestPort: HubPort, @unchecked Sendable {
   // Tests run a hub and its port on one thread.
   private(set) var frames: [(kind: FrameKind, correlation: UInt32, body: [UInt8])] = []
-  private(set) var presence: [(kind: FrameKind, body: [UInt8])] = []
+  private(set) var presence: [(kind: FrameKind, correlation: UInt32, body: [UInt8])] = []
   private(set) var requests: [(request: ServiceRequest, id: UInt32)] = []
   private(set) var broken: [String] = []
+  private(set) var brokenPresence: [String] = []
 
   func toScheduler(_ bytes: [UInt8], link: UInt32) {
     TestPort.split(bytes) { frames.append(($0.kind, $0.correlation, $1)) }
   }
   func toPresence(_ bytes: [UInt8], snapshotEnds: Bool) {
-    TestPort.split(bytes) { presence.append(($0.kind, $1)) }
-    if snapshotEnds { presence.append((.sessionsEnd, [])) }
+    TestPort.split(bytes) { presence.append(($0.kind, $0.correlation, $1)) }
+    if snapshotEnds { presence.append((.sessionsEnd, 0, [])) }
   }
   func request(_ request: ServiceRequest, loop: UInt8, id: UInt32) { requests.append((request, id)) }
   func breakSchedulerLink(reason: String) { broken.append(reason) }
+  func breakPresenceLink(reason: String) { brokenPresence.append(reason) }
+
+  /// As ``take(_:)``, of what was sent to the presence worker.
+  func takePresence<Message: WireMessage>(_: Message.Type) throws -> [(message: Message, correlation: UInt32)] {
+    let mine = presence.filter { $0.kind == Message.kind }
+    presence.removeAll { $0.kind == Message.kind }
+    return try mine.map { frame in (try frame.body.withUnsafeBytes { try Message(body: $0) }, frame.correlation) }
+  }
 
   /// The messages of one kind since the last time, with their correlations.
   func take<Message: WireMessage>(_: Message.Type) throws -> [(message: Message, correlation: UInt32)] {

@@ -34,14 +34,15 @@ import Testing
         board.tick(100_001)
         let found = board.connection(1, of: 0).map { board.connections[$0].state }
         #expect(found == expected, "\(state.map { "\($0)" } ?? "absent") and \(row.event)")
-        #expect(board.isOnline() == (expected != nil))
+        let isOnline = board.isOnline()
+        #expect(isOnline == (expected != nil))
       }
     }
   }
 
   private func board(with state: ConnectionRow.State?) -> Board {
     var board = Board.linked(state == nil ? [] : [1])
-    _ = board.seen([1], by: 7, at: at(100_000))
+    board.hear(1, at: 100_000)
     switch state {
     case .unconfirmed: board.unlink(7, at: 100_000)
     case .lingering: board.close(1, clean: true, at: 100_000)
@@ -55,7 +56,7 @@ import Testing
     case "named": board.name([1], at: 100_000)
     case "closed": board.close(1, clean: true, at: 100_000)
     case "dropped": board.close(1, clean: false, at: 100_000)
-    case "heard of": board.seen([1], by: 7, at: at(100_000))
+    case "heard of": board.hear(1, at: 100_000)
     case "link opened": board.link(7, at: 100_000)
     case "snapshot ended": board.snapshotEnded(7, at: at(100_000))
     case "link closed": board.unlink(7, at: 100_000)
@@ -72,9 +73,11 @@ import Testing
     var board = Board.linked([1])
     board.close(1, clean: clean, at: 1000)
     board.tick(999 + linger)
-    #expect(board.isOnline() && board.onlineCount == 1)
+    let before = board.isOnline()
+    #expect(before && board.onlineCount == 1)
     board.tick(1000 + linger)
-    #expect(!board.isOnline() && board.onlineCount == 0)
+    let after = board.isOnline()
+    #expect(!after && board.onlineCount == 0)
   }
 
   @Test func aCloseRemovesOnlyItsOwnRow() {
@@ -83,7 +86,8 @@ import Testing
     #expect(board.sessions(.open) == [1, 2])
     board.close(1, clean: true, at: 1000)
     board.tick(100_000)
-    #expect(board.sessions() == [2] && board.isOnline())
+    let isOnline = board.isOnline()
+    #expect(board.sessions() == [2] && isOnline)
   }
 
   /// Two gateways may number their sessions alike, and two sessions may say the same connection id.
@@ -93,7 +97,8 @@ import Testing
     board.name([1], by: 8, user: "bob")
     board.close(1, clean: true, by: 8, at: 0)
     board.tick(10_000)
-    #expect(board.isOnline("ann") && !board.isOnline("bob"))
+    let online = ["ann", "bob"].map { board.isOnline($0) }
+    #expect(online == [true, false])
   }
 
   @Test func letsGoWhatASnapshotDoesNotName() {
@@ -147,15 +152,20 @@ import Testing
 
   @Test func remembersWhenTheUserWasSeen() {
     var board = Board.linked([1])
-    #expect(board.entry(of: "ann")?.lastSeenMilliseconds == wallAtZero)
-    board.seen([1], by: 7, at: at(5000))
-    #expect(board.entry(of: "ann")?.lastSeenMilliseconds == wallAtZero + 5000)
+    #expect(board.lastSeen() == 0)
+    board.hear(1, at: 5000)
+    #expect(board.lastSeen() == 5000)
     board.close(1, clean: true, at: 9000)
-    #expect(board.entry(of: "ann")?.lastSeenMilliseconds == wallAtZero + 9000)
+    #expect(board.lastSeen() == 9000)
     board.tick(60_000)
+    let stored = board.write().users.map(\.row)
     #expect(
-      board.write().users.map(\.row) == [StoredUser(id: "ann", seenMilliseconds: wallAtZero + 9000, platform: .ios)])
-    #expect(board.entry(of: "ann") == nil, "the file knows the rest")
+      stored == [
+        StoredUser(
+          id: "ann", isWhole: false, seenMilliseconds: wallAtZero + 9000, activeMilliseconds: wallAtZero)
+      ])
+    _ = board.takeChanges(at: at(60_000))
+    #expect(board.user("ann") == nil, "the file knows the rest")
   }
 
   // MARK: - Over a restart
@@ -164,18 +174,19 @@ import Testing
   private func nextLife(_ board: Board, writtenAt: Int64, startedAt now: Moment) -> Board {
     var board = board
     let rows = board.takeUnwritten(max: .max, at: at(writtenAt)).connections.map(\.row)
-    var next = Board(settings: PresenceSettings())
+    var next = Board.empty()
     next.load(rows, at: now)
     return next
   }
 
   @Test func believesRowsOfAnEarlierLifeOnlyForAWhile() {
     var board = nextLife(.linked([1]), writtenAt: 0, startedAt: at(5000))
-    #expect(board.isOnline() && board.unwritten.isEmpty, "what the file said is not written again")
-    board.tick(39_999)
-    #expect(board.isOnline())
-    board.tick(40_000)
-    #expect(!board.isOnline())
+    #expect(board.status() == .online && board.unwritten.count == 0, "what the file said is not written again")
+    let online = [Int64(39_999), 40_000].map { time in
+      board.tick(time)
+      return board.isOnline()
+    }
+    #expect(online == [true, false])
     #expect(board.write().closed == [SessionKey(incarnation: 7, session: 1)])
   }
 
@@ -194,11 +205,12 @@ import Testing
     first.close(1, clean: false, at: 1000)
     let reboot = Moment(monotonic: 50, wall: wallAtZero + 6000)
     var board = nextLife(first, writtenAt: 1000, startedAt: reboot)
-    #expect(board.sessions(.lingering) == [1] && board.isOnline())
-    board.tick(at: Moment(monotonic: 50 + 14_999, wall: wallAtZero))
-    #expect(board.isOnline())
-    board.tick(at: Moment(monotonic: 50 + 15_000, wall: wallAtZero))
-    #expect(!board.isOnline())
+    #expect(board.sessions(.lingering) == [1] && board.status() == .online)
+    let online = [Int64(14_999), 15_000].map { time in
+      board.tick(at: Moment(monotonic: 50 + time, wall: wallAtZero))
+      return board.isOnline()
+    }
+    #expect(online == [true, false])
   }
 
   @Test(arguments: [Int64(-1_000_000_000), 1_000_000_000]) func noClockMakesALingerLonger(jump: Int64) {
@@ -206,11 +218,12 @@ import Testing
     first.close(1, clean: false, at: 1000)
     var board = nextLife(first, writtenAt: 1000, startedAt: Moment(monotonic: 0, wall: wallAtZero + jump))
     board.tick(at: Moment(monotonic: 20_000, wall: wallAtZero + jump))
-    #expect(!board.isOnline())
+    let isOnline = board.isOnline()
+    #expect(!isOnline)
   }
 
   @Test func forgetsGatewaysThatAreGone() {
-    var board = Board(settings: PresenceSettings())
+    var board = Board.empty()
     for incarnation in UInt64(1)...1000 {
       board.link(incarnation)
       board.name([1], by: incarnation)

@@ -11,9 +11,13 @@ func at(_ milliseconds: Int64) -> Moment { Moment(monotonic: milliseconds, wall:
 final class TestLink {}
 
 extension Board {
+  static func empty(_ settings: PresenceSettings = PresenceSettings()) -> Board {
+    Board(settings: settings, versions: VersionCounter(after: 0, reserved: 1_000_000))
+  }
+
   /// With the defaults: silence 35 s, lingers of 10 and 20 s, stale after 5 min.
   static func linked(_ sessions: [UInt64] = [], by incarnation: UInt64 = 7, user: String = "ann") -> Board {
-    var board = Board(settings: PresenceSettings())
+    var board = Board.empty()
     board.link(incarnation)
     board.name(sessions, by: incarnation, user: user)
     board.snapshotEnded(incarnation, at: at(0))
@@ -48,7 +52,24 @@ extension Board {
 
   mutating func tick(_ time: Int64) { tick(at: AvaloPresenceTests.at(time)) }
 
-  func isOnline(_ user: String = "ann") -> Bool { entry(of: user)?.online == true }
+  /// What is told of a user, by what was last adopted; `nil` when only the file may know them.
+  func status(of user: String = "ann") -> PresenceStatus? { self.user(user).map { users[$0].status } }
+
+  /// Adopts what changed, as the worker does after everything that comes in.
+  mutating func isOnline(_ user: String = "ann", at time: Int64 = 0) -> Bool {
+    _ = takeChanges(at: AvaloPresenceTests.at(time))
+    return status(of: user) ?? .offline == .online
+  }
+
+  mutating func hear(_ sessions: UInt64..., active: Bool = false, by incarnation: UInt64 = 7, at time: Int64) {
+    seen(
+      sessions.map { SessionsSeen.Entry(session: $0, active: active) }, by: incarnation,
+      at: AvaloPresenceTests.at(time))
+  }
+
+  func lastSeen(_ user: String = "ann") -> Int64? {
+    self.user(user).map { users[$0].lastSeenMilliseconds - wallAtZero }
+  }
 
   /// The sessions there are in a state, of all gateways.
   func sessions(_ states: ConnectionRow.State...) -> [UInt64] {

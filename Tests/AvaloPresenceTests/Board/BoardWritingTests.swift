@@ -11,12 +11,12 @@ import Testing
 
   @Test func writesARowThatChangesOftenOnce() {
     var board = Board.linked([1])
-    board.seen([1], by: 7, at: at(1000))
-    board.seen([1], by: 7, at: at(2000))
+    board.hear(1, at: 1000)
+    board.hear(1, at: 2000)
     let changes = board.write(at: 2000)
     #expect(changes.count == 1)
     #expect(changes.connections.first?.row.seenMilliseconds == wallAtZero + 2000)
-    #expect(board.unwritten.isEmpty)
+    #expect(board.unwritten.count == 0)
   }
 
   @Test func keepsAConnectionThatTheFileNeverHadToItself() {
@@ -58,13 +58,13 @@ import Testing
     board.name([3], at: 0)
     board.tick(10_000)
     let refused = board.takeUnwritten(max: .max, at: at(10_000))
-    #expect(board.unwritten.isEmpty)
+    #expect(board.unwritten.count == 0)
     board.name([4], at: 10_000)
     board.notWritten(refused)
     let again = board.write()
     #expect(again.closed == [first])
     #expect(again.connections.map(\.row.key.session).sorted() == [3, 4])
-    #expect(board.unwritten.isEmpty)
+    #expect(board.unwritten.count == 0)
   }
 
   @Test func aBatchIsBounded() {
@@ -79,14 +79,13 @@ import Testing
     var board = Board.linked([1])
     board.close(1, clean: true, at: 0)
     board.tick(10_000)
-    #expect(
-      board.entry(of: "ann")
-        == PresenceAnswer.Entry(online: false, lastSeenMilliseconds: wallAtZero, platform: .unknown))
+    _ = board.takeChanges(at: at(10_000))
+    #expect(board.status() == .offline && board.lastSeen() == 0)
     let batch = board.takeUnwritten(max: .max, at: at(10_000))
     board.notWritten(batch)
-    #expect(board.entry(of: "ann") != nil)
+    #expect(board.status() == .offline)
     _ = board.write()
-    #expect(board.entry(of: "ann") == nil && board.users.count == 0)
+    #expect(board.user("ann") == nil && board.users.count == 0)
   }
 
   /// Random life against a file that refuses half of what it is given: in the end it has what the board has.
@@ -105,9 +104,10 @@ import Testing
         board.name([next], user: user, device: "d\(Int.random(in: 0..<2, using: &random))", at: time)
         next += 1
       case 2, 3: board.close(UInt64.random(in: 0...next, using: &random), clean: Bool.random(using: &random), at: time)
-      case 4: board.seen([UInt64.random(in: 0...next, using: &random)], by: 7, at: at(time))
+      case 4: board.hear(UInt64.random(in: 0...next, using: &random), active: Bool.random(using: &random), at: time)
       case 5: board.tick(time)
       default:
+        _ = board.takeChanges(at: at(time))
         if let batch = underWay {
           if Bool.random(using: &random) {
             file.write(batch)
@@ -123,6 +123,7 @@ import Testing
     }
     if let underWay { board.notWritten(underWay) }
     board.tick(time)
+    _ = board.takeChanges(at: at(time))
     file.write(board.write(at: time))
     #expect(file.connections.keys.map(\.session).sorted() == board.sessions())
     for index in board.connections.indices {

@@ -14,7 +14,8 @@ import Testing
   {
     StoredConnection(
       key: SessionKey(incarnation: .max - 3, session: session), user: user, device: "d", connectionID: "c",
-      platform: .android, connectedMilliseconds: 1, seenMilliseconds: seen, lingersMilliseconds: lingers)
+      platform: .android, connectedMilliseconds: 1, seenMilliseconds: seen, activeMilliseconds: 0,
+      lingersMilliseconds: lingers)
   }
 
   private func write(_ store: PresenceStore, _ changes: RegistryChanges) async -> (any Error)? {
@@ -44,7 +45,7 @@ import Testing
   }
 
   @Test func keepsWhatItWasToldOverALife() async throws {
-    let ann = StoredUser(id: "ann", seenMilliseconds: 5, platform: .ios)
+    let ann = StoredUser(id: "ann", seenMilliseconds: 5, activeMilliseconds: 4)
     do {
       let store = try PresenceStore(path: path)
       #expect(await write(store, changes([row(1), row(2), row(3)], users: [ann])) == nil)
@@ -52,8 +53,9 @@ import Testing
       store.finish()
     }
     let store = try PresenceStore(path: path)
-    #expect(try store.load().sorted { $0.key.session < $1.key.session } == [row(2, seen: 9, lingers: 77), row(3)])
-    let never = StoredUser(id: "bob", seenMilliseconds: 0, platform: .unknown)
+    #expect(
+      try store.load().connections.sorted { $0.key.session < $1.key.session } == [row(2, seen: 9, lingers: 77), row(3)])
+    let never = StoredUser(id: "bob")
     #expect(try await find(store, ["bob", "ann", "bob"]) == [never, ann, never])
     store.finish()
   }
@@ -68,9 +70,9 @@ import Testing
     try await other.writeWithoutTransaction { db in try db.execute(sql: "BEGIN IMMEDIATE") }
     #expect(await write(store, changes([row(2)], closed: [row(1).key])) != nil)
     try await other.writeWithoutTransaction { db in try db.execute(sql: "COMMIT") }
-    #expect(try store.load() == [row(1)])
+    #expect(try store.load().connections == [row(1)])
     #expect(await write(store, changes([row(2)], closed: [row(1).key])) == nil)
-    #expect(try store.load() == [row(2)])
+    #expect(try store.load().connections == [row(2)])
     store.finish()
   }
 
@@ -99,7 +101,28 @@ import Testing
       #expect(
         reason.contains("\(path) is damaged") && reason.contains("move \(path), \(path)-wal and \(path)-shm aside"))
       #expect(try Data(contentsOf: URL(fileURLWithPath: path)) == bytes, "it is evidence")
+      let done = try PresenceStore.repair(path: path, nowMilliseconds: Int64(bytes.count))
+      #expect(done.contains("\(path) was damaged") && done.contains("\(path).damaged-\(bytes.count) now"))
+      #expect(try Data(contentsOf: URL(fileURLWithPath: "\(path).damaged-\(bytes.count)")) == bytes)
+      try PresenceStore(path: path).finish()
     }
+  }
+
+  @Test func repairsNothingThatIsSoundOrAnothers() throws {
+    func repair() -> String {
+      do { return try PresenceStore.repair(path: path, nowMilliseconds: 1) } catch { return "refused: \(error)" }
+    }
+    #expect(repair() == "there is no \(path): the next start begins an empty registry")
+    let store = try PresenceStore(path: path)
+    #expect(repair().hasPrefix("refused: \(path) belongs to another process"))
+    store.finish()
+    withExtendedLifetime(store) {}
+  }
+
+  @Test func leavesASoundFileWhereItIs() throws {
+    try PresenceStore(path: path).finish()
+    #expect(throws: PresenceStoreError.self) { try PresenceStore.repair(path: path, nowMilliseconds: 1) }
+    #expect(FileManager.default.fileExists(atPath: path))
   }
 
   @Test func refusesTheFileOfANewerRelease() throws {
@@ -118,7 +141,7 @@ import Testing
     }
     try old.close()
     let store = try PresenceStore(path: path)
-    #expect(try store.load() == [row(1)])
+    #expect(try store.load().connections == [row(1)])
     store.finish()
   }
 

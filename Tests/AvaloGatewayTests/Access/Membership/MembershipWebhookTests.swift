@@ -144,6 +144,29 @@ import Testing
     #expect(throws: CallError.membershipUnknown) { try #require(answers.last).get() }
   }
 
+  @Test func whoTypesWaitsForItsWordToo() async throws {
+    let webhook = try webhook(Backend())
+    let services = FakeServices()
+    let context = CallContext(
+      services: services, access: SharedAccess(try access(webhook)), admission: Admission(), wall: clock.wall,
+      monotonic: clock.monotonic)
+    var answers: [Result<[UInt8], CallError>] = []
+    func type(_ chat: String) throws {
+      try Array(#"{"chatId":"\#(chat)","isTyping":true}"#.utf8).withUnsafeBytes { text in
+        let request = CallRequest(
+          data: try JSONView(validating: text), caller: .user(identity("ann")),
+          carrier: .http(host: nil, secure: true))
+        CallTable.invoke(SendTypingIndicator.self, request, context) { answers.append($0) }
+      }
+    }
+    for chat in ["c1", "c2"] { try type(chat) }
+    #expect(answers.isEmpty && services.typed.isEmpty && services.membershipQueries == [["chat:c1"], ["chat:c2"]])
+    await ask(webhook)
+    for wait in services.membershipWaits { wait() }
+    #expect(services.typed.map(\.chat) == ["c1"])
+    #expect(throws: CallError(.permissionDenied, "the user is not in the chat c2")) { try #require(answers.last).get() }
+  }
+
   @Test func aConnectionWaitsForItsWordToo() async throws {
     let backend = Backend()
     let webhook = try webhook(backend)

@@ -12,10 +12,12 @@ public struct Sessions: WireMessage, Equatable {
     public var platform: Platform
     public var connectionID: String
     public var connectedMilliseconds: Int64
+    /// Others are told that its user is there.
+    public var isShown: Bool
 
     public init(
       session: UInt64, user: String, device: String, platform: Platform, connectionID: String,
-      connectedMilliseconds: Int64
+      connectedMilliseconds: Int64, isShown: Bool = true
     ) {
       self.session = session
       self.user = user
@@ -23,6 +25,7 @@ public struct Sessions: WireMessage, Equatable {
       self.platform = platform
       self.connectionID = connectionID
       self.connectedMilliseconds = connectedMilliseconds
+      self.isShown = isShown
     }
   }
   public var entries: [Entry]
@@ -37,13 +40,14 @@ public struct Sessions: WireMessage, Equatable {
       $0.integer($1.platform.rawValue)
       $0.string($1.connectionID)
       $0.integer($1.connectedMilliseconds)
+      $0.boolean($1.isShown)
     }
   }
   public init(from reader: inout WireReader) throws(WireError) {
     entries = try reader.list { (r: inout WireReader) throws(WireError) in
       Entry(
         session: try r.integer(), user: try r.identifier(), device: try r.identifier(), platform: try r.platform(),
-        connectionID: try r.identifier(), connectedMilliseconds: try r.integer())
+        connectionID: try r.identifier(), connectedMilliseconds: try r.integer(), isShown: try r.boolean())
     }
   }
 }
@@ -88,39 +92,14 @@ public struct SessionsClosed: WireMessage, Equatable {
 /// Sessions whose client was heard of since the last such message; sent about once a minute.
 public struct SessionsSeen: WireMessage, Equatable {
   public static let kind = FrameKind.sessionsSeen
-  public var sessions: [UInt64]
-  public init(sessions: [UInt64]) { self.sessions = sessions }
-  public func encode(into writer: inout WireWriter) { writer.list(sessions) { $0.integer($1) } }
-  public init(from reader: inout WireReader) throws(WireError) {
-    sessions = try reader.list { (r: inout WireReader) throws(WireError) in try r.integer() }
-  }
-}
-
-/// Who of these users is here? Answered by ``PresenceAnswer``, in the same order.
-public struct PresenceQuery: WireMessage, Equatable {
-  public static let kind = FrameKind.presenceQuery
-  public var users: [String]
-  public init(users: [String]) { self.users = users }
-  public func encode(into writer: inout WireWriter) { writer.list(users) { $0.string($1) } }
-  public init(from reader: inout WireReader) throws(WireError) {
-    users = try reader.list { (r: inout WireReader) throws(WireError) in try r.identifier() }
-  }
-}
-
-/// Answers ``PresenceQuery``.
-public struct PresenceAnswer: WireMessage, Equatable {
-  public static let kind = FrameKind.presenceAnswer
   public struct Entry: Sendable, Equatable {
-    public var online: Bool
-    /// Milliseconds since 1970; 0 for a user never seen.
-    public var lastSeenMilliseconds: Int64
-    /// Of the device seen last; ``Platform/unknown`` when offline or not said.
-    public var platform: Platform
+    public var session: UInt64
+    /// Its user did something, rather than its device being there.
+    public var active: Bool
 
-    public init(online: Bool, lastSeenMilliseconds: Int64, platform: Platform) {
-      self.online = online
-      self.lastSeenMilliseconds = lastSeenMilliseconds
-      self.platform = platform
+    public init(session: UInt64, active: Bool) {
+      self.session = session
+      self.active = active
     }
   }
   public var entries: [Entry]
@@ -129,14 +108,13 @@ public struct PresenceAnswer: WireMessage, Equatable {
 
   public func encode(into writer: inout WireWriter) {
     writer.list(entries) {
-      $0.boolean($1.online)
-      $0.integer($1.lastSeenMilliseconds)
-      $0.integer($1.platform.rawValue)
+      $0.integer($1.session)
+      $0.boolean($1.active)
     }
   }
   public init(from reader: inout WireReader) throws(WireError) {
     entries = try reader.list { (r: inout WireReader) throws(WireError) in
-      Entry(online: try r.boolean(), lastSeenMilliseconds: try r.integer(), platform: try r.platform())
+      Entry(session: try r.integer(), active: try r.boolean())
     }
   }
 }

@@ -1,0 +1,130 @@
+import AvaloCore
+import AvaloWire
+
+/// `updatePresenceV1`: the caller says how they are. Over a WebSocket it is said on that device and lives with it; over HTTP
+/// on the device of `connectionId`, or else on all the user has, or, when they have none, for five minutes. For users, each
+/// for themselves.
+enum UpdatePresence: Callable {
+  static let name: StaticString = "updatePresenceV1"
+  private static let fields = "status, platform, customStatus, activity, location, visibility, connectionId"
+
+  static func call(_ request: CallRequest, _ context: CallContext, reply: @escaping CallReply) throws(CallError) {
+    let identity = try request.user()
+    try context.require(\.presence, for: identity)
+    var update = SetPresence(user: identity.user)
+    if case .session(let session) = request.carrier { update.session = session.number }
+    update.chats = Array(request.chats(of: identity).prefix(Limits.presenceChatsMax))
+    var isEmpty = true
+    try request.object("at least one of \(fields)").forEachMember { (key, value) throws(CallError) in
+      isEmpty = false
+      try read(key, value, into: &update)
+    }
+    guard !isEmpty else { throw CallError(.invalidArgument, "nothing is to be updated: there are \(fields)") }
+    context.services.presence(update) { result in
+      reply(
+        result.map { answer in
+          var json = JSONWriter(capacity: 256)
+          json.object {
+            $0.member("success", true)
+            $0.member("userId", identity.user)
+            $0.members(answer.state)
+            $0.visibility(answer.state)
+          }
+          return json.take()
+        })
+    }
+  }
+
+  private static func read(
+    _ key: JSONView, _ value: JSONView, into update: inout SetPresence
+  ) throws(CallError) {
+    if key.matches("status") {
+      update.status = try change(value) { (value) throws(CallError) in
+        guard let status = value.string.flatMap(PresenceStatus.init(wireName:)) else {
+          throw CallValue.refusal("status", "one of online, away, busy, offline, or null for none of one's own", value)
+        }
+        return status
+      }
+    } else if key.matches("platform") {
+      if value.isNull { return }
+      guard let platform = value.string.flatMap(Platform.init(wireName:)) else {
+        throw CallValue.refusal("platform", "one of web, ios, android", value)
+      }
+      update.platform = platform
+    } else if key.matches("customStatus") {
+      update.customStatus = try text(value, "customStatus", max: Limits.customStatusBytesMax)
+    } else if key.matches("activity") {
+      update.activity = try text(value, "activity", max: Limits.activityBytesMax)
+    } else if key.matches("location") {
+      update.location = try change(value, location)
+    } else if key.matches("visibility") {
+      try visibility(value, into: &update)
+    } else if key.matches("connectionId") {
+      if !value.isNull { update.connectionID = try CallValue.identifier(value, "connectionId") }
+    } else {
+      throw CallValue.unknown(key, among: fields)
+    }
+  }
+
+  /// `null` takes away what was said.
+  private static func change<Value>(
+    _ view: JSONView, _ read: (JSONView) throws(CallError) -> Value
+  ) throws(CallError) -> SetPresence.Change<Value> {
+    view.isNull ? .clear : .set(try read(view))
+  }
+
+  /// Nothing said is as good as null.
+  private static func text(
+    _ view: JSONView, _ field: String, max: Int
+  ) throws(CallError) -> SetPresence.Change<String> {
+    if view.isNull { return .clear }
+    guard let text = view.string, text.utf8.count <= max else {
+      throw CallValue.refusal(field, "a text of at most \(max) bytes, or null", view)
+    }
+    return text.isEmpty ? .clear : .set(text)
+  }
+
+  private static func location(_ view: JSONView) throws(CallError) -> CoarseLocation {
+    let expected =
+      "an object with a place of at most \(Limits.placeBytesMax) bytes, a latitude and a longitude in degrees, or both"
+    guard view.kind == .object else { throw CallValue.refusal("location", expected, view) }
+    var location = CoarseLocation()
+    var latitude: Double?
+    var longitude: Double?
+    try view.forEachMember { (key, value) throws(CallError) in
+      if value.isNull { return }
+      if key.matches("place"), let place = value.string, place.utf8.count <= Limits.placeBytesMax {
+        location.place = place
+      } else if key.matches("latitude"), let degrees = value.double {
+        latitude = degrees
+      } else if key.matches("longitude"), let degrees = value.double {
+        longitude = degrees
+      } else {
+        throw CallValue.refusal("location", expected, view)
+      }
+    }
+    if let latitude, let longitude { location.spot = CoarseLocation.Spot(latitude: latitude, longitude: longitude) }
+    guard (latitude == nil) == (longitude == nil), (latitude == nil) == (location.spot == nil),
+      location != CoarseLocation()
+    else { throw CallValue.refusal("location", expected, view) }
+    return location
+  }
+
+  private static func visibility(_ view: JSONView, into update: inout SetPresence) throws(CallError) {
+    guard view.kind == .object else {
+      throw CallValue.refusal("visibility", "an object with activity and location", view)
+    }
+    try view.forEachMember { (key, value) throws(CallError) in
+      guard let visibility = value.string.flatMap(Visibility.init(wireName:)) else {
+        throw CallValue.refusal("each part of visibility", "one of everyone, chat_partners, nobody", value)
+      }
+      if key.matches("activity") {
+        update.activityVisibility = visibility
+      } else if key.matches("location") {
+        update.locationVisibility = visibility
+      } else {
+        throw CallValue.unknown(key, among: "activity, location")
+      }
+    }
+  }
+}

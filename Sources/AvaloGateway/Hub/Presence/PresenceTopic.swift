@@ -1,0 +1,58 @@
+import AvaloCore
+import AvaloReactor
+
+/// One user whose presence sessions of this loop watch: what is known of it, and who is to be told.
+///
+/// Owned by its hub, confined to its loop. Its handle on the presence worker's link is its index with the loop's number
+/// above it.
+final class PresenceTopic {
+  let user: String
+  let handle: UInt32
+  /// Nobody is left; the handle is free when the presence worker has said so.
+  var isLeaving = false
+  /// Of what is known; 0 while that is nothing.
+  var version: UInt64 = 0
+  var known = PresenceKnown()
+  var subscribers = SubscriberList()
+
+  init(user: String, handle: UInt32) {
+    self.user = user
+    self.handle = handle
+  }
+
+  var index: UInt32 { handle & PresenceTopic.indexMax }
+  static let indexMax: UInt32 = 0xFF_FFFF
+}
+
+/// What is known of a user's presence: all of it, with what decides who may see which part.
+struct PresenceKnown: Equatable {
+  var state = PresenceState()
+  /// The user's chats, to tell partners from strangers; empty when that makes no difference.
+  var chats: [String] = []
+
+  /// The part for such viewers, without the times that change all the while and are no news by themselves.
+  func news(for viewer: PresenceState.Viewer) -> PresenceState {
+    var news = state.seen(by: viewer)
+    news.lastSeenMilliseconds = 0
+    news.lastActiveMilliseconds = 0
+    // Whom it is shown to is no business of others.
+    news.activityVisibility = .everyone
+    news.locationVisibility = .everyone
+    return news
+  }
+}
+
+/// One session's interest in one user. A plain value in the book's slab, found by index.
+struct PresenceSubscription {
+  static let none = UInt32.max
+
+  var connection = ConnectionID(slot: .max, generation: 0)
+  /// The index of its topic; also the next free one in the slab's free list.
+  var topic = PresenceSubscription.none
+  /// Its place in the topic's list.
+  var place: UInt32 = 0
+  /// The session's next subscription.
+  var next = PresenceSubscription.none
+  /// The present state is to be sent whole, when it is known, the session is ready, and its connection has room.
+  var owes = true
+}

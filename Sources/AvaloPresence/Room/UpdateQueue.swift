@@ -1,0 +1,48 @@
+import AvaloLink
+import AvaloWire
+
+/// Updates of users' presence on their way: first for what the file knows of the user, then for the file to have them.
+/// Confined to the worker's loop.
+struct UpdateQueue {
+  struct Request {
+    var update: SetPresence
+    var link: Link
+    var correlation: UInt32
+  }
+
+  private struct Answer {
+    var user: UInt32
+    var link: Link
+    var correlation: UInt32
+    var answer: PresenceSet
+  }
+
+  private var loading: [UInt32: [Request]] = [:]
+  private var waiting: [Answer] = []
+  private var underWay: [Answer] = []
+
+  /// Somebody waits for a batch that has not begun.
+  var isWaiting: Bool { !waiting.isEmpty }
+
+  mutating func waitForLoading(_ request: Request, _ user: UInt32) { loading[user, default: []].append(request) }
+
+  /// In the order they came.
+  mutating func takeLoading(_ user: UInt32) -> [Request] { loading.removeValue(forKey: user) ?? [] }
+
+  mutating func waitForWriting(_ request: Request, _ user: UInt32, _ answer: PresenceSet) {
+    waiting.append(Answer(user: user, link: request.link, correlation: request.correlation, answer: answer))
+  }
+
+  /// A batch with these users is with the file.
+  mutating func writing(_ users: Set<UInt32>) {
+    underWay += waiting.filter { users.contains($0.user) }
+    waiting.removeAll { users.contains($0.user) }
+  }
+
+  /// The file has the batch, or takes nothing: then what it was to have waits on the board, and nobody else for it.
+  mutating func written(_ succeeded: Bool) {
+    for done in succeeded ? underWay : underWay + waiting { done.link.send(done.answer, correlation: done.correlation) }
+    underWay.removeAll()
+    if !succeeded { waiting.removeAll() }
+  }
+}
