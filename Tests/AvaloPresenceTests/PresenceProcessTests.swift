@@ -234,7 +234,7 @@ import Testing
       "avalo-presence", sockets: ["link", "metrics"], in: folder, waitForReady: false)
     #expect(try await worker.process.ending() != .exit(0))
     #expect(worker.process.output.contains("\(folder.path)/presence.sqlite is damaged"))
-    #expect(worker.process.output.contains("aside and start again"))
+    #expect(worker.process.output.contains("aside (avalo-presence --repair does) and start again"))
     #expect(try folder.read("presence.sqlite").hasPrefix("no database at all."))
   }
 
