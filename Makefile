@@ -5,8 +5,11 @@ SHELL := /bin/bash
 
 CONFIG ?= .avalo/config
 RELEASE := swift build -c release --static-swift-stdlib
+# Programs to package. Given, nothing is built: make package BINARIES=folder
+BINARIES ?=
+PACKAGES := .build/package
 
-.PHONY: help deps deps-test build run demo test test-all conformance lint format bench chaos clean
+.PHONY: help deps deps-test build run demo test test-all conformance lint format bench chaos package package-test clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -31,7 +34,7 @@ test: deps-test ## build, and run every test that ends within minutes; what need
 	swift test --skip-build --no-parallel
 
 test-all: export AVALO_QUIET_MACHINE = 1
-test-all: test chaos conformance demo ## all tests, and what takes long; on a machine that does nothing else
+test-all: test chaos conformance demo package-test ## all tests, and what takes long; on a machine that does nothing else
 
 chaos: deps-test ## kill each worker a hundred times under load
 	swift build --build-tests
@@ -50,6 +53,12 @@ format: ## put the code in form
 
 bench: build ## a short standard set of measurements, into docs/benchmarks.md
 	.build/release/avaloctl sandbox -- avalo-bench all --markdown docs/benchmarks.md
+
+package: $(if $(BINARIES),,build) ## the Debian package, in .build/package
+	@scripts/package "$(or $(BINARIES),.build/release)" $(PACKAGES)
+
+package-test: package ## install, upgrade, remove and purge the package under a real systemd; needs root
+	@scripts/package-test $(PACKAGES)/avalo_*.deb
 
 clean: ## remove what was built and what `make run` keeps
 	rm -rf .build .avalo
