@@ -48,6 +48,20 @@ public enum SchedulerLimits {
   public static let maintenanceShare = 2
   /// In an idle turn: some milliseconds, after which the queue is looked at again.
   public static let maintenanceRowsIdle = 200
+  /// Unread messages of one chat that are counted: more than a topic keeps by default.
+  static let unreadMax = 20_000
+  /// Chats that one question about read state may name: a frame has room for their answers.
+  static let readChatsMax = 2000
+  /// Chats of an inbox that are told with what is unread in them: more than anybody reads.
+  static let inboxChatsMax = 500
+  /// Receipts told of one chat, newest first: those who read it last.
+  static let receiptsOfChatMax = 50
+  /// Receipts told in one answer: a frame has room for them.
+  static let receiptsMax = 1000
+  /// A receipt is told for as long: the time that its type's event lives.
+  static let receiptMilliseconds: Int64 = 24 * 3600 * 1000
+  /// A chat of so many members at most has its receipts sent to their inboxes too; in larger ones to who watches it.
+  static let receiptInboxesMax = 100
   /// Between two turns when nothing happens: how long the watchdog's question may wait.
   public static let idleMilliseconds: Int64 = 500
   /// For the engine to take what is queued and close the log; systemd's patience is longer.

@@ -9,6 +9,7 @@ public struct SchedulerMetrics: Sendable {
   let evicted: [Counter?]
   let duplicates: Counter
   let acknowledged: Counter
+  let marks: Counter
   let refused: CounterFamily
   let commits: Counter
   let failedCommits: Counter
@@ -51,6 +52,7 @@ public struct SchedulerMetrics: Sendable {
     duplicates = registry.counter(
       "avalo_log_duplicates_total", help: "Publishes answered with what an earlier one had been answered.")
     acknowledged = registry.counter("avalo_log_acknowledged_total", help: "Acknowledgements that moved a cursor.")
+    marks = registry.counter("avalo_read_marks_total", help: "Times a user's read marker in a chat moved.")
     refused = registry.counter(
       "avalo_scheduler_refused_total", help: "Requests turned away, by reason.",
       labels: ["reason": Refusal.allCases.map(\.rawValue)])

@@ -6,7 +6,7 @@ import AvaloCore
 /// and when something expires is decided by the caller. Everything between `begin` and `commit` becomes visible and
 /// durable together or not at all. After any thrown error the transaction is to be rolled back, and everything read
 /// or written in it forgotten; after a failed `commit` the caller calls ``reopen()`` before it goes on.
-public protocol EventLog: AccessStore {
+public protocol EventLog: AccessStore, ReadStore {
   /// Which log this is. Changes by ``mint(nowMilliseconds:)``, and by ``reopen()`` if that had not been committed.
   var identity: LogIdentity { get }
   var durability: Durability { get }
@@ -35,13 +35,13 @@ public protocol EventLog: AccessStore {
 
   func topic(named name: String) throws(LogError) -> StoredTopic?
   func createTopic(named name: String) throws(LogError) -> TopicID
-  /// Appends an event. `offset` must be the topic's head plus one; `key` is remembered with it.
+  /// Appends an event. `offset` must be the topic's head plus one; `key` is remembered with it, and that it is a message.
   func append(
-    topic: TopicID, offset: UInt64, expires: Int64, record: [UInt8], key: StoredKey?
+    topic: TopicID, offset: UInt64, expires: Int64, record: [UInt8], key: StoredKey?, message: ChatMessage?
   ) throws(LogError)
-  /// Stores a record once for many topics; `count` of them follow by ``append(topic:offset:shared:)``.
+  /// Stores a record once for many topics; `count` of them follow by ``append(topic:offset:shared:message:)``.
   func appendShared(expires: Int64, record: [UInt8], count: Int) throws(LogError) -> Int64
-  func append(topic: TopicID, offset: UInt64, shared: Int64) throws(LogError)
+  func append(topic: TopicID, offset: UInt64, shared: Int64, message: ChatMessage?) throws(LogError)
   /// The offset just before the oldest event that has not expired, or the head when there is none.
   func tail(of topic: TopicID, nowMilliseconds: Int64) throws(LogError) -> UInt64
   /// Bytes of the records in a topic; of a long one an estimate by its ends.
@@ -94,6 +94,19 @@ public protocol EventLog: AccessStore {
   func statistics() throws(LogError) -> LogStatistics
   /// A reader with a view of its own, for one other thread.
   func reader() throws(LogError) -> any EventLogReader
+}
+
+extension EventLog {
+  /// Appends an event that is no message of a chat.
+  public func append(
+    topic: TopicID, offset: UInt64, expires: Int64, record: [UInt8], key: StoredKey?
+  ) throws(LogError) {
+    try append(topic: topic, offset: offset, expires: expires, record: record, key: key, message: nil)
+  }
+
+  public func append(topic: TopicID, offset: UInt64, shared: Int64) throws(LogError) {
+    try append(topic: topic, offset: offset, shared: shared, message: nil)
+  }
 }
 
 /// Reads what is committed, beside the owner, on a thread of its own.

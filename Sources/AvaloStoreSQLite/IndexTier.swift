@@ -16,6 +16,8 @@ struct IndexTier: Sendable {
     var until: Int64
     /// The index of the topic's event before this one, or -1.
     var previous: Int32 = -1
+    /// The index among the messages, or -1 for what is none.
+    var message: Int32 = -1
 
     var key: StoredKey {
       StoredKey(hash: hash, content: content, offset: position, accepted: accepted, until: until)
@@ -39,34 +41,102 @@ struct IndexTier: Sendable {
         accepted: key?.accepted ?? 0, until: key?.until ?? 0)
     }
   }
+  /// A row that is a message of a chat.
+  struct Message: Sendable {
+    var scope: TopicID
+    var chat: TopicID
+    var stored: StoredMessage
+    var event: Int64
+    /// The index of the scope's message before this one, or -1.
+    var previous: Int32 = -1
+
+    init(_ message: ChatMessage, _ row: Row, sequence: Int64) {
+      scope = row.topic
+      chat = message.chat
+      event = row.event
+      stored = StoredMessage(
+        sequence: UInt64(sequence), offset: row.position, expires: row.event >> SQLiteLimits.eventNumberBits,
+        message: message.message, source: message.source)
+    }
+  }
+  struct MessageName: Hashable, Sendable {
+    var scope: TopicID
+    var chat: TopicID
+    var message: UInt64
+  }
   private struct KeyName: Hashable {
     var topic: TopicID
     var hash: UInt64
   }
 
   private(set) var rows: [Row] = []
+  private(set) var messages: [Message] = []
+  private var lastMessageOf: [TopicID: Int32] = [:]
+  private var messageOf: [MessageName: Int32] = [:]
   private var lastOf: [TopicID: Int32] = [:]
   private var keyOf: [KeyName: Int32] = [:]
 
   var count: Int { rows.count }
   var isEmpty: Bool { rows.isEmpty }
 
-  mutating func append(_ row: Row) {
+  mutating func append(_ row: Row, message: Message? = nil) {
     var row = row
     let index = Int32(rows.count)
+    row.message = message.map { add($0) } ?? -1
     if row.event != 0 { row.previous = lastOf.updateValue(index, forKey: row.topic) ?? -1 }
     if row.hash != 0 { keyOf[KeyName(topic: row.topic, hash: row.hash)] = index }
     rows.append(row)
   }
 
   mutating func absorb(_ tier: IndexTier) {
-    for row in tier.rows { append(row) }
+    for row in tier.rows { append(row, message: row.message < 0 ? nil : tier.messages[Int(row.message)]) }
+  }
+
+  private mutating func add(_ message: Message) -> Int32 {
+    var message = message
+    let index = Int32(messages.count)
+    message.previous = lastMessageOf.updateValue(index, forKey: message.scope) ?? -1
+    let name = MessageName(scope: message.scope, chat: message.chat, message: message.stored.message)
+    // The first time counts.
+    if messageOf[name] == nil { messageOf[name] = index }
+    messages.append(message)
+    return index
+  }
+
+  /// The message as it was appended first.
+  func message(_ name: MessageName) -> StoredMessage? { messageOf[name].map { messages[Int($0)].stored } }
+
+  /// The chat's messages in the scope above `after`, in the order of their sequence.
+  func messages(of chat: TopicID, in scope: TopicID, after: UInt64) -> [StoredMessage] {
+    var found: [StoredMessage] = []
+    var next = lastMessageOf[scope] ?? -1
+    while next >= 0 {
+      let message = messages[Int(next)]
+      if message.stored.sequence <= after { break }
+      if message.chat == chat { found.append(message.stored) }
+      next = message.previous
+    }
+    return found.reversed()
+  }
+
+  /// The chats that have messages in the scope.
+  func chats(in scope: TopicID) -> Set<TopicID> {
+    var chats = Set<TopicID>()
+    var next = lastMessageOf[scope] ?? -1
+    while next >= 0 {
+      chats.insert(messages[Int(next)].chat)
+      next = messages[Int(next)].previous
+    }
+    return chats
   }
 
   mutating func removeAll() {
     rows.removeAll(keepingCapacity: true)
     lastOf.removeAll(keepingCapacity: true)
     keyOf.removeAll(keepingCapacity: true)
+    messages.removeAll(keepingCapacity: true)
+    lastMessageOf.removeAll(keepingCapacity: true)
+    messageOf.removeAll(keepingCapacity: true)
   }
 
   /// The topic's last offset here.

@@ -13,8 +13,29 @@ enum LogSchema {
     }
     migrator.registerMigration("access") { db in try db.execute(sql: access) }
     migrator.registerMigration("clock") { db in try db.execute(sql: clock) }
+    migrator.registerMigration("reads") { db in try db.execute(sql: reads) }
     return migrator
   }
+
+  /// Messages of chats by the topic they lie in, the chat and the log's sequence, each message once; and up to where
+  /// users have read. A message waits in `recent`, too, until it is merged.
+  private static let reads = """
+    ALTER TABLE recent ADD COLUMN chat INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE recent ADD COLUMN message INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE recent ADD COLUMN source INTEGER NOT NULL DEFAULT 0;
+    CREATE TABLE messages (
+      scope INTEGER NOT NULL, chat INTEGER NOT NULL, seq INTEGER NOT NULL,
+      position INTEGER NOT NULL, event INTEGER NOT NULL, message INTEGER NOT NULL, source INTEGER NOT NULL,
+      PRIMARY KEY (scope, chat, seq)
+    ) WITHOUT ROWID;
+    CREATE UNIQUE INDEX messagesByID ON messages (scope, chat, message);
+    CREATE TABLE markers (
+      user TEXT NOT NULL, chat INTEGER NOT NULL,
+      upTo INTEGER NOT NULL, version INTEGER NOT NULL, moved INTEGER NOT NULL, message TEXT NOT NULL,
+      PRIMARY KEY (user, chat)
+    ) WITHOUT ROWID;
+    CREATE INDEX markersOfChat ON markers (chat, version);
+    """
 
   /// What both clocks said when that was noted last; 0 for never.
   private static let clock = """

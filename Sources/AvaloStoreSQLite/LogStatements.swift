@@ -61,7 +61,7 @@ struct LogStatements {
     setFloor = try db.prepare("UPDATE topics SET floor = ?2 WHERE id = ?1")
 
     insertEvent = try db.prepare("INSERT INTO events (id, topic, position, record) VALUES (?, ?, ?, ?)")
-    insertRecent = try db.prepare("INSERT INTO recent VALUES (?, ?, ?, ?, ?, ?, ?, ?)")
+    insertRecent = try db.prepare("INSERT INTO recent VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
     positionsFrom = try db.prepare(
       "SELECT position, event FROM positions WHERE topic = ? AND position > ? ORDER BY position")
     deletePositionsUpTo = try db.prepare("DELETE FROM positions WHERE topic = ? AND position <= ?")

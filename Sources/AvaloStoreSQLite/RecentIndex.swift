@@ -17,12 +17,12 @@ final class RecentIndex: Sendable {
 
   func absorb(_ staged: IndexTier) { tiers.withLock { $0.young.absorb(staged) } }
 
-  /// Makes what is young the tier to merge; the one before must be done. Returns its rows.
-  func rotate() -> [IndexTier.Row] {
+  /// Makes what is young the tier to merge; the one before must be done. Returns it.
+  func rotate() -> IndexTier {
     tiers.withLock {
       precondition($0.merging.isEmpty, "a merge begins before the last one ended")
       swap(&$0.young, &$0.merging)
-      return $0.merging.rows
+      return $0.merging
     }
   }
 
@@ -50,5 +50,21 @@ final class RecentIndex: Sendable {
       $0.merging.collect(topic: topic, after: after, upTo: upTo, into: &entries)
       return (entries, $0.young.head(of: topic) ?? $0.merging.head(of: topic) ?? 0)
     }
+  }
+
+  // MARK: Messages, which only the owner asks for
+
+  func message(_ name: IndexTier.MessageName) -> StoredMessage? {
+    tiers.withLock { $0.merging.message(name) ?? $0.young.message(name) }
+  }
+
+  func messages(of chat: TopicID, in scope: TopicID, after: UInt64) -> [StoredMessage] {
+    tiers.withLock {
+      $0.merging.messages(of: chat, in: scope, after: after) + $0.young.messages(of: chat, in: scope, after: after)
+    }
+  }
+
+  func chats(in scope: TopicID) -> Set<TopicID> {
+    tiers.withLock { $0.merging.chats(in: scope).union($0.young.chats(in: scope)) }
   }
 }

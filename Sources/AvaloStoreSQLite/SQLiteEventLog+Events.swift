@@ -27,18 +27,18 @@ extension SQLiteEventLog {
   // MARK: Appending
 
   public func append(
-    topic: TopicID, offset: UInt64, expires: Int64, record: [UInt8], key: StoredKey?
+    topic: TopicID, offset: UInt64, expires: Int64, record: [UInt8], key: StoredKey?, message: ChatMessage?
   ) throws(LogError) {
     let event = try insert(topic: topic, offset: offset, expires: expires, record: record)
-    try stage(IndexTier.Row(topic: topic, position: offset, event: event, key: key))
+    try stage(IndexTier.Row(topic: topic, position: offset, event: event, key: key), message)
   }
 
   public func appendShared(expires: Int64, record: [UInt8], count: Int) throws(LogError) -> Int64 {
     try insert(topic: 0, offset: UInt64(count), expires: expires, record: record)
   }
 
-  public func append(topic: TopicID, offset: UInt64, shared: Int64) throws(LogError) {
-    try stage(IndexTier.Row(topic: topic, position: offset, event: shared))
+  public func append(topic: TopicID, offset: UInt64, shared: Int64, message: ChatMessage?) throws(LogError) {
+    try stage(IndexTier.Row(topic: topic, position: offset, event: shared), message)
   }
 
   private func insert(topic: TopicID, offset: UInt64, expires: Int64, record: [UInt8]) throws(LogError) -> Int64 {
@@ -54,11 +54,12 @@ extension SQLiteEventLog {
     throw .unavailable("\(file.path): too many events expire in the same millisecond")
   }
 
-  private func stage(_ row: IndexTier.Row) throws(LogError) {
+  func stage(_ row: IndexTier.Row, _ message: ChatMessage? = nil) throws(LogError) {
     sequence += 1
     try sql.insertRecent.bind(1, sequence).bind(2, row.topic).bind(3, row.position).bind(4, row.event)
-      .bind(5, row.hash).bind(6, row.content).bind(7, row.accepted).bind(8, row.until).run()
-    staged.append(row)
+      .bind(5, row.hash).bind(6, row.content).bind(7, row.accepted).bind(8, row.until)
+      .bind(9, message?.chat ?? 0).bind(10, message?.message ?? 0).bind(11, message?.source ?? 0).run()
+    staged.append(row, message: message.map { IndexTier.Message($0, row, sequence: sequence) })
   }
 
   // MARK: Idempotency keys

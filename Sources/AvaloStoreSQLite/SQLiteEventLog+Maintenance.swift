@@ -3,6 +3,7 @@ import AvaloStore
 /// A tier's rows on their way into the trees, in the order of topics, so that a page is touched once for all its rows.
 struct Merge {
   let rows: [IndexTier.Row]
+  let messages: [IndexTier.Message]
   /// topic << 32 | index of the row.
   let order: [UInt64]
   var next = 0
@@ -10,11 +11,12 @@ struct Merge {
   let through: Int64
   var deleted: Int64
 
-  init(_ rows: [IndexTier.Row], through: Int64) {
-    self.rows = rows
+  init(_ tier: IndexTier, through: Int64) {
+    rows = tier.rows
+    messages = tier.messages
     self.through = through
-    deleted = through - Int64(rows.count)
-    var order = rows.indices.map { UInt64(rows[$0].topic) << 32 | UInt64($0) }
+    deleted = through - Int64(tier.rows.count)
+    var order = tier.rows.indices.map { UInt64(tier.rows[$0].topic) << 32 | UInt64($0) }
     order.sort()
     self.order = order
   }
@@ -24,6 +26,7 @@ struct Merge {
 struct Sweep {
   var position: (topic: Int64, position: Int64) = (0, 0)
   var key: (topic: Int64, hash: Int64) = (-1, .min)
+  var message: (scope: Int64, chat: Int64, sequence: Int64) = (0, 0, 0)
   /// When there was nothing to merge, the time of the last step.
   var lastMilliseconds: Int64 = 0
 }
@@ -41,6 +44,7 @@ extension SQLiteEventLog {
         try mergeStep(rows)
         try sweepPositions(2 * rows, before: before)
         try sweepKeys(2 * rows, before: before)
+        try sweepMessages(2 * rows, before: before)
       }
       finishMerge()
     } else if before - sweep.lastMilliseconds >= 1000 || before < sweep.lastMilliseconds {
@@ -48,6 +52,7 @@ extension SQLiteEventLog {
       try aside { () throws(LogError) in
         try sweepPositions(StoreLimits.chunkRows, before: before)
         try sweepKeys(StoreLimits.chunkRows, before: before)
+        try sweepMessages(StoreLimits.chunkRows, before: before)
       }
     }
     return merge != nil
@@ -81,10 +86,12 @@ extension SQLiteEventLog {
         try sql.upsertKey.bind(1, row.topic).bind(2, row.hash).bind(3, row.content).bind(4, row.position)
           .bind(5, row.accepted).bind(6, row.until).run()
       }
+      if row.message >= 0 { try insert(merge.messages[Int(row.message)]) }
     }
     if merge.next == merge.order.count {
       merge.deleted = min(merge.through, merge.deleted + Int64(8 * limit))
-      try sql.deleteRecent.bind(1, merge.deleted).run()
+      // The last row stays: it is where the sequence goes on after a restart.
+      try sql.deleteRecent.bind(1, min(merge.deleted, sequence - 1)).run()
     }
     merge.next = end
     self.merge = merge

@@ -14,6 +14,7 @@ public final class SQLiteEventLog: EventLog {
   private(set) var connection: Connection
   private(set) var sql: LogStatements
   private(set) var accessSQL: AccessStatements
+  private(set) var readSQL: ReadStatements
   let recent = RecentIndex()
   /// What the running transaction adds to `recent`.
   var staged = IndexTier()
@@ -56,6 +57,7 @@ public final class SQLiteEventLog: EventLog {
     self.generator = generator
     sql = try LogStatements(connection)
     accessSQL = try AccessStatements(connection)
+    readSQL = try ReadStatements(connection)
     checkpointer = try Checkpointer(path: file.path)
     try loadRecent()
     checkpointer.start()
@@ -79,13 +81,17 @@ public final class SQLiteEventLog: EventLog {
     var tier = IndexTier()
     sequence = 0
     let rows = try connection.prepare(
-      "SELECT seq, topic, position, event, hash, content, accepted, until FROM recent ORDER BY seq")
+      """
+      SELECT seq, topic, position, event, hash, content, accepted, until, chat, message, source FROM recent ORDER BY seq
+      """)
     while try rows.step() {
       sequence = rows.integer(0)
+      let row = IndexTier.Row(
+        topic: rows.integer(1), position: rows.unsigned(2), event: rows.integer(3), hash: rows.unsigned(4),
+        content: rows.unsigned(5), accepted: rows.integer(6), until: rows.integer(7))
+      let message = ChatMessage(chat: rows.integer(8), message: rows.unsigned(9), source: rows.unsigned(10))
       tier.append(
-        IndexTier.Row(
-          topic: rows.integer(1), position: rows.unsigned(2), event: rows.integer(3), hash: rows.unsigned(4),
-          content: rows.unsigned(5), accepted: rows.integer(6), until: rows.integer(7)))
+        row, message: message.chat == 0 ? nil : IndexTier.Message(message, row, sequence: sequence))
     }
     recent.replace(tier)
     merge = nil
@@ -130,6 +136,7 @@ public final class SQLiteEventLog: EventLog {
     try connection.execute("BEGIN IMMEDIATE; UPDATE log SET clean = 0; COMMIT")
     sql = try LogStatements(connection)
     accessSQL = try AccessStatements(connection)
+    readSQL = try ReadStatements(connection)
     self.connection = connection
     self.marks = marks
     identity = marks.identity

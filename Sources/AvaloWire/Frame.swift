@@ -78,6 +78,12 @@ public struct FrameKind: RawRepresentable, Hashable, Sendable {
   public static let eraseUser = FrameKind(rawValue: 0x011D)
   public static let erased = FrameKind(rawValue: 0x011E)
 
+  public static let markRead = FrameKind(rawValue: 0x0120)
+  public static let markedRead = FrameKind(rawValue: 0x0121)
+  public static let queryReads = FrameKind(rawValue: 0x0122)
+  public static let readState = FrameKind(rawValue: 0x0123)
+  public static let latest = FrameKind(rawValue: 0x0124)
+
   // 0x02xx: gateway and presence.
   public static let sessions = FrameKind(rawValue: 0x0201)
   public static let sessionsEnd = FrameKind(rawValue: 0x0202)

@@ -37,6 +37,21 @@ final class FakeServices: Services {
     completion(broadcastAnswer)
   }
 
+  private(set) var marks: [MarkRead] = []
+  var markAnswer: Result<MarkedRead, CallError> = .success(MarkedRead(count: 15, readMilliseconds: 1_698_620_000_123))
+  func markRead(_ mark: MarkRead, completion: @escaping (Result<MarkedRead, CallError>) -> Void) {
+    marks.append(mark)
+    completion(markAnswer)
+  }
+
+  private(set) var readQueries: [QueryReads] = []
+  /// By default an answer leaves out what is unread.
+  var readsAnswer: Result<ReadState, CallError> = .failure(CallError(.unavailable, "not now"))
+  func reads(_ query: QueryReads, completion: @escaping (Result<ReadState, CallError>) -> Void) {
+    readQueries.append(query)
+    completion(readsAnswer)
+  }
+
   func presence<Request: WireRequest>(
     _ request: Request, completion: @escaping (Result<Request.Answer, CallError>) -> Void
   ) {

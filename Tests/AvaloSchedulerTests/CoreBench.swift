@@ -27,6 +27,9 @@ enum Told: Equatable, Sendable {
   case delivered(String, [Deliver.Target])
   case failed(UInt32, StatusCode)
   case page(UInt32, through: UInt64, [UInt64])
+  case markedRead(UInt32, MarkedRead)
+  case readState(UInt32, ReadState)
+  case latest(String, version: UInt64, [UInt32])
 
   static func read(_ frames: [UInt8]) throws -> [Told] {
     var told: [Told] = []
@@ -51,6 +54,13 @@ enum Told: Equatable, Sendable {
     case .unwatched: self = .unwatched(head.correlation, try Unwatched(body: body).handles)
     case .lagged: self = .lagged(try Lagged(body: body).heads)
     case .failed: self = .failed(head.correlation, try Failed(body: body).code)
+    case .markedRead: self = .markedRead(head.correlation, try MarkedRead(body: body))
+    case .readState: self = .readState(head.correlation, try ReadState(body: body))
+    case .latest:
+      let latest = try Latest(body: body)
+      self = .latest(
+        String(decoding: latest.record.payload, as: UTF8.self), version: latest.version,
+        (0..<latest.targetCount).map { latest.target($0) }.sorted())
     case .readResult:
       let page = try ReadResult(body: body)
       var offsets: [UInt64] = []

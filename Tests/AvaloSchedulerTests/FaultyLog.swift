@@ -8,7 +8,7 @@ final class FaultyLog: EventLog {
     case topic, createTopic, append, bytes, evict, expire, key, putKey
     case device, register, touch, forget, cursors, putCursor
     case hold, due, release, maintain, note
-    case readAccess, writeAccess
+    case readAccess, writeAccess, readReads, writeReads
   }
 
   let inner: any EventLog
@@ -86,18 +86,18 @@ final class FaultyLog: EventLog {
     return try inner.createTopic(named: name)
   }
   func append(
-    topic: TopicID, offset: UInt64, expires: Int64, record: [UInt8], key: StoredKey?
+    topic: TopicID, offset: UInt64, expires: Int64, record: [UInt8], key: StoredKey?, message: ChatMessage?
   ) throws(LogError) {
     try pass(.append)
-    try inner.append(topic: topic, offset: offset, expires: expires, record: record, key: key)
+    try inner.append(topic: topic, offset: offset, expires: expires, record: record, key: key, message: message)
   }
   func appendShared(expires: Int64, record: [UInt8], count: Int) throws(LogError) -> Int64 {
     try pass(.append)
     return try inner.appendShared(expires: expires, record: record, count: count)
   }
-  func append(topic: TopicID, offset: UInt64, shared: Int64) throws(LogError) {
+  func append(topic: TopicID, offset: UInt64, shared: Int64, message: ChatMessage?) throws(LogError) {
     try pass(.append)
-    try inner.append(topic: topic, offset: offset, shared: shared)
+    try inner.append(topic: topic, offset: offset, shared: shared, message: message)
   }
   func tail(of topic: TopicID, nowMilliseconds: Int64) throws(LogError) -> UInt64 {
     try pass(.topic)
@@ -250,5 +250,51 @@ final class FaultyLog: EventLog {
   func releaseDelayed(topic name: String, limit: Int) throws(LogError) -> Int {
     try pass(.release)
     return try inner.releaseDelayed(topic: name, limit: limit)
+  }
+
+  // MARK: Read state
+
+  var lastSequence: UInt64 { inner.lastSequence }
+  func advanceSequence() throws(LogError) -> UInt64 {
+    try pass(.writeReads)
+    return try inner.advanceSequence()
+  }
+  func message(_ message: UInt64, of chat: TopicID, in scope: TopicID) throws(LogError) -> StoredMessage? {
+    try pass(.readReads)
+    return try inner.message(message, of: chat, in: scope)
+  }
+  func messages(
+    of chat: TopicID, in scope: TopicID, after: UInt64, upTo: UInt64, limit: Int
+  ) throws(LogError) -> [StoredMessage] {
+    try pass(.readReads)
+    return try inner.messages(of: chat, in: scope, after: after, upTo: upTo, limit: limit)
+  }
+  func chats(in scope: TopicID, limit: Int) throws(LogError) -> [TopicID] {
+    try pass(.readReads)
+    return try inner.chats(in: scope, limit: limit)
+  }
+  func marker(of user: String, in chat: TopicID) throws(LogError) -> StoredMarker? {
+    try pass(.readReads)
+    return try inner.marker(of: user, in: chat)
+  }
+  func put(_ marker: StoredMarker) throws(LogError) {
+    try pass(.writeReads)
+    try inner.put(marker)
+  }
+  func markers(of chat: TopicID, since: Int64, limit: Int) throws(LogError) -> [StoredMarker] {
+    try pass(.readReads)
+    return try inner.markers(of: chat, since: since, limit: limit)
+  }
+  func removeMarkers(of user: String, limit: Int) throws(LogError) -> Int {
+    try pass(.writeReads)
+    return try inner.removeMarkers(of: user, limit: limit)
+  }
+  func name(of topic: TopicID) throws(LogError) -> String? {
+    try pass(.topic)
+    return try inner.name(of: topic)
+  }
+  func record(of topic: TopicID, at offset: UInt64) throws(LogError) -> [UInt8]? {
+    try pass(.readReads)
+    return try inner.record(of: topic, at: offset)
   }
 }

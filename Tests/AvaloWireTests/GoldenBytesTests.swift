@@ -119,6 +119,34 @@ import Testing
       "20000000100100000d0c0b0a01000000090000000000000001000000aac0d142010000001100000000000000")
   }
 
+  @Test func ofReadState() throws {
+    try expect(
+      MarkRead(user: "abc", chat: "c1", isParticipant: true, messageID: "m1"),
+      "0e000000200100000d0c0b0a0300616263020063310102006d31")
+    try expect(
+      MarkedRead(count: 15, readMilliseconds: 1_698_620_000_000),
+      "0c000000210100000d0c0b0a0f0000000047a47d8b010000")
+    try expect(
+      QueryReads(user: "abc", chats: ["c1"]),
+      "0d000000220100000d0c0b0a030061626301000000" + "02006331")
+    try expect(
+      ReadState(
+        unread: [.init(chat: "c1", count: 2)],
+        receipts: [.init(chat: "c1", user: "x", messageID: "m1", readMilliseconds: 1, version: 9)]),
+      "2b000000230100000d0c0b0a01000000" + "0200633102000000" + "01000000" + "02006331" + "010078" + "02006d31"
+        + "0100000000000000" + "0900000000000000")
+    var writer = WireWriter()
+    Latest.write(version: 9, record: Sample.record, targets: [1, 0x0100_0002], into: &writer)
+    #expect(
+      Sample.hexadecimal(writer.bytes)
+        == "57000000240100000000000009000000000000003f000000" + Sample.hexadecimal(Sample.record) + "02000000"
+        + "0100000002000001")
+    try writer.bytes.withUnsafeBytes { bytes in
+      let latest = try Latest(body: UnsafeRawBufferPointer(rebasing: bytes[Frame.headBytes...]))
+      #expect(latest.version == 9 && latest.targetCount == 2 && latest.target(1) == 0x0100_0002)
+    }
+  }
+
   @Test func ofADelivery() throws {
     var writer = WireWriter()
     Deliver.write(

@@ -22,6 +22,15 @@ import Testing
     message(MembersChanged.self), message(ListMembers.self), message(MemberList.self), message(MembershipQuery.self),
     message(MembershipAnswer.self), message(Revoke.self), message(Revoked.self), message(EraseUser.self),
     message(Erased.self),
+    message(MarkRead.self), message(MarkedRead.self), message(QueryReads.self), message(ReadState.self),
+    (
+      Latest.kind,
+      { bytes in
+        let latest = try Latest(body: bytes)
+        touch(latest.record)
+        for index in 0..<latest.targetCount { _ = latest.target(index) }
+      }
+    ),
     (
       Deliver.kind,
       { bytes in
@@ -132,6 +141,14 @@ import Testing
     writer.frame(Disconnect(user: "a", connectionID: "c", mayReturn: true))
     writer.frame(Disconnected(count: 1))
     writer.frame(EndSessions(sessions: [1], mayReturn: false))
+    writer.frame(MarkRead(user: "a", chat: "c", isParticipant: true, messageID: "m"))
+    writer.frame(MarkedRead(count: 1, readMilliseconds: 2))
+    writer.frame(QueryReads(user: "a", chats: ["c", "d"]))
+    writer.frame(
+      ReadState(
+        unread: [.init(chat: "c", count: 3)],
+        receipts: [.init(chat: "c", user: "b", messageID: "m", readMilliseconds: 1, version: 2)]))
+    Latest.write(version: 7, record: Sample.record, targets: [1, 2], into: &writer)
     Deliver.write(record: Sample.record, targets: [.init(handle: 1, offset: 2)], into: &writer)
     ReadResult.write(
       epoch: Sample.epoch, floor: 0, through: 9, rows: [(1, Sample.record), (4, Sample.record)], correlation: 0,

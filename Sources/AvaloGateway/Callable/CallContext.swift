@@ -13,6 +13,9 @@ public protocol Services: AnyObject {
     _ request: Request, completion: @escaping (Result<Request.Answer, CallError>) -> Void)
   /// Tells the presence worker; UNAVAILABLE when it is not there to hear it.
   func typing(_ typing: SetTyping, completion: @escaping (Result<Void, CallError>) -> Void)
+  /// UNAVAILABLE means that it is not known whether the marker moved.
+  func markRead(_ mark: MarkRead, completion: @escaping (Result<MarkedRead, CallError>) -> Void)
+  func reads(_ query: QueryReads, completion: @escaping (Result<ReadState, CallError>) -> Void)
   /// Called when the webhook has decided, or could not.
   func membership(_ webhook: MembershipWebhook, _ user: String, _ topics: [Topic], completion: @escaping () -> Void)
 }

@@ -8,6 +8,8 @@ public enum CallTable {
     SubscribeToRealtimeEvents.self,
     Unsubscribe.self,
     UpdatePresence.self,
+    SendReadReceipt.self,
+    MarkChatAsRead.self,
     GetPresence.self,
     SendTypingIndicator.self,
     ListOnlineUsers.self,

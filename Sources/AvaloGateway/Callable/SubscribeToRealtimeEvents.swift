@@ -1,4 +1,5 @@
 import AvaloCore
+import AvaloWire
 
 /// `subscribeToRealtimeEventsV1`: over HTTP it grants topics and answers a URL with a ticket to connect to; over a
 /// WebSocket it adds topics to the session.
@@ -42,17 +43,30 @@ enum SubscribeToRealtimeEvents: Callable {
       throw CallError(.permissionDenied, "no topic asked for is allowed: \(grant.denied.map(\.topic).prefix(5))")
     }
 
+    let query = QueryReads(user: identity.user, chats: grant.granted.compactMap(\.chatID))
+    func finish(_ connectionID: String, _ url: String?) {
+      func finish(_ reads: ReadState?) {
+        reply(
+          .success(
+            answer(connectionID, grant, url: url, reads: reads, expiresAt: identity.expiresAtMilliseconds)))
+      }
+      // A session was told when it came in, and of no chat there is more to tell.
+      if url == nil, query.chats.isEmpty { return finish(nil) }
+      // What is unread is told if it is known: nobody waits outside because of it.
+      context.services.reads(query) { finish(try? $0.get()) }
+    }
     switch carrier {
     case .session(let session):
       session.subscribe(grant.granted, positions: wanted.positions) { result in
-        reply(result.map { answer(session.connectionID, grant, url: nil, expiresAt: identity.expiresAtMilliseconds) })
+        guard case .success = result else { return reply(result.map { [] }) }
+        finish(session.connectionID, nil)
       }
     case .http(let host, let secure):
       let connectionID = wanted.connectionID ?? context.newConnectionID()
       wanted.connectionID = connectionID
       wanted.subscriptions = grant.granted.map(\.name)
       let url = try url(wanted, identity, host: host, secure: secure, access, context)
-      reply(.success(answer(connectionID, grant, url: url, expiresAt: identity.expiresAtMilliseconds)))
+      finish(connectionID, url)
     }
   }
 
@@ -86,7 +100,7 @@ enum SubscribeToRealtimeEvents: Callable {
   }
 
   private static func answer(
-    _ connectionID: String, _ grant: AccessRules.Grant, url: String?, expiresAt: Int64
+    _ connectionID: String, _ grant: AccessRules.Grant, url: String?, reads: ReadState?, expiresAt: Int64
   ) -> [UInt8] {
     var json = JSONWriter(capacity: 512)
     json.object {
@@ -94,6 +108,7 @@ enum SubscribeToRealtimeEvents: Callable {
       $0.member("connectionId", connectionID)
       if let url { $0.member("wsUrl", url) }
       grant.write(to: &$0)
+      reads?.write(to: &$0)
       $0.member("expiresAt", expiresAt)
     }
     return json.bytes

@@ -110,6 +110,7 @@ extension Hub {
     // The rest is asked for when it is registered: a frame has room for so many names.
     let joiners = Array(joiners(of: session).prefix(HubLimits.batchMax))
     writeAcknowledgements()
+    if session.stage == .attaching { askReads(session) }
     let correlation = requests.insert(
       .attach(session: session.number, slot: session.connection.slot, joiners: joiners), loop: loop)
     toScheduler.frame(
@@ -138,7 +139,7 @@ extension Hub {
       take(cursors, for: joiners, of: session)
       done?(.success(()))
       for joiner in joiners where isOwn(joiner, session) { start(joiner.subscription) }
-    case .read, nil:
+    case .read, .reads, nil:
       // Asked on an earlier link; that link's answers were given up with it.
       break
     }

@@ -228,6 +228,8 @@ extension Hub {
     case .readResult:
       guard case .read(let key)? = requests.remove(head.correlation) else { return }
       read(key, try ReadResult(body: body))
+    case .readState: entered(head.correlation, try ReadState(body: body))
+    case .latest: latest(try Latest(body: body))
     case .failed: failed(head.correlation, try Failed(body: body))
     default: throw .unexpectedKind(head.kind.rawValue)
     }
@@ -239,7 +241,8 @@ extension Hub {
     case .cursors(let number, let slot, let joiners, let done):
       cursorsFailed(session(number, slot), joiners, done, failure)
     case .read(let key): readFailed(key, failure)
-    case nil: break
+    // It comes in without.
+    case .reads, nil: break
     }
   }
 

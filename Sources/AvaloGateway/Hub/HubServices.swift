@@ -7,6 +7,8 @@ enum ServiceRequest: Sendable {
   case broadcast(Broadcast)
   case presence(any WireRequest)
   case typing(SetTyping)
+  case markRead(MarkRead)
+  case reads(QueryReads)
   case membership(MembershipWebhook, user: String, topics: [Topic])
 }
 
@@ -16,6 +18,8 @@ enum ServiceAnswer: Sendable {
   case broadcasted(Broadcasted)
   case presence(any WireMessage)
   case told
+  case markedRead(MarkedRead)
+  case readState(ReadState)
   case membershipDecided
 }
 
@@ -41,6 +45,18 @@ final class HubServices: Services {
   func broadcast(_ broadcast: Broadcast, completion: @escaping (Result<Broadcasted, CallError>) -> Void) {
     request(.broadcast(broadcast)) {
       completion($0.picking { if case .broadcasted(let answer) = $0 { answer } else { nil } })
+    }
+  }
+
+  func markRead(_ mark: MarkRead, completion: @escaping (Result<MarkedRead, CallError>) -> Void) {
+    request(.markRead(mark)) {
+      completion($0.picking { if case .markedRead(let answer) = $0 { answer } else { nil } })
+    }
+  }
+
+  func reads(_ query: QueryReads, completion: @escaping (Result<ReadState, CallError>) -> Void) {
+    request(.reads(query)) {
+      completion($0.picking { if case .readState(let answer) = $0 { answer } else { nil } })
     }
   }
 

@@ -18,6 +18,8 @@ struct RequestTable {
     /// Cursors for a session that is registered; `done` belongs to the call that asked, if one did.
     case cursors(session: UInt64, slot: UInt32, joiners: [Joiner], done: Completion?)
     case read(ReadKey)
+    /// What a session that comes in has not read.
+    case reads(session: UInt64, slot: UInt32)
   }
 
   private var requests: [UInt32: Request] = [:]

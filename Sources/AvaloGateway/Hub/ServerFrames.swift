@@ -40,6 +40,16 @@ extension JSONWriter {
     }
   }
 
+  /// `{"event":{…},"topic":"chat:c","version":18}`: keyed state, of which the highest version counts.
+  mutating func latest(_ record: EventRecord, topic: Topic, version: UInt64) {
+    object {
+      $0.key("event")
+      $0.eventObject(record, topic)
+      $0.member("topic", topic.name)
+      $0.member("version", version)
+    }
+  }
+
   /// The event as the publisher gave it, with the server's defaults.
   private mutating func eventObject(_ record: EventRecord, _ topic: Topic) {
     object {
@@ -112,6 +122,7 @@ extension JSONWriter {
         $0.member("userId", session.user)
         $0.member("deviceId", session.device)
         AccessRules.Grant(granted: subscriptions, denied: session.entry?.denied ?? []).write(to: &$0)
+        session.entry?.reads?.write(to: &$0)
         $0.member("expiresAt", session.expiresAtMilliseconds)
         $0.member("pingInterval", pingIntervalMilliseconds)
         $0.member("serverTime", nowMilliseconds)

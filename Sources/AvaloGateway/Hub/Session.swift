@@ -1,5 +1,6 @@
 import AvaloCore
 import AvaloReactor
+import AvaloWire
 
 /// One live connection of one authenticated device, from its 101 to its close.
 ///
@@ -24,6 +25,8 @@ final class Session {
     let ticket: String
     /// What was asked for and refused.
     var denied: [AccessRules.Grant.Denial] = []
+    /// What its user has not read, and who has read what.
+    var reads: ReadState?
 
     init(ticket: String) { self.ticket = ticket }
   }

@@ -8,6 +8,8 @@ struct PendingRequests<Answer> {
   struct Entry {
     var correlation: UInt32
     var frame: [UInt8]
+    /// May be asked again on the next link.
+    var isRepeatable = true
     var deadlineNanoseconds: UInt64
     var complete: (Result<Answer, CallError>) -> Void
   }
@@ -35,6 +37,13 @@ struct PendingRequests<Answer> {
     let late = entries.values.filter { $0.deadlineNanoseconds <= nowNanoseconds }
     for entry in late { entries[entry.correlation] = nil }
     return late
+  }
+
+  /// Takes out what cannot be asked again.
+  mutating func removeUnrepeatable() -> [Entry] {
+    let lost = entries.values.filter { !$0.isRepeatable }
+    for entry in lost { entries[entry.correlation] = nil }
+    return lost
   }
 
   /// Takes out everything.

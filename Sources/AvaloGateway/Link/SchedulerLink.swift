@@ -27,10 +27,12 @@ final class SchedulerLink: LinkDelegate {
   private var credit = GatewayLimits.publishesInFlightDefault
   private var sweep: RepeatedTask?
 
-  /// What a publish or a broadcast is answered with.
+  /// What the gateway's own requests are answered with.
   enum PublishAnswer {
     case published(Published)
     case broadcasted(Broadcasted)
+    case markedRead(MarkedRead)
+    case readState(ReadState)
   }
 
   init(eventLoop: any EventLoop, clock: MonotonicClock, metrics: GatewayMetrics, log: Logger) {
@@ -58,14 +60,19 @@ final class SchedulerLink: LinkDelegate {
     eventLoop.preconditionInEventLoop()
     sweep?.cancel()
     client?.stop()
-    for entry in pending.removeAll() { entry.complete(.failure(.unknownOutcome)) }
+    for entry in pending.removeAll() { entry.complete(.failure(entry.isRepeatable ? .unknownOutcome : .schedulerAway)) }
   }
 
   // MARK: - The gateway's own requests
 
-  /// Sends a publish; answers on the loop, once. `UNAVAILABLE` means "unknown: retry with this event id".
-  func request(_ message: some WireMessage, _ complete: @escaping (Result<PublishAnswer, CallError>) -> Void) {
+  /// Sends a request; answers on the loop, once. Of a publish `UNAVAILABLE` means "unknown: retry with this event id".
+  /// - `isRepeatable`: whether the log knows it again, so that it waits for a link and is sent anew on the next one.
+  func request(
+    _ message: some WireMessage, isRepeatable: Bool = true,
+    _ complete: @escaping (Result<PublishAnswer, CallError>) -> Void
+  ) {
     eventLoop.preconditionInEventLoop()
+    guard isRepeatable || link != nil else { return complete(.failure(.schedulerAway)) }
     guard pending.count < min(pending.max, credit) else {
       metrics.shed.add(1)
       return complete(
@@ -80,7 +87,7 @@ final class SchedulerLink: LinkDelegate {
     let frame = writer.take()
     pending.insert(
       .init(
-        correlation: correlation, frame: frame,
+        correlation: correlation, frame: frame, isRepeatable: isRepeatable,
         deadlineNanoseconds: (clock.now + GatewayLimits.publishTimeout).nanoseconds, complete: complete))
     metrics.publishesInFlight.set(pending.count)
     link?.send(frame)
@@ -91,6 +98,8 @@ final class SchedulerLink: LinkDelegate {
       switch head.kind {
       case .published: .success(.published(try Published(body: body)))
       case .broadcasted: .success(.broadcasted(try Broadcasted(body: body)))
+      case .markedRead: .success(.markedRead(try MarkedRead(body: body)))
+      case .readState: .success(.readState(try ReadState(body: body)))
       case .failed: .failure(CallError(try Failed(body: body)))
       default: throw .unexpectedKind(head.kind.rawValue)
       }
@@ -101,7 +110,9 @@ final class SchedulerLink: LinkDelegate {
   }
 
   private func expire() {
-    for entry in pending.expired(nowNanoseconds: clock.now.nanoseconds) { entry.complete(.failure(.unknownOutcome)) }
+    for entry in pending.expired(nowNanoseconds: clock.now.nanoseconds) {
+      entry.complete(.failure(entry.isRepeatable ? .unknownOutcome : .schedulerAway))
+    }
     metrics.publishesInFlight.set(pending.count)
     metrics.linkBacklogBytes.with("scheduler").set(link?.backlogBytes ?? 0)
   }
@@ -142,6 +153,7 @@ final class SchedulerLink: LinkDelegate {
     metrics.linksUp.with("scheduler").set(0)
     metrics.linksLost.with("scheduler").add(1)
     for hub in hubs { hub.post(.schedulerDown) }
+    for entry in pending.removeUnrepeatable() { entry.complete(.failure(.schedulerAway)) }
   }
 
   func linkDrained(_ link: Link) {}
@@ -205,6 +217,12 @@ final class SchedulerLink: LinkDelegate {
       for index in 1..<max(1, delivery.targetCount) where delivery.target(index).handle >> 24 != loop {
         return .allHubs
       }
+      return try hub(loop)
+    case .latest:
+      let latest = try Latest(body: body)
+      guard latest.targetCount > 0 else { return .none }
+      let loop = latest.target(0) >> 24
+      for index in 1..<max(1, latest.targetCount) where latest.target(index) >> 24 != loop { return .allHubs }
       return try hub(loop)
     case .watched, .lagged, .unwatched:
       // Answers to several loops may share a frame; a hub leaves out what is not its own.

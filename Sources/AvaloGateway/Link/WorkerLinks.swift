@@ -66,6 +66,20 @@ final class WorkerLinks: Services {
     }
   }
 
+  func markRead(_ mark: MarkRead, completion: @escaping (Result<MarkedRead, CallError>) -> Void) {
+    scheduler.request(mark, isRepeatable: false) { result in
+      completion(
+        result.flatMap { if case .markedRead(let marked) = $0 { .success(marked) } else { .failure(.wrongAnswer) } })
+    }
+  }
+
+  func reads(_ query: QueryReads, completion: @escaping (Result<ReadState, CallError>) -> Void) {
+    scheduler.request(query, isRepeatable: false) { result in
+      completion(
+        result.flatMap { if case .readState(let state) = $0 { .success(state) } else { .failure(.wrongAnswer) } })
+    }
+  }
+
   /// A record begins with its type, and types are numbered from 1.
   private func counter(of record: [UInt8]) -> Counter? {
     record.first.flatMap { EventType(rawValue: $0) }.map { published[Int($0.rawValue) - 1] }
@@ -134,6 +148,10 @@ final class GatewayPort: HubPort {
         links.presence.request(request) { hub.post(.service(id: id, $0.map { .presence($0) })) }
       case .typing(let typing):
         links.typing(typing) { hub.post(.service(id: id, $0.map { .told })) }
+      case .markRead(let mark):
+        links.markRead(mark) { hub.post(.service(id: id, $0.map { .markedRead($0) })) }
+      case .reads(let query):
+        links.reads(query) { hub.post(.service(id: id, $0.map { .readState($0) })) }
       case .membership(let webhook, let user, let topics):
         webhook.ask(user, topics) { hub.post(.service(id: id, .success(.membershipDecided))) }
       }

@@ -44,6 +44,7 @@ extension SchedulerCore {
     let recipients = broadcast.recipients.filter { seen.insert($0).inserted }
     var record = broadcast.record
     let expires = stamp(&record, event, rule: rules.index(ofKind: "user"))
+    let message = try message(record, event)
     let shared = try log.appendShared(expires: expires, record: record, count: recipients.count)
     turn.hasWrites = true
     let place = Int32(turn.records.count)
@@ -51,7 +52,7 @@ extension SchedulerCore {
     for user in recipients {
       let topic = try row(ofTopic: "user:" + user)
       let offset = topics[topic].head + 1
-      try log.append(topic: topics[topic].id, offset: offset, shared: shared)
+      try log.append(topic: topics[topic].id, offset: offset, shared: shared, message: message)
       advance(topic, to: offset, bytes: record.count)
       turn.count(event.type)
       guard topics[topic].isWatched else { continue }
@@ -146,10 +147,11 @@ extension SchedulerCore {
   ) throws(LogError) -> UInt64 {
     var record = record
     let expires = stamp(&record, event, rule: topics[topic].rule)
+    let message = try message(record, event)
     let offset = topics[topic].head + 1
     try log.append(
       topic: topics[topic].id, offset: offset, expires: expires, record: record,
-      key: key(hash, content, offset: offset, until: expires))
+      key: key(hash, content, offset: offset, until: expires), message: message)
     turn.hasWrites = true
     turn.count(event.type)
     advance(topic, to: offset, bytes: record.count)

@@ -104,6 +104,7 @@ public final class SchedulerCore {
       postpone(error)
     }
     deliver()
+    deliverReceipts()
     return finishTurn()
   }
 
@@ -119,6 +120,10 @@ public final class SchedulerCore {
     case .cursors(let link, let correlation, let cursors):
       guard let link = state(of: link) else { return }
       try self.cursors(cursors, link, Origin(link: link.place, correlation: correlation))
+    case .markRead(let link, let correlation, let mark):
+      try markRead(mark, Origin(link: place(of: link), correlation: correlation))
+    case .queryReads(let link, let correlation, let query):
+      try queryReads(query, Origin(link: place(of: link), correlation: correlation))
     case .detach(let link, let detach):
       if let link = state(of: link) { self.detach(detach, link) }
     case .watch(let link, let correlation, let watch):
@@ -142,6 +147,7 @@ public final class SchedulerCore {
     try log.commit()
     turn.isOpen = false
     metrics.duplicates.add(turn.duplicates)
+    metrics.marks.add(turn.receipts.count)
     // Only reads: ending it is no event.
     guard turn.hasWrites else { return }
     metrics.commitSeconds.observe(ContinuousClock.now - start)
@@ -293,6 +299,7 @@ struct Turn {
   var lost: [Origin] = []
   var records: [[UInt8]] = []
   var deliveries: [Delivery] = []
+  var receipts: [SchedulerCore.Receipt] = []
   var boundary: [BoundaryWork] = []
   /// How much of it has been answered.
   var boundaryDone = 0
@@ -336,6 +343,7 @@ struct Turn {
     requests.removeAll(keepingCapacity: true)
     records.removeAll(keepingCapacity: true)
     deliveries.removeAll(keepingCapacity: true)
+    receipts.removeAll()
     appended = 0
     for type in EventType.allCases { appendedByType[Int(type.rawValue)] = 0 }
     duplicates = 0

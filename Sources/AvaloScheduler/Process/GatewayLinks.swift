@@ -83,6 +83,8 @@ final class GatewayLinks: LinkDelegate {
     case .broadcast: .broadcast(link, correlation: head.correlation, try Broadcast(body: body))
     case .attach: .attach(link, correlation: head.correlation, try Attach(body: body))
     case .cursors: .cursors(link, correlation: head.correlation, try Cursors(body: body))
+    case .markRead: .markRead(link, correlation: head.correlation, try MarkRead(body: body))
+    case .queryReads: .queryReads(link, correlation: head.correlation, try QueryReads(body: body))
     case .detach: .detach(link, try Detach(body: body))
     case .watch: .watch(link, correlation: head.correlation, try Watch(body: body))
     case .unwatch: .unwatch(link, correlation: head.correlation, try Unwatch(body: body))

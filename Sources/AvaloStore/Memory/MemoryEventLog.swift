@@ -90,9 +90,10 @@ public final class MemoryEventLog: EventLog {
   }
 
   public func append(
-    topic: TopicID, offset: UInt64, expires: Int64, record: [UInt8], key: StoredKey?
+    topic: TopicID, offset: UInt64, expires: Int64, record: [UInt8], key: StoredKey?, message: ChatMessage?
   ) throws(LogError) {
     add(.init(offset: offset, expires: expires, record: record), to: topic)
+    note(message, in: topic, offset: offset, expires: expires)
     if let key { try put(key, topic: topic) }
   }
 
@@ -101,9 +102,10 @@ public final class MemoryEventLog: EventLog {
     return Int64(shared.count - 1)
   }
 
-  public func append(topic: TopicID, offset: UInt64, shared: Int64) throws(LogError) {
+  public func append(topic: TopicID, offset: UInt64, shared: Int64, message: ChatMessage?) throws(LogError) {
     let body = self.shared[Int(shared)]
     add(.init(offset: offset, expires: body.expires, record: body.record), to: topic)
+    note(message, in: topic, offset: offset, expires: body.expires)
   }
 
   private func add(_ event: MemoryLogState.Event, to topic: TopicID) {
@@ -294,6 +296,11 @@ public final class MemoryEventLog: EventLog {
       seen += state.topics[keyHand].keys.count
       if state.topics[keyHand].keys.contains(where: { $0.value.until < before }) {
         state.topics[keyHand].keys = state.topics[keyHand].keys.filter { $0.value.until >= before }
+      }
+      let floor = state.topics[keyHand].floor
+      for (chat, messages) in state.topics[keyHand].messages {
+        seen += messages.count
+        state.topics[keyHand].messages[chat] = messages.filter { $0.expires >= before && $0.offset > floor }
       }
       keyHand += 1
     }

@@ -23,6 +23,8 @@ final class MemoryLogState: @unchecked Sendable {
     /// In the order of their offsets.
     var events: [Event] = []
     var keys: [UInt64: StoredKey] = [:]
+    /// By the topic of their chat, in the order of their sequence, each message once.
+    var messages: [TopicID: [StoredMessage]] = [:]
     /// No event here expires before it: most sweeps pass a topic by.
     var expiresFirst = Int64.max
   }
@@ -40,6 +42,9 @@ final class MemoryLogState: @unchecked Sendable {
   var devicesOf: [String: [DeviceID]] = [:]
   var lastDevice: DeviceID = 0
   var delayed: [DelayedEvent] = []
+  var sequence: UInt64 = 0
+  /// By user and the topic of the chat.
+  var markers: [String: [TopicID: StoredMarker]] = [:]
   var access = MemoryAccess()
   var bytes = 0
 

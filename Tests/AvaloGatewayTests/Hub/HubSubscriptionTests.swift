@@ -15,7 +15,12 @@ import Testing
     let cursors = try #require(try loop.port.take(Cursors.self).first)
     #expect(cursors.message.topics.map(\.name) == ["chat:c"])
     loop.scheduler { $0.frame(Attached(cursors: [position(0)]), correlation: cursors.correlation) }
+    let reads = try #require(loop.port.requests.last)
+    loop.mail(
+      .service(id: reads.id, .success(.readState(ReadState(unread: [.init(chat: "c", count: 2)], receipts: [])))))
+    loop.turn()
     let answer = try #require(loop.take(ann).first)
+    #expect(answer.contains(#""unread":{"c":2},"receipts":[]"#))
     #expect(answer.contains(#""subscriptions":["chat:c"]"#))
     #expect(answer.contains(#""denied":[{"topic":"chat:other","code":"PERMISSION_DENIED"}]"#))
     loop.say(ann, #"{"id":2,"call":"unsubscribe","data":{"subscriptions":["chat:c"]}}"#)

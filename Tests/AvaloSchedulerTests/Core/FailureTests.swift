@@ -205,6 +205,9 @@ extension Told {
     case .unwatched(let request, _): "unwatched \(request)"
     case .failed(let request, _): "failed \(request)"
     case .page(let request, _, _): "page \(request)"
+    case .markedRead(let request, _): "marked \(request)"
+    case .readState(let request, _): "reads \(request)"
+    case .latest: "latest"
     case .lagged: "lagged"
     case .delivered: "delivered"
     }

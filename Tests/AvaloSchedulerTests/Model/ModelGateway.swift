@@ -133,7 +133,7 @@ final class ModelGateway {
     case .attached(let correlation, let positions): attached(correlation, positions)
     case .watched(_, let heads), .lagged(let heads): for head in heads { compare(head) }
     case .delivered(let payload, let targets): for target in targets { deliver(payload, target) }
-    case .unwatched, .broadcasted, .page: break
+    case .unwatched, .broadcasted, .page, .markedRead, .readState, .latest: break
     }
   }
 

@@ -1,0 +1,79 @@
+import AvaloCore
+import AvaloReactor
+import AvaloWire
+
+// Read state on its way to sessions: told when they come in, and as it changes.
+extension Hub {
+
+  /// Asks what a session's user has not read. On the link it goes before the session's attach, so that the answer is there
+  /// when the session becomes ready.
+  func askReads(_ session: Session) {
+    toScheduler.frame(
+      QueryReads(user: session.user, chats: topics(of: session).compactMap(\.chatID)),
+      correlation: requests.insert(.reads(session: session.number, slot: session.connection.slot), loop: loop))
+  }
+
+  func entered(_ correlation: UInt32, _ state: ReadState) {
+    guard case .reads(let number, let slot)? = requests.remove(correlation), let session = session(number, slot),
+      session.stage == .attaching
+    else { return }
+    if session.entry == nil { session.entry = Session.Entry(ticket: "") }
+    session.entry?.reads = state
+  }
+
+  /// Keyed state has changed: every session that is subscribed to one of its topics is told, once. One that is parked is
+  /// not: it has enough to do, and hears where everybody stands when it comes again.
+  func latest(_ latest: Latest) {
+    var told = Set<UInt32>()
+    for index in 0..<latest.targetCount {
+      guard let topic = topic(handle: latest.target(index)), topic.hasSubscribers else { continue }
+      // What it is about may be among this turn's events.
+      settle(topic)
+      var frames = FrameRun(writer: writer)
+      text.clear()
+      text.latest(latest.record, topic: topic.topic, version: latest.version)
+      text.bytes.withUnsafeBytes { frames.append($0) }
+      for place in 0..<Int(topic.live.count) { tell(topic.live[place], frames.bytes, &told) }
+      for place in 0..<Int(topic.waiting.count) { tell(topic.waiting[place], frames.bytes, &told) }
+    }
+    metrics.delivered(latest.record.type, .live).add(told.count)
+  }
+
+  private func tell(_ subscription: UInt32, _ frame: UnsafeRawBufferPointer, _ told: inout Set<UInt32>) {
+    let connection = subscriptions[subscription].connection
+    guard let session = session(of: connection), session.stage == .ready,
+      writer.backlog(connection) <= policy.limits.backlogBytesMax, told.insert(connection.slot).inserted
+    else { return }
+    writer.queue(connection, frame)
+  }
+}
+
+extension Topic {
+  /// The chat's id, of a chat's topic.
+  var chatID: String? { kind == "chat" ? String(id) : nil }
+}
+
+extension ReadState {
+  /// The members `unread` and `receipts`, as answers and `ready` frames show them.
+  func write(to json: inout JSONWriter) {
+    json.key("unread")
+    json.object {
+      for chat in unread {
+        $0.key(chat.chat)
+        $0.integer(chat.count)
+      }
+    }
+    json.key("receipts")
+    json.array {
+      for receipt in receipts {
+        $0.object {
+          $0.member("chatId", receipt.chat)
+          $0.member("userId", receipt.user)
+          $0.member("messageId", receipt.messageID)
+          $0.member("readAt", receipt.readMilliseconds)
+          $0.member("version", receipt.version)
+        }
+      }
+    }
+  }
+}

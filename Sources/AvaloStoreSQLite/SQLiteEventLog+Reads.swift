@@ -1,0 +1,140 @@
+import AvaloStore
+
+// Messages of chats, and up to where they were read. A message is looked for where it can be, oldest place first: in the
+// file, in memory, in the running transaction.
+extension SQLiteEventLog {
+  public var lastSequence: UInt64 { UInt64(sequence) }
+
+  public func advanceSequence() throws(LogError) -> UInt64 {
+    // A row that says nothing but that it was there.
+    try stage(IndexTier.Row(topic: 0, position: 0, event: 0))
+    return UInt64(sequence)
+  }
+
+  // MARK: Messages
+
+  public func message(_ message: UInt64, of chat: TopicID, in scope: TopicID) throws(LogError) -> StoredMessage? {
+    if try readSQL.messageNamed.bind(1, scope).bind(2, chat).bind(3, message).step() {
+      defer { readSQL.messageNamed.reset() }
+      return readSQL.messageNamed.storedMessage
+    }
+    let name = IndexTier.MessageName(scope: scope, chat: chat, message: message)
+    return recent.message(name) ?? staged.message(name)
+  }
+
+  public func messages(
+    of chat: TopicID, in scope: TopicID, after: UInt64, upTo: UInt64, limit: Int
+  ) throws(LogError) -> [StoredMessage] {
+    var messages: [StoredMessage] = []
+    readSQL.messagesAfter.bind(1, scope).bind(2, chat).bind(3, after)
+      .bind(4, Int64(clamping: upTo)).bind(5, Int64(limit))
+    while try readSQL.messagesAfter.step() { messages.append(readSQL.messagesAfter.storedMessage) }
+    // Those in memory that are merged already were seen in the file; one that is there again was in it before.
+    let last = messages.last?.sequence ?? after
+    let waiting =
+      recent.messages(of: chat, in: scope, after: last) + staged.messages(of: chat, in: scope, after: last)
+    for message in waiting where message.sequence <= upTo && messages.count < limit {
+      guard try self.message(message.message, of: chat, in: scope)?.sequence == message.sequence else { continue }
+      messages.append(message)
+    }
+    return messages
+  }
+
+  public func chats(in scope: TopicID, limit: Int) throws(LogError) -> [TopicID] {
+    var chats = recent.chats(in: scope).union(staged.chats(in: scope))
+    var last: TopicID = 0
+    while chats.count < limit {
+      readSQL.nextChat.bind(1, scope).bind(2, last)
+      guard try readSQL.nextChat.step() else { break }
+      last = readSQL.nextChat.integer(0)
+      readSQL.nextChat.reset()
+      chats.insert(last)
+    }
+    return Array(chats.sorted().prefix(limit))
+  }
+
+  func insert(_ message: IndexTier.Message) throws(LogError) {
+    try readSQL.insertMessage.bind(1, message.scope).bind(2, message.chat).bind(3, message.stored.sequence)
+      .bind(4, message.stored.offset).bind(5, message.event).bind(6, message.stored.message)
+      .bind(7, message.stored.source).run()
+  }
+
+  /// Deletes messages whose events have expired or were evicted.
+  func sweepMessages(_ limit: Int, before: Int64) throws(LogError) {
+    let oldest = before << SQLiteLimits.eventNumberBits
+    var seen = 0
+    var doomed: [(scope: Int64, chat: Int64, sequence: Int64)] = []
+    let rows = readSQL.sweepMessages.bind(1, sweep.message.scope).bind(2, sweep.message.chat)
+      .bind(3, sweep.message.sequence).bind(4, Int64(limit))
+    while try rows.step() {
+      sweep.message = (rows.integer(0), rows.integer(1), rows.integer(2))
+      if rows.integer(3) < oldest || rows.unsigned(4) <= rows.unsigned(5) { doomed.append(sweep.message) }
+      seen += 1
+    }
+    for row in doomed { try readSQL.deleteMessage.bind(1, row.scope).bind(2, row.chat).bind(3, row.sequence).run() }
+    if seen < limit { sweep.message = (0, 0, 0) }
+  }
+
+  // MARK: Markers
+
+  public func marker(of user: String, in chat: TopicID) throws(LogError) -> StoredMarker? {
+    let row = readSQL.marker.bind(1, user).bind(2, chat)
+    guard try row.step() else { return nil }
+    defer { row.reset() }
+    return StoredMarker(
+      chat: chat, user: user, upTo: row.unsigned(0), version: row.unsigned(1), read: row.integer(2),
+      messageID: row.text(3))
+  }
+
+  public func put(_ marker: StoredMarker) throws(LogError) {
+    try readSQL.upsertMarker.bind(1, marker.user).bind(2, marker.chat).bind(3, marker.upTo).bind(4, marker.version)
+      .bind(5, marker.read).bind(6, marker.messageID).run()
+  }
+
+  public func markers(of chat: TopicID, since: Int64, limit: Int) throws(LogError) -> [StoredMarker] {
+    var markers: [StoredMarker] = []
+    let rows = readSQL.markersOfChat.bind(1, chat).bind(2, since).bind(3, Int64(limit))
+    while try rows.step() {
+      markers.append(
+        StoredMarker(
+          chat: chat, user: rows.text(0), upTo: rows.unsigned(1), version: rows.unsigned(2), read: rows.integer(3),
+          messageID: rows.text(4)))
+    }
+    return markers
+  }
+
+  public func removeMarkers(of user: String, limit: Int) throws(LogError) -> Int {
+    var chats: [TopicID] = []
+    let rows = readSQL.markersOfUser.bind(1, user).bind(2, Int64(limit))
+    while try rows.step() { chats.append(rows.integer(0)) }
+    for chat in chats { try readSQL.deleteMarker.bind(1, user).bind(2, chat).run() }
+    return chats.count
+  }
+
+  // MARK: Looking up
+
+  public func name(of topic: TopicID) throws(LogError) -> String? {
+    guard try readSQL.topicName.bind(1, topic).step() else { return nil }
+    defer { readSQL.topicName.reset() }
+    return readSQL.topicName.text(0)
+  }
+
+  public func record(of topic: TopicID, at offset: UInt64) throws(LogError) -> [UInt8]? {
+    guard offset > 0, let entry = try entries(of: topic, after: offset - 1, upTo: offset, limit: 1).first,
+      try readSQL.record.bind(1, entry.event).step()
+    else { return nil }
+    defer { readSQL.record.reset() }
+    // An event of another topic under this number means that ours was evicted and its number was used again.
+    guard readSQL.record.integer(0) == 0 || readSQL.record.integer(0) == topic else { return nil }
+    return readSQL.record.blob(1)
+  }
+}
+
+extension Statement {
+  /// Of a row that begins with sequence, position, event, message, source.
+  fileprivate var storedMessage: StoredMessage {
+    StoredMessage(
+      sequence: unsigned(0), offset: unsigned(1), expires: integer(2) >> SQLiteLimits.eventNumberBits,
+      message: unsigned(3), source: unsigned(4))
+  }
+}

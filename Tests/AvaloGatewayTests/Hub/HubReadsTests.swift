@@ -1,0 +1,92 @@
+import AvaloCore
+import AvaloWire
+import Testing
+
+@testable import AvaloGateway
+
+/// What sessions hear of read state.
+@Suite struct HubReadsTests {
+  private let head = Position(epoch: testEpoch, offset: 4)
+
+  private func receipt(_ version: UInt64, to targets: [UInt32], _ loop: TestLoop) {
+    let record = EventFields(
+      type: .readReceipt, timestampMilliseconds: 5, acceptedMicroseconds: 5000, eventID: "read_\(version)",
+      sourceUserID: "bob", chatID: "c", messageID: "m", payload: Array(#"{"chatId":"c"}"#.utf8)
+    ).record()
+    loop.scheduler { Latest.write(version: version, record: record, targets: targets, into: &$0) }
+  }
+
+  @Test func aSessionThatComesInIsToldWhatIsUnread() throws {
+    let loop = try TestLoop()
+    loop.linkUp()
+    let connection = loop.open()
+    let request = ConnectRequest(subscriptions: ["user:ann", "chat:c"])
+    loop.turn { loop.hub.connect(loop.hub.session(of: connection)!, identity("ann", chats: ["c"]), request) }
+    let query = try #require(try loop.port.take(QueryReads.self).last)
+    #expect(query.message == QueryReads(user: "ann", chats: ["c"]))
+    loop.scheduler {
+      $0.frame(
+        ReadState(
+          unread: [.init(chat: "c", count: 3)],
+          receipts: [.init(chat: "c", user: "bob", messageID: "m", readMilliseconds: 9, version: 2)]),
+        correlation: query.correlation)
+    }
+    let attach = try #require(try loop.port.take(Attach.self).last)
+    loop.scheduler { $0.frame(Attached(cursors: [head, head]), correlation: attach.correlation) }
+    let ready = try #require(loop.take(connection).first)
+    #expect(
+      ready.contains(
+        #""unread":{"c":3},"receipts":[{"chatId":"c","userId":"bob","messageId":"m","readAt":9,"version":2}]"#))
+  }
+
+  /// The read state comes late or never: nobody waits outside for it.
+  @Test func aSessionComesInWithoutIt() throws {
+    let loop = try TestLoop()
+    let ann = try loop.live("ann", at: head)
+    let query = try #require(try loop.port.take(QueryReads.self).last)
+    loop.scheduler { $0.frame(ReadState(unread: [], receipts: []), correlation: query.correlation) }
+    #expect(loop.take(ann).isEmpty)
+    let other = loop.open()
+    loop.turn { loop.hub.connect(loop.hub.session(of: other)!, identity("bob"), ConnectRequest()) }
+    let asked = try #require(try loop.port.take(QueryReads.self).last)
+    let attach = try #require(try loop.port.take(Attach.self).last)
+    loop.scheduler {
+      $0.frame(Failed(.unavailable, "too much to do"), correlation: asked.correlation)
+      $0.frame(Attached(cursors: [head]), correlation: attach.correlation)
+    }
+    #expect(loop.take(other).first?.contains("unread") == false)
+  }
+
+  @Test func tellsEachSubscriberOnce() throws {
+    let loop = try TestLoop()
+    let ann = try loop.live("ann", at: head, chats: ["c"])
+    loop.say(ann, #"{"id":1,"call":"subscribeToRealtimeEventsV1","data":{"subscriptions":["chat:c"]}}"#)
+    let watch = try #require(try loop.port.take(Watch.self).last?.message.entries.last)
+    let cursors = try #require(try loop.port.take(Cursors.self).last)
+    loop.scheduler {
+      $0.frame(Attached(cursors: [head]), correlation: cursors.correlation)
+      $0.frame(Watched(heads: [Head(handle: watch.handle, position: head, floor: 0)]))
+    }
+    _ = loop.take(ann)
+    receipt(7, to: [watch.handle, loop.handle], loop)
+    #expect(
+      loop.take(ann) == [
+        #"{"event":{"eventId":"read_7","type":"read_receipt","sourceUserId":"bob","payload":{"chatId":"c"},"#
+          + #""timestamp":5},"topic":"chat:c","version":7}"#
+      ])
+    // Nobody of this loop, and what is not watched any more.
+    receipt(8, to: [0x0200_0000, 0x01FF_FFFF], loop)
+    #expect(loop.take(ann).isEmpty)
+  }
+
+  @Test func aParkedSessionIsLeftAlone() throws {
+    let loop = try TestLoop()
+    let ann = try loop.live("ann", at: head)
+    loop.stuck.insert(ann.slot)
+    let big = String(repeating: "x", count: loop.hub.policy.limits.backlogBytesMax)
+    for offset in 5...6 as ClosedRange<UInt64> { loop.deliver(offset, big) }
+    receipt(7, to: [loop.handle], loop)
+    loop.unstick(ann)
+    #expect(!loop.take(ann).contains { $0.contains("read_7") })
+  }
+}

@@ -1,0 +1,182 @@
+import AvaloCore
+import AvaloStore
+import AvaloWire
+import Testing
+
+@testable import AvaloScheduler
+
+/// Markers, unread counts and receipts.
+@Suite struct ReadsTests {
+  private func message(
+    _ bench: CoreBench, _ link: LinkID, _ topic: String, _ id: String, chat: String = "c", from source: String = "bob",
+    ttl: UInt32? = nil
+  ) -> Command {
+    let record = EventFields(
+      type: .chatMessage, ttlSeconds: ttl, timestampMilliseconds: 1, acceptedMicroseconds: 1,
+      eventID: "\(topic) \(id)", sourceUserID: source, chatID: chat, messageID: id, payload: Array("{}".utf8)
+    ).record()
+    return .publish(
+      link, correlation: 0,
+      Publish(owner: "shop", topic: Topic(topic)!, contentHash: CoreBench.hash(topic + id), record: record))
+  }
+
+  private func mark(
+    _ bench: CoreBench, _ link: LinkID, _ user: String = "ann", upTo message: String = "", participant: Bool = true,
+    chat: String = "c"
+  ) throws -> Told? {
+    try bench.turn(
+      link,
+      .markRead(
+        link, correlation: 5, MarkRead(user: user, chat: chat, isParticipant: participant, messageID: message))
+    ).first
+  }
+
+  private func unread(_ bench: CoreBench, _ link: LinkID, _ chats: [String] = ["c"]) throws -> [String: UInt32] {
+    let told = try bench.turn(link, .queryReads(link, correlation: 6, QueryReads(user: "ann", chats: chats)))
+    guard case .readState(6, let state)? = told.first else {
+      Issue.record("\(told)")
+      return [:]
+    }
+    return Dictionary(uniqueKeysWithValues: state.unread.map { ($0.chat, $0.count) })
+  }
+
+  private func marked(_ count: UInt32, _ read: Int64) -> Told {
+    .markedRead(5, MarkedRead(count: count, readMilliseconds: read))
+  }
+
+  @Test(arguments: LogKind.allCases) func marksEverythingOnce(_ engine: LogKind) throws {
+    let bench = try CoreBench(engine)
+    let link = try bench.link()
+    try bench.turn([
+      message(bench, link, "user:ann", "m1"), message(bench, link, "user:ann", "m2"),
+      message(bench, link, "user:ann", "x1", chat: "d"), bench.publish(link, "user:ann", id: "n"),
+    ])
+    #expect(try unread(bench, link) == ["c": 2, "d": 1])
+    #expect(try mark(bench, link) == marked(2, bench.now.wall))
+    let read = bench.now.wall
+    bench.advance(1000)
+    #expect(try mark(bench, link) == marked(0, read), "nothing new, and when that was")
+    #expect(try unread(bench, link) == ["c": 0, "d": 1])
+    try bench.turn([message(bench, link, "user:ann", "m3")])
+    #expect(try mark(bench, link) == marked(1, bench.now.wall))
+    #expect(bench.metrics.marks.value == 2)
+  }
+
+  /// In the inbox and in the chat's own topic, in any order and at any time: one message.
+  @Test(arguments: LogKind.allCases) func aMessageCountsOnceWhereverItLies(_ engine: LogKind) throws {
+    let bench = try CoreBench(engine)
+    let link = try bench.link()
+    try bench.turn([
+      message(bench, link, "user:ann", "m1"), message(bench, link, "chat:c", "m1"),
+      message(bench, link, "chat:c", "m2"), message(bench, link, "user:ann", "m2"),
+      message(bench, link, "chat:c", "m3"), message(bench, link, "user:bob", "m3"),
+    ])
+    #expect(try unread(bench, link) == ["c": 3])
+    #expect(try mark(bench, link) == marked(3, bench.now.wall))
+    // A copy that comes late was read with the other.
+    try bench.turn([message(bench, link, "user:ann", "m3"), message(bench, link, "chat:c", "m4")])
+    #expect(try unread(bench, link) == ["c": 1])
+    #expect(try mark(bench, link) == marked(1, bench.now.wall))
+  }
+
+  @Test(arguments: LogKind.allCases) func marksUpToAMessage(_ engine: LogKind) throws {
+    let bench = try CoreBench(engine)
+    let link = try bench.link()
+    try bench.turn([
+      message(bench, link, "user:ann", "m1"), message(bench, link, "user:ann", "m2"),
+      message(bench, link, "chat:c", "m1"), message(bench, link, "chat:c", "m2"), message(bench, link, "chat:c", "m3"),
+    ])
+    #expect(try mark(bench, link, upTo: "m1") == marked(1, bench.now.wall))
+    #expect(try unread(bench, link) == ["c": 2])
+    let read = bench.now.wall
+    bench.advance(1000)
+    // Not back, and not by what nobody knows.
+    #expect(try mark(bench, link, upTo: "m1") == marked(0, read))
+    #expect(try mark(bench, link, upTo: "m9") == marked(0, read))
+    #expect(try mark(bench, link, upTo: "m3") == marked(2, bench.now.wall))
+    #expect(try mark(bench, link, upTo: "m2") == marked(0, bench.now.wall))
+    #expect(try mark(bench, link, "zoe", upTo: "m9") == marked(0, 0))
+  }
+
+  @Test func onesOwnMessagesAndThoseThatAreGoneDoNotCount() throws {
+    var settings = SchedulerSettings()
+    settings.retention = RetentionRule(eventsMax: 4, bytesMax: 1 << 30, ageSecondsMax: 3600)
+    let bench = try CoreBench(.sqlite, settings)
+    let link = try bench.link()
+    try bench.turn([
+      message(bench, link, "chat:c", "m1", from: "ann"), message(bench, link, "chat:c", "m2", ttl: 1),
+      message(bench, link, "chat:c", "m3"),
+    ])
+    #expect(try unread(bench, link) == ["c": 2])
+    bench.advance(1000)
+    #expect(try unread(bench, link) == ["c": 1])
+    try bench.turn((4...9).map { message(bench, link, "chat:c", "m\($0)") })
+    bench.housekeep()
+    #expect(try unread(bench, link) == ["c": 4])
+    #expect(try mark(bench, link) == marked(4, bench.now.wall))
+  }
+
+  @Test func onlyWhoIsInTheChatMarksIt() throws {
+    let bench = try CoreBench()
+    let link = try bench.link()
+    try bench.turn([message(bench, link, "chat:c", "m1"), message(bench, link, "user:cem", "m1")])
+    #expect(try mark(bench, link, participant: false) == .failed(5, .permissionDenied))
+    #expect(try mark(bench, link, participant: false, chat: "none") == .failed(5, .permissionDenied))
+    // Who got its messages is in it, whatever their token says.
+    #expect(try mark(bench, link, "cem", participant: false) == marked(1, bench.now.wall))
+    #expect(try mark(bench, link, chat: "none") == marked(0, bench.now.wall))
+  }
+
+  @Test(arguments: LogKind.allCases) func tellsEverybodyInTheChat(_ engine: LogKind) throws {
+    let bench = try CoreBench(engine)
+    let link = try bench.link(incarnation: 1)
+    let other = try bench.link(incarnation: 2)
+    try bench.turn([
+      bench.watch(link, [(1, "chat:c"), (2, "user:ann")]), bench.watch(other, [(7, "chat:c"), (8, "user:bob")]),
+      message(bench, link, "chat:c", "m1"),
+    ])
+    let told = try bench.turn([
+      .markRead(link, correlation: 5, MarkRead(user: "ann", chat: "c", isParticipant: true))
+    ])
+    let payload = #"{"chatId":"c","userId":"ann","messageId":"m1","readAt":\#(bench.now.wall)}"#
+    #expect(told[link]?.first == marked(1, bench.now.wall))
+    #expect(told[link]?.last == .latest(payload, version: bench.log.lastSequence, [1, 2]))
+    #expect(told[other] == [.latest(payload, version: bench.log.lastSequence, [7])])
+    // And whoever asks later.
+    guard
+      case .readState(_, let state)? = try bench.turn(
+        other, .queryReads(other, correlation: 6, QueryReads(user: "bob", chats: ["c"]))
+      ).first
+    else { return }
+    #expect(
+      state.receipts == [
+        .init(
+          chat: "c", user: "ann", messageID: "m1", readMilliseconds: bench.now.wall, version: bench.log.lastSequence)
+      ])
+  }
+
+  @Test func aFailedCommitMarksNothingAndTellsNobody() throws {
+    let bench = try CoreBench(.sqlite)
+    let link = try bench.link()
+    try bench.turn([bench.watch(link, [(1, "chat:c")]), message(bench, link, "chat:c", "m1")])
+    bench.log.failOnce(at: .commit)
+    let told = try bench.turn(
+      link, .markRead(link, correlation: 5, MarkRead(user: "ann", chat: "c", isParticipant: true)))
+    #expect(told == [.failed(5, .unavailable)])
+    #expect(try mark(bench, link) == .failed(5, .unavailable))
+    bench.advance(SchedulerLimits.retryMilliseconds)
+    #expect(try unread(bench, link) == ["c": 1])
+    #expect(try mark(bench, link) == marked(1, bench.now.wall))
+  }
+
+  @Test func aRestartForgetsNothing() throws {
+    let bench = try CoreBench(.sqlite)
+    var link = try bench.link()
+    try bench.turn([message(bench, link, "user:ann", "m1"), message(bench, link, "user:ann", "m2")])
+    _ = try mark(bench, link, upTo: "m1")
+    try bench.crash()
+    link = try bench.link()
+    #expect(try unread(bench, link) == ["c": 1])
+    #expect(try mark(bench, link) == marked(1, bench.now.wall))
+  }
+}
