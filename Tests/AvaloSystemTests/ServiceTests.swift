@@ -1,3 +1,4 @@
+import AvaloTesting
 import Glibc
 import Testing
 
@@ -31,6 +32,63 @@ import Testing
   ])
   func refusesWhatMakesNoSense(_ table: [String: String]) {
     #expect(throws: InheritedSocketsError.self) { try parse(table) }
+  }
+}
+
+@Suite struct NotifySocketTests {
+  @Test(arguments: ["path", "abstract"]) func reachesItsReceiver(kind: String) throws {
+    let folder = TestFolder()
+    let name = kind == "path" ? "\(folder.path)/notify" : "@avalo-test-\(getpid())"
+    let receiver = try Receiver(name)
+    let socket = try #require(NotifySocket(name))
+    #expect(socket.send("READY=1\nSTATUS=fine"))
+    #expect(receiver.receive() == "READY=1\nSTATUS=fine")
+  }
+
+  /// The watchdog must not bark because a process has many clients.
+  @Test func needsNoDescriptorForAMessage() throws {
+    let folder = TestFolder()
+    let receiver = try Receiver("\(folder.path)/notify")
+    let socket = try #require(NotifySocket("\(folder.path)/notify"))
+    var old = rlimit()
+    getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &old)
+    defer { setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &old) }
+    var none = old
+    none.rlim_cur = 0
+    setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &none)
+    #expect(socket.send("WATCHDOG=1"))
+    #expect(receiver.receive() == "WATCHDOG=1")
+  }
+
+  @Test(arguments: ["", "relative", "vsock:2:1234", "/nobody/listens/here", "/" + String(repeating: "x", count: 200)])
+  func isNoneWhereItCannotBe(address: String) {
+    #expect(NotifySocket(address) == nil)
+  }
+
+  private final class Receiver {
+    let descriptor = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+
+    init(_ name: String) throws {
+      var address = sockaddr_un()
+      address.sun_family = sa_family_t(AF_UNIX)
+      withUnsafeMutableBytes(of: &address.sun_path) {
+        $0.copyBytes(from: name.utf8)
+        if name.hasPrefix("@") { $0[0] = 0 }
+      }
+      let size = socklen_t(2 + name.utf8.count + (name.hasPrefix("@") ? 0 : 1))
+      let status = withUnsafePointer(to: &address) {
+        $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { bind(descriptor, $0, size) }
+      }
+      try #require(status == 0)
+    }
+
+    deinit { close(descriptor) }
+
+    func receive() -> String {
+      var buffer = [UInt8](repeating: 0, count: 256)
+      let count = recv(descriptor, &buffer, buffer.count, Int32(MSG_DONTWAIT))
+      return String(decoding: buffer.prefix(max(0, count)), as: UTF8.self)
+    }
   }
 }
 

@@ -9,11 +9,14 @@ public struct ServiceNotifier: Sendable {
   /// `WATCHDOG=1` must arrive at least this often; `nil` when nobody waits for it (sd_watchdog_enabled(3)).
   public let watchdogInterval: Duration?
   private let clock: MonotonicClock
+  private let socket: NotifySocket?
 
   /// Reads NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID of the process.
   public init(clock: MonotonicClock = .system) {
     self.clock = clock
-    isActive = getenv("NOTIFY_SOCKET") != nil
+    let address = getenv("NOTIFY_SOCKET").map { String(cString: $0) }
+    isActive = address != nil
+    socket = address.flatMap { NotifySocket($0) }
     var microseconds: UInt64 = 0
     watchdogInterval =
       isActive && sd_watchdog_enabled(0, &microseconds) > 0 ? .microseconds(Int64(clamping: microseconds)) : nil
@@ -55,7 +58,9 @@ public struct ServiceNotifier: Sendable {
   @discardableResult
   public func send(_ lines: [String]) -> Bool {
     guard isActive else { return false }
-    return sd_notify(0, lines.joined(separator: "\n")) > 0
+    let message = lines.joined(separator: "\n")
+    // Without it, or when its other end was made anew, libsystemd looks again.
+    return socket?.send(message) == true || sd_notify(0, message) > 0
   }
 
   /// ASCII without control characters and `:`, at most 255 bytes (sd_pid_notify_with_fds(3)).
