@@ -52,7 +52,7 @@ format: ## put the code in form
 	swift format --in-place --recursive Package.swift Sources Tests
 
 bench: build ## a short standard set of measurements, into docs/benchmarks.md
-	.build/release/avaloctl sandbox -- avalo-bench all --markdown docs/benchmarks.md
+	.build/release/avaloctl sandbox -- avalo-bench all --pin --markdown docs/benchmarks.md
 
 package: $(if $(BINARIES),,build) ## the Debian package, in .build/package
 	@scripts/package "$(or $(BINARIES),.build/release)" $(PACKAGES)

@@ -13,9 +13,14 @@ struct CommonOptions: ParsableArguments {
   )
   var control: String?
   @Option(help: "The server's process ids, with commas between, instead of asking avalod.") var serverPids: String?
-  @Option(help: "The core that the load runs on.") var pinClient: Int?
-  @Option(help: "The core that every server process is put on.") var pinServer: Int?
+  @Flag(help: "Every server process on core 0 and the load on core 1, where there are two cores.") var pin = false
+  @Option(name: .customLong("pin-client"), help: "The core that the load runs on.") var clientCore: Int?
+  @Option(name: .customLong("pin-server"), help: "The core that every server process is put on.") var serverCore: Int?
   @Flag(help: "Print one JSON object.") var json = false
+
+  private var pinsBoth: Bool { pin && MachineFacts.coreCount >= 2 }
+  var pinClient: Int? { clientCore ?? (pinsBoth ? 1 : nil) }
+  var pinServer: Int? { serverCore ?? (pinsBoth ? 0 : nil) }
 
   /// Finds the keys and the processes, and readies this process; nothing is measured yet.
   func bench() async throws -> Bench {
