@@ -55,22 +55,25 @@ public struct RealtimeClient: Sendable {
       try Task.checkCancellation()
       let started = ContinuousClock.now
       let ending: ClientError
+      var comeBackMilliseconds: Int?
       do {
-        ending = .closed(try await listen(&progress, handle))
+        ending = .closed(try await listen(&progress, &comeBackMilliseconds, handle))
       } catch let error as ClientError {
         ending = error
       }
       try Task.checkCancellation()
       guard ending.isRetryable else { throw ending }
       if ContinuousClock.now - started > RealtimeClient.provenAfter { backoff.reset() }
-      let delay = ending.retryAfterMilliseconds ?? backoff.next(using: &generator)
+      let delay = ending.retryAfterMilliseconds ?? comeBackMilliseconds ?? backoff.next(using: &generator)
       try await handle(.disconnected(ending, retryAfterMilliseconds: delay))
       try await Task.sleep(for: .milliseconds(delay))
     }
   }
 
-  /// One connection, from the first attempt to its end.
-  private func listen(_ progress: inout Progress, _ handle: (Update) async throws -> Void) async throws -> CloseReason {
+  /// One connection, from the first attempt to its end. `comeBackMilliseconds` is when to come back, if the server says so.
+  private func listen(
+    _ progress: inout Progress, _ comeBackMilliseconds: inout Int?, _ handle: (Update) async throws -> Void
+  ) async throws -> CloseReason {
     let request = ConnectRequest(
       try await authentication(), deviceID: deviceID, platform: platform, subscriptions: subscriptions,
       positions: progress.positions)
@@ -78,7 +81,10 @@ public struct RealtimeClient: Sendable {
     defer { connection.close() }
     return try await withTaskCancellationHandler {
       try await handle(.connected(connection.ready))
-      for await frame in connection.frames { try await take(frame, connection, &progress, handle) }
+      for await frame in connection.frames {
+        if case .goaway(let milliseconds) = frame { comeBackMilliseconds = milliseconds }
+        try await take(frame, connection, &progress, handle)
+      }
       return await connection.closeReason
     } onCancel: {
       connection.close()
@@ -105,11 +111,12 @@ public struct RealtimeClient: Sendable {
       if let hole = progress.takeLive(topic: topic, head: position) { try await handle(.hole(topic: topic, hole)) }
       try await handle(.live(topic: topic, position))
     case .goaway(let milliseconds):
-      // Somewhere within the time given, so that a crowd does not leave as one.
-      connection.close(after: .milliseconds(Int.random(in: 0...max(0, milliseconds))))
+      // The server ends it now; if it does not, we do by the time that we are to be back.
+      connection.close(after: .milliseconds(milliseconds))
     case .error(let error):
       try await handle(.complaint(error))
-    case .ready, .answer, .pong: break
+    // Without a new token the server ends the connection, and the next attempt brings one.
+    case .expiring, .ready, .answer, .pong, .unknown: break
     }
   }
 }

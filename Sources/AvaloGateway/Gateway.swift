@@ -9,8 +9,9 @@ import NIOCore
 
 /// The edge worker: clients on one side, the scheduler and presence on the other.
 ///
-/// Two loops. The reactor carries plain WebSockets (loop 1). NIO's loop accepts, speaks HTTP, carries WebSockets over TLS
-/// (loop 2) and holds the links. Each loop has a hub of its own; everything between them is mail.
+/// Two threads. The reactor carries plain WebSockets (loop 1). NIO's loop accepts, speaks HTTP, holds the links, and carries
+/// WebSockets over TLS (loop 2), event streams (loop 3), streamed calls (loop 4) and polls (loop 5). Each of these loops has a hub of its
+/// own; everything between them is mail.
 public final class Gateway: Worker {
   private let context: WorkerContext
   private let access: SharedAccess
@@ -22,14 +23,16 @@ public final class Gateway: Worker {
   private let webhooks: MembershipWebhooks
   private let hubs: [Mailbox<HubMail>]
   private let reactor: ReactorHandle
-  private let transports: NIOWebSocketTransports
+  private let transports: NIOTransports
+  private let streams: NIOLoopBound<HTTPService.Streams>
   private let links: NIOLoopBound<WorkerLinks>
   private let listeners: [any Channel]
 
   private init(
     context: WorkerContext, access: SharedAccess, metrics: GatewayMetrics, health: Health, tls: TLSContext?,
     web: WebClient, issuers: RemoteKeyRing, webhooks: MembershipWebhooks, hubs: [Mailbox<HubMail>],
-    reactor: ReactorHandle, transports: NIOWebSocketTransports, links: NIOLoopBound<WorkerLinks>,
+    reactor: ReactorHandle, transports: NIOTransports, streams: NIOLoopBound<HTTPService.Streams>,
+    links: NIOLoopBound<WorkerLinks>,
     listeners: [any Channel]
   ) {
     self.context = context
@@ -43,6 +46,7 @@ public final class Gateway: Worker {
     self.hubs = hubs
     self.reactor = reactor
     self.transports = transports
+    self.streams = streams
     self.links = links
     self.listeners = listeners
   }
@@ -91,29 +95,43 @@ public final class Gateway: Worker {
       clock: context.wallClock, log: context.log)
     let (reactor, plainHub) = try await startReactor(loops, addresses, making)
     let (transports, secureHub) = try await startTransports(context, loops, addresses, making)
-    let hubs = [plainHub, secureHub]
+    let streams = try await context.eventLoop.submit { [loops] in
+      NIOLoopBound(
+        try HTTPService.Streams(on: context.eventLoop, settings: loops, addresses: addresses, making: making),
+        eventLoop: context.eventLoop)
+    }.get()
+    let streamHubs = try await context.eventLoop.submit { streams.value.mailboxes }.get()
+    let hubs = [plainHub, secureHub] + streamHubs
 
     let health = Health()
     let http = try await context.eventLoop.submit {
       NIOLoopBound(
         HTTPService(
-          calls: making.calls(services: links.value, observer: CallMetrics(metrics)), health: health),
+          calls: making.calls(services: links.value, observer: CallMetrics(metrics)), health: health,
+          streams: streams.value),
         eventLoop: context.eventLoop)
     }.get()
     var door = FrontDoor(
       policy: UpgradePolicy(access: access, health: health).decide,
-      http: { try http.value.serve($0, secure: false) }, reactors: [reactor], transports: transports,
+      http: { try http.value.serve($0, secure: false, peer: $1) }, reactors: [reactor], transports: transports,
       addresses: addresses, observe: { metrics.observe($0) })
     door.connectionsMax = descriptors.connectionsMax
+    door.countedAddress = {
+      AddressRange.household(
+        of: access.current.proxies.client(behind: $0.peerAddress, forwardedFor: $0.forwardedFor))
+    }
+    door.headersOf = {
+      let current = access.current
+      return current.settings.proxies.hasProxyProtocol ? current.proxies : nil
+    }
     let listeners = try await listen(context, door, http, tls)
     try await context.eventLoop.submit { links.value.start(context, hubs) }.get()
     context.liveness.add("reactor", plainHub)
     show(settings.flags, context, metrics)
     return Gateway(
       context: context, access: access, metrics: metrics, health: health, tls: tls, web: web, issuers: issuers,
-      webhooks: webhooks,
-      hubs: hubs, reactor: reactor,
-      transports: transports, links: links, listeners: listeners)
+      webhooks: webhooks, hubs: hubs, reactor: reactor, transports: transports, streams: streams, links: links,
+      listeners: listeners)
   }
 
   private static func show(_ flags: FeatureFlags, _ context: WorkerContext, _ metrics: GatewayMetrics) {
@@ -150,9 +168,9 @@ public final class Gateway: Worker {
 
   private static func startTransports(
     _ context: WorkerContext, _ settings: LoopSettings, _ addresses: AddressBudget, _ making: HubMaking
-  ) async throws -> (NIOWebSocketTransports, Mailbox<HubMail>) {
+  ) async throws -> (NIOTransports, Mailbox<HubMail>) {
     let (mailboxes, made) = AsyncStream.makeStream(of: Mailbox<HubMail>.self)
-    let transports = try await NIOWebSocketTransports.start(
+    let transports = try await NIOTransports.start(
       on: context.group, settings: settings, addresses: addresses
     ) { transport in
       let mailbox = Mailbox<HubMail>(transport.waker)
@@ -176,7 +194,7 @@ public final class Gateway: Worker {
       throw WorkerError("there is a socket client-tls, and no tls: {certificate, key} in the settings to serve it with")
     }
     var secureDoor = door
-    secureDoor.http = { try http.value.serve($0, secure: true) }
+    secureDoor.http = { try http.value.serve($0, secure: true, peer: $1) }
     for descriptor in secure {
       listeners.append(
         try await ListenerBootstrap.listen(inherited: descriptor, on: context.group, door: secureDoor, tls: tls))
@@ -217,7 +235,10 @@ public final class Gateway: Worker {
 
   private func isEmpty() async -> Bool {
     guard reactor.connectionCount == 0 else { return false }
-    let waiting = try? await context.eventLoop.submit { self.links.value.scheduler.unanswered }.get()
+    let waiting = try? await context.eventLoop.submit {
+      self.links.value.scheduler.unanswered + self.streams.value.connectionCount
+        + (self.transports.transport(on: self.context.eventLoop)?.connectionCount ?? 0)
+    }.get()
     return waiting == 0
   }
 
@@ -225,6 +246,7 @@ public final class Gateway: Worker {
     issuers.stop()
     await web.stop()
     try? await transports.stop()
+    try? await context.eventLoop.submit { self.streams.value.stop() }.get()
     try? await context.eventLoop.submit { self.links.value.stop() }.get()
   }
 }

@@ -12,10 +12,12 @@ struct HubMaking: Sendable {
   let log: Logger
 
   /// On the loop's own thread.
-  func hub(loop: UInt8, _ writer: ConnectionWriter, _ mailbox: Mailbox<HubMail>, transport: String) -> Hub {
+  func hub(
+    loop: UInt8, _ writer: ConnectionWriter, _ mailbox: Mailbox<HubMail>, _ face: Face = .webSocket, transport: String
+  ) -> Hub {
     let services = HubServices(port: port, loop: loop)
     return Hub(
-      loop: loop, writer: writer, mailbox: mailbox, port: port, services: services,
+      loop: loop, face: face, writer: writer, mailbox: mailbox, port: port, services: services,
       calls: calls(services: services, observer: CallMetrics(metrics)), policy: GatewayPolicy(access.current),
       metrics: HubMetrics(metrics, transport: transport), clock: clock, log: log)
   }

@@ -95,6 +95,10 @@ public enum GatewayLimits {
   public static let drainSpread: Duration = .seconds(5)
   /// What a call that found too many in flight is told to wait.
   public static let overloadRetryMilliseconds = 1000
+  /// A poll that has nothing to tell is held this long: below the 30 s after which some proxies give up.
+  public static let pollHoldDefault: Duration = .seconds(25)
+  /// Firebase's SDKs give up after 70 s.
+  public static let pollHoldMax: Duration = .seconds(60)
   /// Topics of one connection, in one call or over its life.
   public static let topicsPerConnectionDefault = 100
   /// Users whose presence one connection watches: a contact list. What is known of each is kept once a loop.

@@ -41,7 +41,7 @@ struct GatewayMetrics: Sendable {
     0.0001, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.5, 1, 2.5, 5, 10,
   ]
   static let workers = ["scheduler", "presence"]
-  static let transports = ["websocket", "websocket_tls"]
+  static let transports = ["websocket", "websocket_tls", "sse", "call_stream", "poll"]
   static let features = ["realtime_engine_v2", "realtime_presence"]
 
   init(_ registry: MetricsRegistry) {

@@ -16,6 +16,7 @@ import AvaloSystem
 ///       leeway: 30s
 ///     api_keys_file: api-keys.json
 ///     cors: {origins: [https://app.example.com, loopback]}
+///     proxies: {trusted: [127.0.0.1, 10.0.0.0/8], proxy_protocol: false}
 ///     public_url: wss://rt.example.com        # what `wsUrl` begins with; default: the request's own host
 ///     tls: {certificate: cert.pem, key: key.pem}
 ///     ping_interval: 25s
@@ -31,6 +32,7 @@ public struct GatewaySettings: Sendable, Equatable {
   /// A JSON file of ``APIKeys``; without one, servers have no access.
   public var apiKeysFile: String?
   public var cors: CORSSettings
+  public var proxies: ProxySettings
   /// `ws://` or `wss://`, a host, perhaps a port and a path; without a slash at the end.
   public var publicURL: String?
   public var tls: TLSSettings?
@@ -60,6 +62,7 @@ public struct GatewaySettings: Sendable, Equatable {
     auth = reader.section("auth") { AuthenticationSettings(&$0) }
     apiKeysFile = reader.optionalPath("api_keys_file")
     cors = reader.section("cors") { CORSSettings(&$0) }
+    proxies = reader.section("proxies") { ProxySettings(&$0) }
     publicURL = reader.value("public_url", "a URL such as \"wss://rt.example.com\"", .some(nil), empty: nil) {
       guard case .string(let text) = $0.value, let url = GatewaySettings.webSocketURL(text) else { return nil }
       return url
@@ -160,6 +163,32 @@ public struct CORSSettings: Sendable, Equatable {
         return text
       }
       return origins.count == items.count ? origins : nil
+    }
+  }
+}
+
+/// Who stands between us and the clients.
+public struct ProxySettings: Sendable, Equatable {
+  /// Their `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
+  public var trusted: [AddressRange]
+  /// They may begin a connection with a header of the PROXY protocol, version 2.
+  public var hasProxyProtocol: Bool
+
+  init(_ reader: inout SettingsReader) {
+    trusted = reader.value("trusted", "addresses and networks such as 127.0.0.1 and 10.0.0.0/8", [], empty: []) {
+      let items =
+        switch $0.value {
+        case .list(let items): items
+        default: [$0]
+        }
+      let ranges = items.compactMap { item -> AddressRange? in
+        if case .string(let text) = item.value { AddressRange(text) } else { nil }
+      }
+      return ranges.count == items.count ? ranges : nil
+    }
+    hasProxyProtocol = reader.boolean("proxy_protocol", default: false)
+    if hasProxyProtocol, trusted.isEmpty {
+      reader.problem("proxy_protocol", "needs proxies.trusted: from nobody else is a PROXY header taken")
     }
   }
 }

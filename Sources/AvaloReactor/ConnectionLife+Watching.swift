@@ -70,7 +70,7 @@ extension ConnectionLife {
       if slot.pointee.lastReceived != watch.lastReceived || slot.pointee.flags.isSilent { return false }
       if isOverdue {
         writer.counters.closedIdle &+= 1
-        giveUp(index, CloseCode.idle, "silent for too long")
+        giveUp(index, CloseCode.idle, "idle")
       }
       return !isOverdue
     case .stall:
@@ -82,7 +82,7 @@ extension ConnectionLife {
       }
       if isOverdue {
         writer.counters.closedSlow &+= 1
-        giveUp(index, CloseCode.slowConsumer, "nothing was read for too long")
+        giveUp(index, CloseCode.slowConsumer, "slow_consumer")
       }
       return !isOverdue
     case .message:
@@ -94,7 +94,7 @@ extension ConnectionLife {
       }
       if isOverdue {
         writer.counters.closedIdle &+= 1
-        giveUp(index, CloseCode.idle, "a message was not completed")
+        giveUp(index, CloseCode.idle, "idle")
       }
       return !isOverdue
     }
@@ -127,7 +127,12 @@ extension ConnectionLife {
       return
     }
     writer.counters.pingsSent &+= 1
-    writer.frame(slot, index, .ping, UnsafeRawBufferPointer(start: nil, count: 0))
+    writer.framing.writeHeartbeat { writer.copy(slot, index, $0) }
+    guard writer.framing.isTwoWay else {
+      // Nobody answers: the heartbeat is the line's last use. Whether anybody is there, TCP finds out.
+      slot.pointee.lastReceived = writer.nowSeconds
+      return
+    }
     let deadline = settings.pingIntervalSeconds + settings.pingGraceSeconds
     watch(index, .pong, until: deadline > silence ? deadline - silence : 1)
   }

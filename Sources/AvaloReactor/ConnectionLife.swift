@@ -95,7 +95,8 @@ package final class ConnectionLife {
 
   // MARK: What happens to a connection
 
-  /// A connection that was upgraded: its answer is queued, then the application hears of it. `nil` without a free slot.
+  /// A connection that was taken on: its answer, if it has one by now, is queued, then the application hears of it. `nil`
+  /// without a free slot.
   package func open(
     descriptor: Int32, addressLease: UInt32, response: [UInt8], request: UpgradeRequest
   ) -> ConnectionID? {
@@ -106,11 +107,8 @@ package final class ConnectionLife {
     writer.counters.opened &+= 1
     let slot = writer.slots + Int(connection.slot)
     slot.pointee.flags.insert(.open)
-    response.withUnsafeBytes { bytes in
-      let copy = writer.allocate(bytes.count)
-      UnsafeMutableRawBufferPointer(start: copy, count: bytes.count).copyMemory(from: bytes)
-      writer.append(slot, connection.slot, copy, bytes.count)
-    }
+    if !writer.framing.isTwoWay { slot.pointee.flags.insert(.discardsInput) }
+    response.withUnsafeBytes { writer.copy(slot, connection.slot, $0) }
     application?.opened(connection, request)
     return connection
   }

@@ -5,6 +5,8 @@ import Glibc
 /// the end of each turn. Nothing here calls the application.
 public final class ConnectionWriter {
   public let settings: LoopSettings
+  /// How what is queued as text stands on the wire.
+  public let framing: Framing
   /// Monotonic seconds; stands still within a turn.
   public package(set) var nowSeconds: UInt32 = 0
   /// What the loop did since its start, for metrics.
@@ -25,9 +27,12 @@ public final class ConnectionWriter {
   private let whenDirty: (() -> Void)?
 
   /// `whenDirty` is called when the first connection of a turn becomes dirty, for a loop that does not turn by itself.
-  package init(settings: LoopSettings, whenDirty: (() -> Void)? = nil) throws(ReactorError) {
+  package init(
+    settings: LoopSettings, framing: Framing = .webSocket, whenDirty: (() -> Void)? = nil
+  ) throws(ReactorError) {
     precondition(settings.connectionsMax > 0 && settings.connectionsMax < Int(UInt32.max), "connectionsMax")
     self.settings = settings
+    self.framing = framing
     self.whenDirty = whenDirty
     slots = try reserve(settings.connectionsMax, of: Slot.self)
     dirty = try reserve(settings.connectionsMax, of: UInt32.self)
@@ -63,11 +68,12 @@ public final class ConnectionWriter {
     append(slot, connection.slot, start, bytes.count)
   }
 
-  /// Frames a payload as one text frame in the arena, and queues it.
+  /// Frames a text in the arena, and queues it.
   public func text(_ connection: ConnectionID, _ payload: UnsafeRawBufferPointer) {
     let slot = slots + Int(connection.slot)
     guard slot.pointee.generation == connection.generation, !slot.pointee.flags.isSilent else { return }
-    frame(slot, connection.slot, .text, payload)
+    let start = arena.allocate(payload.count + framing.overheadBytes(payload.count))
+    append(slot, connection.slot, start, framing.write(payload, at: start))
   }
 
   /// Bytes accepted for this connection that the kernel has not taken: of earlier turns, and of this one.
@@ -77,14 +83,22 @@ public final class ConnectionWriter {
     return Int(slot.pointee.outstandingBytes) + Int(slot.pointee.turnBytes)
   }
 
-  /// Queues a Close frame behind what is queued. Nothing can be queued after it, and no message is told any more;
-  /// `closed` follows when it is written, or after `closeSecondsMax`. `reason` is cut at 123 bytes.
+  /// Queues the last words (a Close frame) behind what is queued. Nothing can be queued after it, and no message is told
+  /// any more; `closed` follows when it is written, or after `closeSecondsMax`. `reason` is cut at 123 bytes.
   public func close(_ connection: ConnectionID, code: UInt16, reason: StaticString = "") {
     let slot = slots + Int(connection.slot)
     guard slot.pointee.generation == connection.generation, !slot.pointee.flags.isSilent else { return }
     slot.pointee.flags.insert(.closedByApplication)
     let text = UnsafeRawBufferPointer(start: reason.utf8Start, count: reason.utf8CodeUnitCount)
     beginClose(slot, connection.slot, code: code, reason: text)
+  }
+
+  /// Ends a connection behind what is queued, as ``close(_:code:reason:)`` does, without a word more.
+  public func finish(_ connection: ConnectionID) {
+    let slot = slots + Int(connection.slot)
+    guard slot.pointee.generation == connection.generation, !slot.pointee.flags.isSilent else { return }
+    slot.pointee.flags.formUnion([.closedByApplication, .closing])
+    markDirty(slot, connection.slot)
   }
 
   // MARK: What is known of a connection
@@ -125,22 +139,27 @@ public final class ConnectionWriter {
     append(slot, index, start, headerBytes + payload.count)
   }
 
-  /// Queues a Close frame (an empty one without a code) and lets nothing be queued behind it.
+  /// Queues the last words (without a code an empty Close frame) and lets nothing be queued behind them.
   func beginClose(
     _ slot: UnsafeMutablePointer<Slot>, _ index: UInt32, code: UInt16?,
     reason: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0)
   ) {
-    withUnsafeTemporaryAllocation(byteCount: Limits.controlPayloadBytesMax, alignment: 8) { payload in
-      var count = 0
-      if let code {
-        payload.storeBytes(of: code.bigEndian, as: UInt16.self)
-        let text = UnsafeRawBufferPointer(rebasing: reason.prefix(Limits.closeReasonBytesMax))
-        UnsafeMutableRawBufferPointer(rebasing: payload.dropFirst(2)).copyMemory(from: text)
-        count = 2 + text.count
-      }
-      frame(slot, index, .close, UnsafeRawBufferPointer(rebasing: payload.prefix(count)))
+    if let code {
+      framing.closing(code, reason: reason).withUnsafeBytes { copy(slot, index, $0) }
+    } else {
+      frame(slot, index, .close, UnsafeRawBufferPointer(start: nil, count: 0))
     }
     slot.pointee.flags.insert(.closing)
+    // Also when there are no words.
+    markDirty(slot, index)
+  }
+
+  /// Queues bytes that lie somewhere else.
+  func copy(_ slot: UnsafeMutablePointer<Slot>, _ index: UInt32, _ bytes: UnsafeRawBufferPointer) {
+    guard let source = bytes.baseAddress, bytes.count > 0 else { return }
+    let start = arena.allocate(bytes.count)
+    memcpy(start, source, bytes.count)
+    append(slot, index, start, bytes.count)
   }
 
   func append(_ slot: UnsafeMutablePointer<Slot>, _ index: UInt32, _ start: UnsafeRawPointer, _ count: Int) {

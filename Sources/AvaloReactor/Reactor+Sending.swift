@@ -96,7 +96,7 @@ extension Reactor {
       slot.pointee.flags.insert(.failed)
       return
     }
-    WebSocketFrame.close(CloseCode.slowConsumer).withUnsafeBytes { side.pointee.outbox.append($0) }
+    writer.framing.slowConsumer.withUnsafeBytes { side.pointee.outbox.append($0) }
     slot.pointee.flags.insert(.closing)
   }
 }

@@ -18,12 +18,15 @@ public enum UpgradeHead {
     case malformed
     case key
     case version
+    /// A request has one `Host` (RFC 9112 §3.2), and a handshake no body (RFC 6455 §4.1).
+    case host
+    case body
 
     /// The HTTP answer.
     public var status: Int {
       switch self {
       case .tooLarge: 431
-      case .malformed, .key: 400
+      case .malformed, .key, .host, .body: 400
       case .version: 426
       }
     }
@@ -34,6 +37,8 @@ public enum UpgradeHead {
       case .malformed: "A header line is malformed"
       case .key: "Sec-WebSocket-Key must be there once, 16 bytes in base64"
       case .version: "Sec-WebSocket-Version must be 13"
+      case .host: "There must be one Host header"
+      case .body: "A WebSocket handshake has no body"
       }
     }
   }
@@ -64,6 +69,8 @@ public enum UpgradeHead {
       found.take(name: line[..<colon], value: trimmed(line[(colon + 1)...]))
     }
     guard found.upgradesToWebSocket, found.connectionUpgrades else { return .foreign }
+    guard found.hosts == 1 else { return .bad(.host) }
+    guard !found.hasBody else { return .bad(.body) }
     guard found.isVersion13 else { return .bad(.version) }
     guard let key = found.key, !found.hasTwoKeys, isKey(key) else { return .bad(.key) }
     guard found.request.protocols.count <= Limits.subprotocolsMax else { return .bad(.tooLarge) }
@@ -81,10 +88,14 @@ public enum UpgradeHead {
     var isVersion13 = false
     var key: Slice<UnsafeRawBufferPointer>?
     var hasTwoKeys = false
+    var hosts = 0
+    var hasBody = false
 
     mutating func take(name: Slice<UnsafeRawBufferPointer>, value: Slice<UnsafeRawBufferPointer>) {
       // By length first: most lines of a browser are none of ours.
       switch name.count {
+      case 4:
+        if equals(name, "host") { hosts += 1 }
       case 6:
         if equals(name, "origin") { request.origin = string(value) }
       case 7:
@@ -93,6 +104,8 @@ public enum UpgradeHead {
         if equals(name, "connection") { connectionUpgrades = connectionUpgrades || hasToken(value, "upgrade") }
       case 13:
         if equals(name, "authorization") { request.authorization = string(value) }
+      case 14:
+        if equals(name, "content-length"), !equals(value, "0") { hasBody = true }
       case 15:
         // Several lines mean one list (RFC 9110 §5.3): the nearest proxy's entry must stay the last.
         if equals(name, "x-forwarded-for") {
@@ -102,6 +115,8 @@ public enum UpgradeHead {
         if equals(name, "sec-websocket-key") {
           hasTwoKeys = key != nil
           key = value
+        } else if equals(name, "transfer-encoding") {
+          hasBody = true
         }
       case 21:
         if equals(name, "sec-websocket-version") { isVersion13 = equals(value, "13") }

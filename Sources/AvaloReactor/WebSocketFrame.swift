@@ -1,24 +1,17 @@
 import Glibc
 
 /// The frames a server writes (RFC 6455 §5.2): unmasked, never fragmented.
-public enum WebSocketFrame {
-  /// The longest header a server writes.
-  public static let headerBytesMax = 10
-
+enum WebSocketFrame {
   /// The length of the header in front of a payload of `count` bytes: 2, 4 or 10.
-  public static func headerBytes(_ count: Int) -> Int {
+  static func headerBytes(_ count: Int) -> Int {
     count < 126 ? 2 : count <= 0xFFFF ? 4 : 10
   }
 
-  /// Writes the header of a text frame with a payload of `count` bytes, and returns the header's length.
-  @discardableResult
-  public static func writeTextHeader(_ count: Int, at start: UnsafeMutableRawPointer) -> Int {
-    writeHeader(.text, count, at: start)
-  }
-
-  /// A whole Close frame without a reason.
-  package static func close(_ code: UInt16) -> [UInt8] {
-    [0x80 | WebSocketOpcode.close.rawValue, 2, UInt8(code >> 8), UInt8(code & 0xFF)]
+  /// A whole Close frame; the reason is cut to what fits.
+  static func close(_ code: UInt16, reason: UnsafeRawBufferPointer) -> [UInt8] {
+    let reason = reason.prefix(Limits.closeReasonBytesMax)
+    return [0x80 | WebSocketOpcode.close.rawValue, UInt8(2 + reason.count), UInt8(code >> 8), UInt8(code & 0xFF)]
+      + reason
   }
 
   static func writeHeader(_ opcode: WebSocketOpcode, _ count: Int, at start: UnsafeMutableRawPointer) -> Int {

@@ -58,7 +58,7 @@ import Testing
       (65_536, [0x81, 127, 0, 0, 0, 0, 0, 1, 0, 0]),
     ] as [(Int, [UInt8])] {
       #expect(WebSocketFrame.headerBytes(count) == header.count)
-      #expect(WebSocketFrame.writeTextHeader(count, at: start) == header.count)
+      #expect(WebSocketFrame.writeHeader(.text, count, at: start) == header.count)
       #expect(Array(UnsafeRawBufferPointer(start: start, count: header.count)) == header)
     }
     writer.text(connection, copy("hi", in: writer))

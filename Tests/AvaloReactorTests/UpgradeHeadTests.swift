@@ -77,6 +77,12 @@ import Testing
     let twice = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
     #expect(fault(Self.good.replacing(twice, with: twice + twice)) == .key)
     #expect(fault(Self.good.replacing("Host: example.com", with: "Host example.com")) == .malformed)
+    #expect(fault(Self.good.replacing("Host: example.com\r\n", with: "")) == .host)
+    #expect(fault(Self.good.replacing("Host: example.com", with: "Host: a\r\nHost: b")) == .host)
+    for body in ["Content-Length: 5", "Transfer-Encoding: chunked"] {
+      #expect(fault(Self.good.replacing("Host: example.com", with: "Host: a\r\n" + body)) == .body)
+    }
+    #expect(fault(Self.good.replacing("Host: example.com", with: "Host: a\r\nContent-Length: 0")) == nil)
   }
 
   @Test func boundsTheHead() {

@@ -64,6 +64,9 @@ struct RunningServer {
   }
 
   func backend() -> CallableClient { CallableClient(endpoint, credential: apiKey.text) }
+  func user(_ user: String, chats: [String] = []) -> CallableClient {
+    CallableClient(endpoint, credential: token(user, chats: chats))
+  }
 
   func connect(
     _ user: String, device: String, topics: [String]? = nil, chats: [String] = [], positions: [String: Position] = [:]

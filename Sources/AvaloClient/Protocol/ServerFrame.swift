@@ -14,8 +14,12 @@ public enum ServerFrame: Sendable, Equatable {
   /// The answer to a call.
   case answer(id: JSONText, Result<JSONText, CallError>)
   case pong(id: JSONText?)
-  /// Leave within that many milliseconds and come back.
+  /// The connection ends; come back after that many milliseconds.
   case goaway(retryAfterMilliseconds: Int)
+  /// The token ends then (ms since 1970); a new one keeps the connection.
+  case expiring(atMilliseconds: Int64)
+  /// Something that a later server says.
+  case unknown(JSONText)
   /// What was wrong with a frame that was no call, or why the connection ends.
   case error(CallError)
 
@@ -127,10 +131,14 @@ extension ServerFrame {
       self = .pong(id: view["id"].map { JSONText($0) })
     } else if let goaway = view["goaway"] {
       self = .goaway(retryAfterMilliseconds: Int(goaway["retryAfterMs"]?.integer ?? 0))
+    } else if let expiring = view["expiring"] {
+      self = .expiring(atMilliseconds: expiring["expiresAt"]?.integer ?? 0)
     } else if let error = view["error"] {
       self = .error(CallError(view: error))
+    } else if view.kind == .object {
+      self = .unknown(text)
     } else {
-      throw FrameError(description: "a frame of no known kind: \(text.description.prefix(200))")
+      throw FrameError(description: "a frame that is no object: \(text.description.prefix(200))")
     }
   }
 }

@@ -137,7 +137,8 @@ final class ConnectionHandler: ChannelInboundHandler {
     case .error(let error):
       lastError = error
       frames.push(frame)
-    case .ready, .event, .fact, .gap, .live, .goaway:
+    case .unknown: break
+    case .ready, .event, .fact, .gap, .live, .goaway, .expiring:
       frames.push(frame)
     }
   }

@@ -11,6 +11,7 @@ public final class Access: Sendable {
   public let rules: AccessRules
   public let tickets: Tickets
   public let cors: CORSPolicy
+  public let proxies: TrustedProxies
   public var flags: FeatureFlags { settings.flags }
   let membership: MembershipWebhook?
 
@@ -25,6 +26,7 @@ public final class Access: Sendable {
     self.tickets = tickets
     rules = AccessRules(kinds: settings.topics)
     cors = CORSPolicy(settings.cors)
+    proxies = TrustedProxies(settings.proxies.trusted)
   }
 
   /// Reads all keys; `nil` when anything is wrong, and then `problems` says what.

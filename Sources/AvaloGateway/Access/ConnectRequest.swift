@@ -44,7 +44,11 @@ public struct ConnectRequest: Sendable, Equatable {
         }
         self.platform = platform
       } else if key.matches("subscriptions") {
-        subscriptions = try CallValue.topicNames(value, "subscriptions", max: topicsMax)
+        let names = try CallValue.topicNames(value, "subscriptions", max: topicsMax)
+        guard !names.isEmpty else {
+          throw CallError(.invalidArgument, "subscriptions is empty: leave it out for the user's own inbox")
+        }
+        subscriptions = names
       } else if key.matches("positions") {
         positions = try ConnectRequest.positions(value, max: topicsMax)
       } else {

@@ -4,6 +4,14 @@ import Crypto
 
 /// A subscription that was granted over HTTP, on its way to a WebSocket: in the URL, signed, good once and briefly.
 public struct Ticket: Sendable, Equatable {
+  public enum Use: UInt8, Sendable {
+    /// Opens one WebSocket.
+    case webSocket = 1
+    /// Opens the event stream of its connection, again and again: a browser comes back to the same URL.
+    case events = 2
+  }
+
+  public var use: Use
   /// Random; the scheduler spends it with the session's attach.
   public var id: String
   /// Of the token it was bought with. Rights are checked again when the ticket is redeemed.
@@ -13,7 +21,10 @@ public struct Ticket: Sendable, Equatable {
   /// Milliseconds since 1970; not after the token's end.
   public var expiresAtMilliseconds: Int64
 
-  public init(id: String, identity: Identity, request: ConnectRequest, expiresAtMilliseconds: Int64) {
+  public init(
+    use: Use = .webSocket, id: String, identity: Identity, request: ConnectRequest, expiresAtMilliseconds: Int64
+  ) {
+    self.use = use
     self.id = id
     self.identity = identity
     self.request = request
@@ -23,7 +34,7 @@ public struct Ticket: Sendable, Equatable {
 
 /// Signs and checks tickets with the key that all gateway instances of a state directory share.
 ///
-/// A ticket is `base64url(body · HMAC-SHA256(body))`. The body is in the links' encoding: u8 version, i64 expiry,
+/// A ticket is `base64url(body · HMAC-SHA256(body))`. The body is in the links' encoding: u8 version, u8 use, i64 expiry,
 /// strings id, user, jti, i64 iat, i64 exp, strings connection and device, u8 platform, list of topics each with its
 /// position, list of chats.
 public struct Tickets: Sendable {
@@ -42,7 +53,7 @@ public struct Tickets: Sendable {
     public var callError: CallError { CallError(.unauthenticated, message) }
   }
 
-  private static let version: UInt8 = 1
+  private static let version: UInt8 = 2
   private static let idBytes = 16
   private let key: SymmetricKey
 
@@ -60,6 +71,7 @@ public struct Tickets: Sendable {
   public func sign(_ ticket: Ticket) -> String {
     var writer = WireWriter()
     writer.integer(Tickets.version)
+    writer.integer(ticket.use.rawValue)
     writer.integer(ticket.expiresAtMilliseconds)
     writer.string(ticket.id)
     writer.string(ticket.identity.user)
@@ -81,7 +93,9 @@ public struct Tickets: Sendable {
   }
 
   /// - `now`: milliseconds since 1970.
-  public func redeem(_ text: UnsafeRawBufferPointer, now: Int64) throws(Refusal) -> Ticket {
+  public func redeem(
+    _ text: UnsafeRawBufferPointer, for use: Ticket.Use = .webSocket, now: Int64
+  ) throws(Refusal) -> Ticket {
     guard text.count <= GatewayLimits.ticketURLBytesMax, let bytes = Base64URL.decode(text),
       bytes.count > SHA256.byteCount
     else { throw .malformed }
@@ -94,21 +108,22 @@ public struct Tickets: Sendable {
       var reader = WireReader(body)
       return try? Tickets.read(&reader)
     }
-    guard let ticket else { throw .malformed }
+    guard let ticket, ticket.use == use else { throw .malformed }
     guard ticket.expiresAtMilliseconds > now else { throw .expired }
     return ticket
   }
 
-  /// As ``redeem(_:now:)``, of text.
-  public func redeem(_ text: String, now: Int64) throws(Refusal) -> Ticket {
+  /// As ``redeem(_:for:now:)``, of text.
+  public func redeem(_ text: String, for use: Ticket.Use = .webSocket, now: Int64) throws(Refusal) -> Ticket {
     var text = text
     return try text.withUTF8 { bytes in
-      Result { () throws(Refusal) in try redeem(UnsafeRawBufferPointer(bytes), now: now) }
+      Result { () throws(Refusal) in try redeem(UnsafeRawBufferPointer(bytes), for: use, now: now) }
     }.get()
   }
 
   private static func read(_ reader: inout WireReader) throws(WireError) -> Ticket {
     guard try reader.integer(UInt8.self) == version else { throw .malformed("version") }
+    guard let use = Ticket.Use(rawValue: try reader.integer()) else { throw .malformed("use") }
     let expires: Int64 = try reader.integer()
     let id = try reader.string()
     var identity = Identity(
@@ -126,7 +141,7 @@ public struct Tickets: Sendable {
     identity.chats = try reader.list { (r: inout WireReader) throws(WireError) in try r.string() }
     try reader.finish()
     return Ticket(
-      id: id, identity: identity,
+      use: use, id: id, identity: identity,
       request: ConnectRequest(
         connectionID: connection.isEmpty ? nil : connection, deviceID: device.isEmpty ? nil : device,
         platform: platform, subscriptions: topics, positions: positions),

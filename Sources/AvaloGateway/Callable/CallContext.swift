@@ -35,6 +35,8 @@ public final class CallContext {
   var random: any RandomNumberGenerator
   var eventIDs = EventIDs()
   let observer: (any CallObserver)?
+  /// Where polls are held; `nil` on loops that speak no HTTP.
+  var polls: (any Polls)?
 
   /// - `access`, `admission`: those of the process.
   public init(

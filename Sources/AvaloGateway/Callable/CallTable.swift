@@ -10,6 +10,7 @@ public enum CallTable {
     UpdatePresence.self,
     SendReadReceipt.self,
     MarkChatAsRead.self,
+    RealtimePing.self,
     GetPresence.self,
     SendTypingIndicator.self,
     ListOnlineUsers.self,

@@ -21,8 +21,8 @@ public struct CallRequest {
   public let carrier: Carrier
 
   public enum Carrier {
-    /// The request's `Host`, and whether it came over TLS.
-    case http(host: String?, secure: Bool)
+    /// The request's `Host`, whether it came over TLS, and the way of its answer.
+    case http(host: String?, secure: Bool, writing: AnswerWriting? = nil)
     case session(any CallSession)
   }
 

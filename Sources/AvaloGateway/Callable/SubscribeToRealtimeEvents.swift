@@ -44,14 +44,14 @@ enum SubscribeToRealtimeEvents: Callable {
     }
 
     let query = QueryReads(user: identity.user, chats: grant.granted.compactMap(\.chatID))
-    func finish(_ connectionID: String, _ url: String?) {
+    func finish(_ connectionID: String, _ urls: URLs) {
       func finish(_ reads: ReadState?) {
         reply(
           .success(
-            answer(connectionID, grant, url: url, reads: reads, expiresAt: identity.expiresAtMilliseconds)))
+            answer(connectionID, grant, urls, reads: reads, expiresAt: identity.expiresAtMilliseconds)))
       }
       // A session was told when it came in, and of no chat there is more to tell.
-      if url == nil, query.chats.isEmpty { return finish(nil) }
+      if urls.webSocket == nil, query.chats.isEmpty { return finish(nil) }
       // What is unread is told if it is known: nobody waits outside because of it.
       context.services.reads(query) { finish(try? $0.get()) }
     }
@@ -59,54 +59,75 @@ enum SubscribeToRealtimeEvents: Callable {
     case .session(let session):
       session.subscribe(grant.granted, positions: wanted.positions) { result in
         guard case .success = result else { return reply(result.map { [] }) }
-        finish(session.connectionID, nil)
+        finish(session.connectionID, URLs())
       }
-    case .http(let host, let secure):
+    case .http(let host, let secure, _):
       let connectionID = wanted.connectionID ?? context.newConnectionID()
       wanted.connectionID = connectionID
       wanted.subscriptions = grant.granted.map(\.name)
-      let url = try url(wanted, identity, host: host, secure: secure, access, context)
-      finish(connectionID, url)
+      finish(connectionID, try urls(wanted, identity, host: host, secure: secure, access, context))
     }
   }
 
-  /// Where to connect, with the ticket.
-  private static func url(
+  /// Where to connect, each with a ticket, and where to poll from.
+  private struct URLs {
+    var webSocket: String?
+    /// Absent with more topics than a stream may have, as is the cursor.
+    var events: String?
+    var cursor: String?
+  }
+
+  private static func urls(
     _ request: ConnectRequest, _ identity: Identity, host: String?, secure: Bool, _ access: Access,
     _ context: CallContext
-  ) throws(CallError) -> String {
-    let lifetime = GatewayLimits.ticketLifetime.milliseconds
-    let ticket = Ticket(
-      id: Tickets.newID(using: &context.random), identity: identity, request: request,
-      expiresAtMilliseconds: min(
-        context.wall.milliseconds + lifetime,
-        identity.expiresAtMilliseconds + access.settings.auth.leeway.milliseconds))
-    let base: String
-    if let publicURL = access.settings.publicURL {
-      base = publicURL
-    } else if let host, !host.isEmpty {
-      base = (secure ? "wss://" : "ws://") + host
-    } else {
-      throw CallError(.failedPrecondition, "the request has no Host header, and public_url is not set")
+  ) throws(CallError) -> URLs {
+    // As long as the token itself is taken.
+    let end = identity.expiresAtMilliseconds + access.settings.auth.leeway.milliseconds
+    func sign(_ use: Ticket.Use, until expires: Int64) -> String {
+      access.tickets.sign(
+        Ticket(
+          use: use, id: Tickets.newID(using: &context.random), identity: identity, request: request,
+          expiresAtMilliseconds: expires))
     }
-    let url = "\(base)/ws?ticket=\(access.tickets.sign(ticket))"
-    guard url.utf8.count <= GatewayLimits.ticketURLBytesMax else {
+    let base = try base(host: host, secure: secure, access)
+    let soon = context.wall.milliseconds + GatewayLimits.ticketLifetime.milliseconds
+    let webSocket = "\(base)/ws?ticket=\(sign(.webSocket, until: min(soon, end)))"
+    guard webSocket.utf8.count <= GatewayLimits.ticketURLBytesMax else {
       throw CallError(
         .invalidArgument,
-        "the subscriptions, positions and chats make a URL of \(url.utf8.count) bytes, and "
+        "the subscriptions, positions and chats make a URL of \(webSocket.utf8.count) bytes, and "
           + "\(GatewayLimits.ticketURLBytesMax) fit: connect without a ticket, with a \"connect\" frame")
     }
-    return url
+    // `ws` becomes `http`, and `wss` `https`.
+    let events = "http\(base.dropFirst(2))/events?ticket=\(sign(.events, until: end))"
+    let topics = (request.subscriptions ?? []).compactMap { Topic($0) }
+    guard topics.count <= HubLimits.streamTopicsMax else { return URLs(webSocket: webSocket) }
+    var cursor: [UInt8] = []
+    for topic in topics { PositionVector.append(topic, request.positions[topic], to: &cursor) }
+    return URLs(
+      webSocket: webSocket, events: events.utf8.count <= GatewayLimits.ticketURLBytesMax ? events : nil,
+      cursor: String(decoding: cursor, as: UTF8.self))
+  }
+
+  /// What URLs begin with: a WebSocket scheme and a host.
+  private static func base(host: String?, secure: Bool, _ access: Access) throws(CallError) -> String {
+    if let publicURL = access.settings.publicURL { return publicURL }
+    guard let host, !host.isEmpty else {
+      throw CallError(.failedPrecondition, "the request has no Host header, and public_url is not set")
+    }
+    return (secure ? "wss://" : "ws://") + host
   }
 
   private static func answer(
-    _ connectionID: String, _ grant: AccessRules.Grant, url: String?, reads: ReadState?, expiresAt: Int64
+    _ connectionID: String, _ grant: AccessRules.Grant, _ urls: URLs, reads: ReadState?, expiresAt: Int64
   ) -> [UInt8] {
     var json = JSONWriter(capacity: 512)
     json.object {
       $0.member("enabled", true)
       $0.member("connectionId", connectionID)
-      if let url { $0.member("wsUrl", url) }
+      if let url = urls.webSocket { $0.member("wsUrl", url) }
+      if let url = urls.events { $0.member("eventsUrl", url) }
+      if let cursor = urls.cursor { $0.member("cursor", cursor) }
       grant.write(to: &$0)
       reads?.write(to: &$0)
       $0.member("expiresAt", expiresAt)

@@ -11,6 +11,10 @@ enum HTTPAnswer {
   case healthy
   /// To a preflight.
   case allowed
+  /// What a streamed call answers that has nothing to stream: its one and last line.
+  case lastLine([UInt8])
+  /// A stream, for which the connection leaves HTTP.
+  case stream(StreamStart)
 
   init(_ result: Result<[UInt8], CallError>) {
     switch result {
@@ -59,6 +63,12 @@ enum HTTPAnswer {
       out.writeStaticString("Cache-Control: no-store\r\n")
       HTTPAnswer.json(bytes: 15, to: &out)
       if !frame.withoutBody { out.writeStaticString("{\"status\":\"ok\"}") }
+    case .lastLine(let line):
+      HTTPAnswer.streamHead(frame, to: &out)
+      out.writeString("Content-Length: \(line.count)\r\n\r\n")
+      if !frame.withoutBody { out.writeBytes(line) }
+    case .stream:
+      preconditionFailure("a stream writes its own answer")
     case .allowed:
       HTTPAnswer.head(204, frame, to: &out)
       if frame.allowedOrigin != nil {
@@ -89,6 +99,13 @@ enum HTTPAnswer {
       out.writeStaticString("\r\n")
     }
     if !frame.keepAlive { out.writeStaticString("Connection: close\r\n") }
+  }
+
+  /// The head of an event stream, without the empty line behind it.
+  static func streamHead(_ frame: Frame, to out: inout ByteBuffer) {
+    head(200, frame, to: &out)
+    // Proxies are to pass on what they get as they get it.
+    out.writeStaticString("Content-Type: text/event-stream\r\nCache-Control: no-store\r\nX-Accel-Buffering: no\r\n")
   }
 
   private static func json(bytes: Int, to out: inout ByteBuffer) {

@@ -5,7 +5,7 @@ import NIOHTTP1
 /// One HTTP connection, confined to its loop: reads requests, has them answered, writes the answers in the requests'
 /// order. Requests that were sent without waiting for answers are worked on at the same time. What was answered in one
 /// turn of the loop leaves in one write.
-final class HTTPConnection: ChannelDuplexHandler {
+final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
   typealias InboundIn = HTTPServerRequestPart
   typealias OutboundIn = Never
   typealias OutboundOut = ByteBuffer
@@ -23,6 +23,8 @@ final class HTTPConnection: ChannelDuplexHandler {
 
   private let service: HTTPService
   private let secure: Bool
+  /// Numeric, without a port.
+  private let peer: String
   private var context: ChannelHandlerContext?
   private var reading = Reading.nothing
   /// Bytes since the last complete request, of which an incomplete head is a part.
@@ -32,8 +34,12 @@ final class HTTPConnection: ChannelDuplexHandler {
   private var firstDue = 0
   /// Answers on their way out.
   private var out = ByteBuffer()
+  /// Whose callers want to know whether they got there.
+  private var outgoing: [AnswerWriting] = []
   private var insideRead = false
   private var flushScheduled = false
+  /// The connection is about to become a stream.
+  private var isLeaving = false
   private var readHeldBack = false
   /// To be closed as soon as what it has begun is answered.
   private var quiescing = false
@@ -44,9 +50,10 @@ final class HTTPConnection: ChannelDuplexHandler {
   private var lastProgress = NIODeadline.uptimeNanoseconds(0)
   private var timer: (task: Scheduled<Void>, at: NIODeadline)?
 
-  init(service: HTTPService, secure: Bool) {
+  init(service: HTTPService, secure: Bool, peer: String) {
     self.service = service
     self.secure = secure
+    self.peer = peer
   }
 
   // MARK: Reading
@@ -100,10 +107,12 @@ final class HTTPConnection: ChannelDuplexHandler {
   private func answer(_ exchange: HTTPExchange, _ context: ChannelHandlerContext) {
     let number = firstDue + due.count
     var last = exchange.due
+    let writing = exchange.writing(peer)
+    last.writing = writing
     if quiescing { last.keepAlive = false }
     due.append(last)
     if !last.keepAlive { reading = .over }
-    exchange.answer(service, secure: secure) { answer in self.answered(number, answer) }
+    exchange.answer(service, secure: secure, peer: peer, writing: writing) { answer in self.answered(number, answer) }
   }
 
   /// Answers without reading the request to its end; it is the connection's last.
@@ -116,8 +125,9 @@ final class HTTPConnection: ChannelDuplexHandler {
     writeAnswered()
   }
 
-  private static let headTooLarge = HTTPAnswer.error(
-    CallError(.invalidArgument, "the request's head is over \(GatewayLimits.httpHeadBytesMax) bytes"))
+  private static var headTooLarge: HTTPAnswer {
+    .error(CallError(.invalidArgument, "the request's head is over \(GatewayLimits.httpHeadBytesMax) bytes"))
+  }
 
   // MARK: Answering
 
@@ -133,8 +143,10 @@ final class HTTPConnection: ChannelDuplexHandler {
     guard let context else { return }
     let now = service.calls.wall.milliseconds / 1000
     while let first = due.first, let answer = first.answer {
+      if case .stream(let start) = answer { return leave(to: start, first, context, now) }
       due.removeFirst()
       firstDue += 1
+      if let writing = first.writing, writing.whenWritten != nil { outgoing.append(writing) }
       let keepAlive = first.keepAlive && !(due.isEmpty && isOver) && !outputClosed
       answer.write(
         HTTPAnswer.Frame(
@@ -154,12 +166,36 @@ final class HTTPConnection: ChannelDuplexHandler {
     }
   }
 
+  /// What was answered before goes out; then the connection belongs to the stream.
+  private func leave(
+    to start: StreamStart, _ due: HTTPExchange.Due, _ context: ChannelHandlerContext, _ now: Int64
+  ) {
+    guard !isLeaving else { return }
+    isLeaving = true
+    let answer = StreamAnswer(
+      start.streams.face,
+      HTTPAnswer.Frame(allowedOrigin: due.allowedOrigin, keepAlive: false, date: service.date.text(now)))
+    // Not within a read: the handlers that are inside it leave the pipeline.
+    context.eventLoop.assumeIsolated().execute {
+      self.flush()
+      guard let context = self.context, context.channel.isActive else { return }
+      start.streams.take(context, start, answer)
+      HTTPService.leave(context.channel)
+    }
+  }
+
   private func flush() {
     guard let context else { return }
     let isLast = due.isEmpty && isOver && !outputClosed
     if out.readableBytes > 0 {
-      let written = isLast ? context.eventLoop.makePromise(of: Void.self) : nil
-      written?.futureResult.assumeIsolated().whenComplete { _ in self.finish() }
+      let answers = outgoing
+      outgoing.removeAll()
+      let written = isLast || !answers.isEmpty ? context.eventLoop.makePromise(of: Void.self) : nil
+      written?.futureResult.assumeIsolated().whenComplete { result in
+        let isWritten = if case .success = result { true } else { false }
+        for answer in answers { answer.written(isWritten) }
+        if isLast { self.finish() }
+      }
       context.writeAndFlush(Self.wrapOutboundOut(out), promise: written)
       out = ByteBuffer()
     } else if isLast {
@@ -256,7 +292,12 @@ final class HTTPConnection: ChannelDuplexHandler {
     context = nil
     timer?.task.cancel()
     timer = nil
+    for request in due {
+      if request.answer == nil { request.writing?.abandoned() } else { request.writing?.written(false) }
+    }
     due.removeAll()
+    for answer in outgoing { answer.written(false) }
+    outgoing.removeAll()
     reading = .over
   }
 

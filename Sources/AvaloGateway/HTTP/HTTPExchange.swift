@@ -9,6 +9,8 @@ struct HTTPExchange {
     var keepAlive = true
     var withoutBody = false
     var allowedOrigin: String?
+    /// The way of its answer, for the call.
+    var writing: AnswerWriting?
     /// `nil` while it is being worked on.
     var answer: HTTPAnswer?
   }
@@ -17,16 +19,18 @@ struct HTTPExchange {
   let due: Due
   private let route: HTTPRoute
   private let access: Access
+  private let hasToNameHost: Bool
   private var body: ByteBuffer?
 
   init(_ head: HTTPRequestHead, access: Access, draining: Bool) {
     self.access = access
     facts = HTTPRequestFacts(head.headers)
     route = HTTPRoute(head)
+    hasToNameHost = head.version == .http1_1
     due = Due(
       // Behind a request to change the protocol, the parser reads no further one.
       keepAlive: head.isKeepAlive && head.version == .http1_1 && !draining && !facts.hasUpgrade
-        && head.method != .CONNECT,
+        && head.method != .CONNECT && !route.mayStream(facts),
       withoutBody: head.method == .HEAD,
       allowedOrigin: facts.origin.flatMap { access.cors.allows($0) ? $0 : nil })
   }
@@ -37,6 +41,12 @@ struct HTTPExchange {
   var refusalBeforeBody: HTTPAnswer? {
     if let name = facts.ambiguous {
       return .error(CallError(.invalidArgument, "the header \(name) is there twice"))
+    }
+    if facts.host == nil, hasToNameHost {
+      return .error(CallError(.invalidArgument, "the header Host is missing"))
+    }
+    if facts.hasUnknownCoding {
+      return .error(CallError(.invalidArgument, "the Transfer-Encoding may be chunked, and nothing else"))
     }
     if let length = facts.contentLength, length > bodyBytesMax { return tooLarge }
     return nil
@@ -57,16 +67,33 @@ struct HTTPExchange {
 
   // MARK: Answering
 
+  /// - `peer`: the address at the other end of the connection.
+  func writing(_ peer: String) -> AnswerWriting {
+    AnswerWriting(client: access.proxies.client(behind: peer, forwardedFor: facts.forwardedFor))
+  }
+
   /// Calls `done` once, now or later.
-  func answer(_ service: HTTPService, secure: Bool, done: @escaping (HTTPAnswer) -> Void) {
+  /// - `secure`: whether TLS ends here; a trusted proxy may say so as well.
+  /// - `peer`: the address at the other end of the connection.
+  func answer(
+    _ service: HTTPService, secure: Bool, peer: String, writing: AnswerWriting, done: @escaping (HTTPAnswer) -> Void
+  ) {
+    let client = writing.client
+    let secure = secure || facts.isForwardedSecure && access.proxies.contains(peer)
     switch route {
     case .preflight: done(.allowed)
     case .refused(let answer): done(answer)
+    case .events(let query):
+      do throws(CallError) {
+        done(.stream(try EventsRequest(query, facts, access, service.calls).start(service, client)))
+      } catch {
+        done(.error(error))
+      }
     case .health:
       done(
-        service.health.draining
-          ? .error(CallError(.unavailable, "this instance is draining", retryAfterMilliseconds: 1000)) : .healthy)
+        service.health.draining ? .error(.draining) : .healthy)
     case .call(let callable):
+      let reply: CallReply = facts.acceptsEvents ? { done(.lastLine(Face.lastLine($0))) } : { done(HTTPAnswer($0)) }
       do throws(CallError) {
         let caller = try access.caller(authorization: facts.authorization, now: service.calls.wall.milliseconds)
         try checkType()
@@ -74,8 +101,13 @@ struct HTTPExchange {
         let result = body.withUnsafeReadableBytes { text -> Result<Void, CallError> in
           do throws(CallError) {
             let request = CallRequest(
-              data: try HTTPExchange.data(text), caller: caller, carrier: .http(host: facts.host, secure: secure))
-            CallTable.invoke(callable, request, service.calls) { done(HTTPAnswer($0)) }
+              data: try HTTPExchange.data(text), caller: caller,
+              carrier: .http(host: facts.host, secure: secure, writing: writing))
+            if let start = try stream(callable, request, service, client) {
+              done(.stream(start))
+            } else {
+              CallTable.invoke(callable, request, service.calls, reply: reply)
+            }
             return .success(())
           } catch {
             return .failure(error)
@@ -83,9 +115,23 @@ struct HTTPExchange {
         }
         try result.get()
       } catch {
-        service.calls.observed(callable.name) { done(HTTPAnswer($0)) }(.failure(error))
+        service.calls.observed(callable.name, reply)(.failure(error))
       }
     }
+  }
+
+  /// A subscription that is not answered with where to listen, but by what there is to hear. `nil` for everything else.
+  private func stream(
+    _ callable: any Callable.Type, _ request: CallRequest, _ service: HTTPService, _ client: String
+  ) throws(CallError) -> StreamStart? {
+    guard facts.acceptsEvents, callable == SubscribeToRealtimeEvents.self else { return nil }
+    let identity = try request.user()
+    guard access.flags.engine.isOn(for: identity.user) else { return nil }
+    let wish = try ConnectRequest(request.data, topicsMax: HubLimits.streamTopicsMax)
+    guard !service.health.draining else { throw .draining }
+    guard let streams = service.streams?.calls else { throw .noStreams }
+    if let refusal = streams.refusal(identity, wish) { throw refusal }
+    return StreamStart(streams: streams, identity: identity, request: wish, address: client)
   }
 
   private func checkType() throws(CallError) {

@@ -8,8 +8,16 @@ struct HTTPRequestFacts {
   private(set) var contentType: String?
   private(set) var contentLength: Int?
   private(set) var isEncoded = false
+  /// A transfer coding beside `chunked`, which nobody here takes off (RFC 9112 §6.1).
+  private(set) var hasUnknownCoding = false
   private(set) var expectsContinue = false
   private(set) var hasUpgrade = false
+  /// The client wants its answer as an event stream.
+  private(set) var acceptsEvents = false
+  private(set) var lastEventID: String?
+  /// These two mean something only behind a trusted proxy.
+  private(set) var forwardedFor: String?
+  private(set) var isForwardedSecure = false
   /// A header that says who or where, and is there twice: which one counts is anybody's guess.
   private(set) var ambiguous: String?
 
@@ -19,6 +27,8 @@ struct HTTPRequestFacts {
       switch name.utf8.count {
       case 4 where HTTPRequestFacts.same(name, "host"): if !HTTPRequestFacts.set(&host, value) { ambiguous = name }
       case 6 where HTTPRequestFacts.same(name, "origin"): if !HTTPRequestFacts.set(&origin, value) { ambiguous = name }
+      case 6 where HTTPRequestFacts.same(name, "accept"):
+        if value.split(separator: ",").contains(where: HTTPRequestFacts.isEventStream) { acceptsEvents = true }
       case 6 where HTTPRequestFacts.same(name, "expect"):
         expectsContinue = HTTPRequestFacts.same(value, "100-continue")
       case 7 where HTTPRequestFacts.same(name, "upgrade"): hasUpgrade = true
@@ -26,12 +36,25 @@ struct HTTPRequestFacts {
         if !HTTPRequestFacts.set(&contentType, value) { ambiguous = name }
       case 13 where HTTPRequestFacts.same(name, "authorization"):
         if !HTTPRequestFacts.set(&authorization, value) { ambiguous = name }
+      case 13 where HTTPRequestFacts.same(name, "last-event-id"):
+        if !HTTPRequestFacts.set(&lastEventID, value) { ambiguous = name }
       case 14 where HTTPRequestFacts.same(name, "content-length"): contentLength = Int(value)
+      case 17 where HTTPRequestFacts.same(name, "transfer-encoding"):
+        if !HTTPRequestFacts.same(value, "chunked") { hasUnknownCoding = true }
+      case 15 where HTTPRequestFacts.same(name, "x-forwarded-for"):
+        // Several lines mean one list (RFC 9110 §5.3): the nearest proxy's entry must stay the last.
+        forwardedFor = forwardedFor.map { $0 + ", " + value } ?? value
+      case 17 where HTTPRequestFacts.same(name, "x-forwarded-proto"):
+        isForwardedSecure = HTTPRequestFacts.same(value, "https")
       case 16 where HTTPRequestFacts.same(name, "content-encoding"):
         isEncoded = !HTTPRequestFacts.same(value, "identity")
       default: break
       }
     }
+  }
+
+  private static func isEventStream(_ type: Substring) -> Bool {
+    same(trimmed(type.prefix { $0 != ";" }), "text/event-stream")
   }
 
   /// `application/json`, in UTF-8 if it says anything about that.

@@ -4,12 +4,14 @@ import NIOHTTP1
 /// Where a request goes, by its method and path alone.
 enum HTTPRoute {
   case call(any Callable.Type)
+  /// `GET /events`, with what stands behind its `?`.
+  case events(query: String)
   case health
   /// A browser asks whether a page may call (CORS).
   case preflight
   case refused(HTTPAnswer)
 
-  /// `POST /NAME`, or Firebase's `POST /{project}/{region}/NAME`; `GET /healthz`; `OPTIONS` of anything.
+  /// `POST /NAME`, or Firebase's `POST /{project}/{region}/NAME`; `GET /events`; `GET /healthz`; `OPTIONS` of anything.
   init(_ head: HTTPRequestHead) {
     if head.method == .OPTIONS {
       self = .preflight
@@ -19,6 +21,13 @@ enum HTTPRoute {
     if path.elementsEqual("/healthz".utf8) {
       self =
         head.method == .GET || head.method == .HEAD ? .health : .refused(.wrongMethod("/healthz", allow: "GET, HEAD"))
+      return
+    }
+    if path.elementsEqual("/events".utf8) {
+      self =
+        head.method == .GET
+        ? .events(query: String(head.uri.drop { $0 != "?" }.dropFirst()))
+        : .refused(.wrongMethod("/events", allow: "GET"))
       return
     }
     if path.elementsEqual("/ws".utf8) {
@@ -33,6 +42,15 @@ enum HTTPRoute {
     }
     self =
       head.method == .POST ? .call(callable) : .refused(.wrongMethod(callable.name.description, allow: "POST, OPTIONS"))
+  }
+
+  /// Whether the connection may leave HTTP with this request, so that no further one is read from it.
+  func mayStream(_ facts: HTTPRequestFacts) -> Bool {
+    switch self {
+    case .events: true
+    case .call(let callable): facts.acceptsEvents && callable == SubscribeToRealtimeEvents.self
+    default: false
+    }
   }
 
   /// Without the query, and without scheme and host where a proxy left them (RFC 9112 §3.2.2).

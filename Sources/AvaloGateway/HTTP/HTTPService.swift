@@ -18,19 +18,30 @@ public final class Health: Sendable {
 public final class HTTPService {
   let calls: CallContext
   let health: Health
+  /// `nil` where nothing is streamed.
+  let streams: Streams?
   var date = HTTPDate()
 
-  public init(calls: CallContext, health: Health) {
+  /// Where connections go that become streams, and where polls are held.
+  struct Streams {
+    let events: EventStreams
+    let calls: EventStreams
+    let polls: PollDesk
+  }
+
+  init(calls: CallContext, health: Health, streams: Streams? = nil) {
     self.calls = calls
     self.health = health
+    self.streams = streams
+    calls.polls = streams?.polls
   }
 
   /// Makes `channel` speak HTTP/1.1. On the channel's loop; bytes read before go to its pipeline from then on, each run
   /// followed by a `channelReadComplete`: answers leave at that point.
   /// - `secure`: whether TLS is in front.
-  public func serve(_ channel: any Channel, secure: Bool) throws {
+  func serve(_ channel: any Channel, secure: Bool, peer: PeerAddress = PeerAddress()) throws {
     channel.eventLoop.preconditionInEventLoop()
-    let connection = HTTPConnection(service: self, secure: secure)
+    let connection = HTTPConnection(service: self, secure: secure, peer: peer.text(channel))
     // A client may shut down its side behind its last request and still wants the answer.
     try channel.syncOptions?.setOption(.allowRemoteHalfClosure, value: true)
     try channel.pipeline.syncOperations.addHandlers([
@@ -39,6 +50,19 @@ public final class HTTPService {
         HTTPRequestDecoder(leftOverBytesStrategy: .dropBytes, limitConfiguration: HTTPService.decoderLimits)),
       connection,
     ])
+  }
+
+  /// Takes everything out of a pipeline again that ``serve(_:secure:)`` put there. Not within a read.
+  static func leave(_ channel: any Channel) {
+    let pipeline = channel.pipeline.syncOperations
+    do {
+      pipeline.removeHandler(try pipeline.handler(type: HTTPConnection.self), promise: nil)
+      pipeline.removeHandler(try pipeline.handler(type: ByteToMessageHandler<HTTPRequestDecoder>.self), promise: nil)
+      pipeline.removeHandler(try pipeline.handler(type: HTTPGate.self), promise: nil)
+    } catch {
+      // The channel has ended, and its pipeline with it.
+      channel.close(promise: nil)
+    }
   }
 
   private static let decoderLimits = {
@@ -51,7 +75,7 @@ public final class HTTPService {
 }
 
 /// Counts bytes before they are parsed: the parser tells of a head only when it is complete.
-final class HTTPGate: ChannelInboundHandler {
+final class HTTPGate: ChannelInboundHandler, RemovableChannelHandler {
   typealias InboundIn = ByteBuffer
   private let connection: HTTPConnection
 

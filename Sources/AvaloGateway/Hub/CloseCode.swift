@@ -6,12 +6,14 @@ enum CloseCode: UInt16, CaseIterable {
   case tokenExpired = 4004
   case reconnect = 4005
   case connectTimeout = 4006
+  case rateLimited = 4007
   case unauthenticated = 4500
   case permissionDenied = 4501
   case badFrame = 4502
   case limit = 4503
   case featureDisabled = 4504
   case disconnected = 4505
+  case superseded = 4506
 
   var reason: StaticString {
     switch self {
@@ -20,12 +22,14 @@ enum CloseCode: UInt16, CaseIterable {
     case .tokenExpired: "token_expired"
     case .reconnect: "reconnect"
     case .connectTimeout: "connect_timeout"
+    case .rateLimited: "rate_limited"
     case .unauthenticated: "unauthenticated"
     case .permissionDenied: "permission_denied"
     case .badFrame: "bad_frame"
     case .limit: "limit"
     case .featureDisabled: "feature_disabled"
     case .disconnected: "disconnected"
+    case .superseded: "superseded"
     }
   }
 }

@@ -1,6 +1,6 @@
 import AvaloReactor
 
-/// WebSocket text frames one after the other in a writer's arena, so that several connections can be given the same bytes.
+/// Frames one after the other in a writer's arena, so that several connections can be given the same bytes.
 /// Valid until the end of the turn.
 struct FrameRun {
   private let writer: ConnectionWriter
@@ -13,11 +13,8 @@ struct FrameRun {
   var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: start, count: count) }
 
   mutating func append(_ payload: UnsafeRawBufferPointer) {
-    reserve(payload.count + WebSocketFrame.headerBytesMax)
-    guard let start, let base = payload.baseAddress else { return }
-    count += WebSocketFrame.writeTextHeader(payload.count, at: start + count)
-    (start + count).copyMemory(from: base, byteCount: payload.count)
-    count += payload.count
+    reserve(payload.count + writer.framing.overheadBytes(payload.count))
+    if let start { count += writer.framing.write(payload, at: start + count) }
   }
 
   private mutating func reserve(_ need: Int) {

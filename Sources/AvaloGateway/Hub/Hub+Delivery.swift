@@ -31,19 +31,23 @@ extension Hub {
   private func fan(_ record: EventRecord, at offset: UInt64, to topic: WatchedTopic) {
     guard !topic.live.isEmpty else { return }
     text.clear()
-    if isExpired(record) {
+    let isExpired = isExpired(record)
+    if isExpired {
       text.gap(topic.topic, Hole(from: offset, to: offset, reason: .expired))
       metrics.gaps(.expired).add(Int(topic.live.count))
     } else {
       text.event(record, topic: topic.topic, offset: offset)
-      deliveries.append((record.acceptedMicroseconds, Int(topic.live.count)))
-      metrics.delivered(record.type, .live).add(Int(topic.live.count))
     }
-    text.bytes.withUnsafeBytes { append($0, to: topic) }
+    let frames = text.bytes.withUnsafeBytes { append($0, to: topic) }
+    if !isExpired {
+      deliveries.append(
+        LiveDelivery(type: record.type, acceptedMicroseconds: record.acceptedMicroseconds, frames: frames))
+    }
   }
 
-  private func append(_ payload: UnsafeRawBufferPointer, to topic: WatchedTopic) {
-    let need = payload.count + WebSocketFrame.headerBytesMax
+  /// Answers which of the turn's frames it went to.
+  private func append(_ payload: UnsafeRawBufferPointer, to topic: WatchedTopic) -> Int {
+    let need = payload.count + writer.framing.overheadBytes(payload.count)
     if topic.frames == TurnFrames.none {
       topic.frames = UInt32(turnFrames.count)
       turnFrames.append(
@@ -51,10 +55,8 @@ extension Hub {
     }
     let place = Int(topic.frames)
     if turnFrames[place].count + need > turnFrames[place].capacity { grow(&turnFrames[place], by: need) }
-    let end = turnFrames[place].start! + turnFrames[place].count
-    let head = WebSocketFrame.writeTextHeader(payload.count, at: end)
-    (end + head).copyMemory(from: payload.baseAddress!, byteCount: payload.count)
-    turnFrames[place].count += head + payload.count
+    turnFrames[place].count += writer.framing.write(payload, at: turnFrames[place].start! + turnFrames[place].count)
+    return place
   }
 
   private func grow(_ frames: inout TurnFrames, by need: Int) {
@@ -73,23 +75,31 @@ extension Hub {
   /// a session that joins gets nothing twice, and one that leaves has got all it was counted for.
   func settle(_ topic: WatchedTopic) {
     guard topic.frames != TurnFrames.none else { return }
-    let frames = turnFrames[Int(topic.frames)]
-    turnFrames[Int(topic.frames)].start = nil
+    let which = Int(topic.frames)
+    let frames = turnFrames[which]
+    turnFrames[which].start = nil
     topic.frames = TurnFrames.none
+    let isTold = face == .eventStream
+    // A burst may find everybody's outbox empty and be more than it holds: it is in the log as well.
+    let burstBytesMax = writer.settings.outboxBytesMax / 2
     // Backwards: a session that parks is replaced in its place by one that was already served.
     var place = Int(topic.live.count) - 1
     while place >= 0 {
       let index = topic.live[place]
       place -= 1
       let connection = subscriptions[index].connection
-      if writer.backlog(connection) > policy.limits.backlogBytesMax {
+      let backlog = writer.backlog(connection)
+      if backlog > policy.limits.backlogBytesMax || backlog + frames.count > burstBytesMax {
         move(index, to: .behind)
         subscriptions[index].cursor = frames.base
         park(index, connection)
       } else {
         writer.queue(connection, frames.bytes)
+        if isTold { noteProgress(connection) }
       }
     }
+    // Who was parked is gone from the list, and gets them from the log.
+    turnFrames[which].served = Int(topic.live.count)
   }
 
   /// An urgent event is written at once to sessions that are still replaying; the replay leaves it out.
@@ -216,7 +226,10 @@ extension Hub {
     let session = sessions[Int(subscriptions[index].connection.slot)]!
     let overtaken = ahead[index] ?? []
     let page = overtaken.isEmpty ? shared : own(overtaken)
-    if !page.frames.isEmpty { writer.queue(session.connection, page.frames) }
+    if !page.frames.isEmpty {
+      writer.queue(session.connection, page.frames)
+      noteProgress(session.connection)
+    }
     let now = page.delivered.isEmpty ? 0 : clock.microseconds
     for event in page.delivered {
       metrics.delivered(event.type, .replay).add(1)
@@ -236,11 +249,12 @@ extension Hub {
     var delivered: [DeliveredEvent] = []
     var previous = after
     result.forEachRow { offset, record in
-      guard offset > previous, !isExpired(record) else { return }
+      let isOvertaken = overtaken.contains(offset)
+      guard offset > previous, isOvertaken || !isExpired(record) else { return }
       var holes = holes(after: previous, before: offset, floor: result.floor)
-      let skipped = overtaken.contains(offset) ? nil : holes.popLast()
+      let skipped = isOvertaken ? nil : holes.popLast()
       for hole in holes { tell(hole, of: topic, in: &frames) }
-      if !overtaken.contains(offset) {
+      if !isOvertaken {
         text.clear()
         text.event(
           record, topic: topic.topic, offset: offset, epoch: previous == after ? result.epoch : nil, skipped: skipped)
@@ -280,6 +294,7 @@ extension Hub {
     ahead[index] = nil
     move(index, to: .live)
     send(sessions[Int(subscriptions[index].connection.slot)]!) { $0.live(topic.topic, topic.position) }
+    noteProgress(subscriptions[index].connection)
   }
 
   // MARK: - Helpers
@@ -318,7 +333,7 @@ extension Hub {
     record.expiresMilliseconds > 0 && record.expiresMilliseconds <= clock.milliseconds
   }
 
-  /// The frame text as one WebSocket frame in the arena.
+  /// The frame text as one frame in the arena.
   private func arenaFrame() -> UnsafeRawBufferPointer {
     var frames = FrameRun(writer: writer)
     text.bytes.withUnsafeBytes { frames.append($0) }

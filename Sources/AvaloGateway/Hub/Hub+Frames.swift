@@ -6,12 +6,6 @@ import AvaloWire
 extension Hub {
 
   func receive(_ session: Session, _ message: UnsafeRawBufferPointer) {
-    guard session.callAllowance > 0 else {
-      return refuse(
-        session,
-        CallError(.resourceExhausted, "more than \(HubLimits.callsPerSecondMax) frames a second"), code: .limit)
-    }
-    session.charge(1)
     do {
       let frame = try JSONView(validating: message)
       guard frame.kind == .object else { throw CallError(.invalidArgument, "a frame is a JSON object") }
@@ -25,9 +19,15 @@ extension Hub {
 
   private func receive(_ session: Session, _ frame: JSONView) throws(CallError) {
     if let ack = frame["ack"] {
+      guard session.ackAllowance > 0 else {
+        return tooMany(session, "acknowledgements", HubLimits.acknowledgementsPerSecondMax)
+      }
+      session.ackAllowance -= 1
       session.isActive = true
       return try acknowledge(session, ack)
     }
+    guard session.callAllowance > 0 else { return tooMany(session, "frames", HubLimits.callsPerSecondMax) }
+    session.charge(1)
     if frame["ping"] != nil {
       return send(session) { $0.pong(id: frame["id"]?.raw, nowMilliseconds: clock.milliseconds) }
     }
@@ -36,12 +36,22 @@ extension Hub {
     throw CallError(.invalidArgument, "a frame has one of the keys connect, call, ack, ping")
   }
 
+  private func tooMany(_ session: Session, _ what: String, _ max: UInt16) {
+    refuse(
+      session,
+      CallError(
+        .resourceExhausted, "more than \(max) \(what) a second", retryAfterMilliseconds: HubLimits.rateRetryMilliseconds
+      ),
+      code: .rateLimited)
+  }
+
   /// A frame that is wrong but harmless is told; before authentication it ends the session.
   private func reject(_ session: Session, _ error: CallError) {
     metrics.badFrames.add(1)
+    guard session.stage == .ready || session.stage == .attaching else { return refuse(session, error) }
+    guard session.callAllowance > 0 else { return tooMany(session, "frames", HubLimits.callsPerSecondMax) }
     session.charge(HubLimits.badFrameFrames)
-    if session.stage == .ready { return send(session) { $0.error(error) } }
-    refuse(session, error)
+    send(session) { $0.error(error) }
   }
 
   private func receiveConnect(_ session: Session, _ connect: JSONView) throws(CallError) {
@@ -65,12 +75,16 @@ extension Hub {
       throw CallError(
         .invalidArgument, "a call has an id, a number or a string of at most \(HubLimits.callIDBytesMax) bytes")
     }
+    let calls = SessionCalls(self, session)
+    let callID = [UInt8](id.raw)
     guard session.stage == .ready, let identity = session.identity else {
+      if session.stage == .attaching {
+        let early = CallError(.failedPrecondition, "this connection is not ready yet: wait for the frame \"ready\"")
+        return send(session) { $0.answer(id: id.raw, .failure(early)) }
+      }
       throw CallError(.unauthenticated, "connect first: send {\"connect\":{\"token\":…}}")
     }
     session.isActive = true
-    let calls = SessionCalls(self, session)
-    let callID = [UInt8](id.raw)
     guard let name = name.utf8, let callable = CallTable.find(name) else {
       return calls.answer(callID, .failure(CallError(.notFound, "there is no function of that name")))
     }
@@ -115,6 +129,8 @@ extension Hub {
   // MARK: - Acknowledgements
 
   private func acknowledge(_ session: Session, _ ack: JSONView) throws(CallError) {
+    // Nothing was written on this connection yet that could be acknowledged.
+    if session.stage == .attaching { return }
     guard session.stage == .ready else { throw CallError(.unauthenticated, "connect first") }
     // By topic: an array of any length costs one walk through what the session has.
     var positions: [UInt32: Position] = [:]

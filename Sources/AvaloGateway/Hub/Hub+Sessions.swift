@@ -73,7 +73,7 @@ extension Hub {
     session.isDevice = request.deviceID != nil
     let wanted = request.topics(of: identity)
     let grant = grant(session, wanted, identity)
-    if session.entry == nil, !grant.denied.isEmpty { session.entry = Session.Entry(ticket: "") }
+    if session.entry == nil, !grant.denied.isEmpty { session.entry = Session.Entry() }
     session.entry?.denied = grant.denied
     if grant.isForAnotherTime { return refuse(session, .membershipUnknown, code: .unavailable) }
     guard !grant.granted.isEmpty else {
@@ -148,6 +148,8 @@ extension Hub {
   private func becomeReady(_ session: Session) {
     session.enter(.ready, nowSeconds: writer.nowSeconds)
     metrics.attempts(.ok).add(1)
+    // This first: nothing was said until now.
+    if let answer = session.entry?.answer { queue(session, answer.accepted) }
     send(session) {
       $0.ready(
         session, topics(of: session) + presenceTopics(of: session),
@@ -195,8 +197,7 @@ extension Hub {
     if session.stage != .ready {
       metrics.attempts(code == .featureDisabled ? .disabled : ConnectOutcome(error.code)).add(1)
     }
-    send(session) { $0.error(error) }
-    close(session, code ?? CloseCode(error.code))
+    end(session, with: error, code ?? CloseCode(error.code))
   }
 
   /// Everything the session held is given back.
@@ -204,7 +205,7 @@ extension Hub {
     forEachSubscription(of: session) { leave($0) }
     session.firstSubscription = Subscription.none
     endPresence(session)
-    if session.stage == .awaitingConnect { metrics.attempts(.abandoned).add(1) }
+    if session.stage == .awaitingConnect || session.stage == .attaching { metrics.attempts(.abandoned).add(1) }
     guard session.isCounted else { return }
     delist(session)
     detached.append(session.number)
@@ -214,7 +215,7 @@ extension Hub {
 
   /// Once a second for each session: time limits, the token's end, the call allowance.
   func check(_ session: Session, nowSeconds: UInt32, nowMilliseconds: Int64) {
-    session.callAllowance = UInt16(HubLimits.callsPerSecondMax)
+    session.renewAllowances()
     switch session.stage {
     case .awaitingConnect:
       guard nowSeconds &- session.stageSeconds >= policy.limits.connectSecondsMax else { return }
@@ -225,7 +226,12 @@ extension Hub {
       refuse(session, .schedulerAway, code: .unavailable)
     case .ready:
       let expires = session.expiresAtMilliseconds
-      guard expires > 0, expires + policy.limits.leewayMilliseconds <= nowMilliseconds else { return }
+      guard expires > 0 else { return }
+      if !session.isWarned, expires - nowMilliseconds <= HubLimits.expiryWarningMilliseconds {
+        session.isWarned = true
+        send(session) { $0.expiring(atMilliseconds: expires) }
+      }
+      guard expires + policy.limits.leewayMilliseconds <= nowMilliseconds else { return }
       refuse(
         session, CallError(.unauthenticated, "the token has expired: connect again with a new one"), code: .tokenExpired
       )
@@ -277,7 +283,13 @@ extension Hub {
     for case let session? in sessions where share > 0 && session.stage != .closing {
       share -= 1
       let retry = 100 + random(1000 * (left + 1))
+      guard session.stage == .ready || session.entry?.answer == nil else {
+        refuse(session, CallError(.unavailable, "this instance is stopping", retryAfterMilliseconds: Int(retry)))
+        continue
+      }
       send(session) { $0.goaway(retryAfterMilliseconds: retry) }
+      // Some clients come back by themselves, and are told when.
+      if face == .eventStream { queue(session, Array("retry: \(retry)\n\n".utf8)) }
       close(session, .goingAway)
     }
   }

@@ -160,6 +160,7 @@ extension Hub {
     if let presented = known.presented {
       if presented.epoch == head.epoch {
         cursor = presented.offset
+        acknowledgePresented(index, session, Position(epoch: head.epoch, offset: min(cursor, head.offset)))
       } else {
         send(session) { $0.epochGap(topic.topic, head.epoch) }
         metrics.gaps(.epoch).add(1)

@@ -13,6 +13,7 @@ import NIOCore
 /// `deliver → fan → settle`, of a session `opened → connect → attach → ready → subscribe → behind → live → closed`.
 final class Hub: LoopApplication {
   let loop: UInt8
+  let face: Face
   let writer: ConnectionWriter
   let mailbox: Mailbox<HubMail>
   let port: any HubPort
@@ -51,6 +52,8 @@ final class Hub: LoopApplication {
   /// Users whose presence sessions watch, and who is shown as typing: of no log.
   var presence = PresenceBook()
   var typing = TypingTable()
+  /// Told why a poll is refused, which is its answer.
+  var whenRefused: ((ConnectionID, CallError) -> Void)?
   /// Monotonic seconds by which every session is to be gone, while draining.
   var drainEnds: UInt32?
 
@@ -69,17 +72,21 @@ final class Hub: LoopApplication {
   var turnFrames: [TurnFrames] = []
   /// Connections that parked in this turn: what this turn's send empties is not told as drained.
   var parkedThisTurn: [ConnectionID] = []
+  /// Connections that are to be told where they stand, at this turn's end.
+  var progressed: [ConnectionID] = []
   /// Events given to the writer in this turn, to be measured when it has written them.
-  var deliveries: [(acceptedMicroseconds: Int64, count: Int)] = []
+  var deliveries: [LiveDelivery] = []
   var text = JSONWriter(capacity: 4096)
 
   init(
-    loop: UInt8, writer: ConnectionWriter, mailbox: Mailbox<HubMail>, port: any HubPort, services: HubServices,
+    loop: UInt8, face: Face = .webSocket, writer: ConnectionWriter, mailbox: Mailbox<HubMail>, port: any HubPort,
+    services: HubServices,
     calls: CallContext, policy: GatewayPolicy, metrics: HubMetrics, clock: WallClock, log: Logger,
     random: @escaping (UInt32) -> UInt32 = { UInt32.random(in: 0..<$0) }
   ) {
     precondition(loop > 0, "correlations of loop 0 are the gateway's own")
     self.loop = loop
+    self.face = face
     self.writer = writer
     self.mailbox = mailbox
     self.port = port
@@ -166,18 +173,24 @@ final class Hub: LoopApplication {
       guard let topic = topics[Int(frames.topic)] else { continue }
       settle(topic)
     }
-    turnFrames.removeAll(keepingCapacity: true)
+    tellPositions()
     sendGathered()
   }
 
   func turnEnded() {
     for connection in parkedThisTurn where writer.backlog(connection) == 0 { mailbox.post(.drained(connection)) }
     parkedThisTurn.removeAll(keepingCapacity: true)
+    measureDeliveries()
+    turnFrames.removeAll(keepingCapacity: true)
+  }
+
+  private func measureDeliveries() {
     guard !deliveries.isEmpty else { return }
     let now = clock.microseconds
     for delivery in deliveries {
-      metrics.liveSeconds.observe(
-        microseconds: now - delivery.acceptedMicroseconds, count: delivery.count)
+      let served = turnFrames[delivery.frames].served
+      metrics.delivered(delivery.type, .live).add(served)
+      metrics.liveSeconds.observe(microseconds: now - delivery.acceptedMicroseconds, count: served)
     }
     deliveries.removeAll(keepingCapacity: true)
   }
@@ -207,7 +220,7 @@ final class Hub: LoopApplication {
     return topic
   }
 
-  /// Queues what `build` writes as one text frame.
+  /// Queues what `build` writes as one frame.
   func send(_ session: Session, _ build: (inout JSONWriter) -> Void) {
     text.clear()
     build(&text)

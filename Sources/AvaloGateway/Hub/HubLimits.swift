@@ -2,8 +2,12 @@
 enum HubLimits {
   /// An attach that the scheduler has not answered by then: better another gateway than a hung client.
   static let attachSecondsMax: UInt32 = 10
-  /// Client frames (calls, acks, pings) in one second.
-  static let callsPerSecondMax = 100
+  /// Client frames (calls, pings) in one second.
+  static let callsPerSecondMax: UInt16 = 100
+  /// Frames of acknowledgements in one second: a client that acknowledges each event of a fast topic by itself.
+  static let acknowledgementsPerSecondMax: UInt16 = 1_000
+  /// What a client that sent too many frames is told to wait before it connects again: the allowance is new by then.
+  static let rateRetryMilliseconds = 1_000
   /// As how many of them a token counts, whose signature costs the loop a fraction of a millisecond.
   static let tokenFrames: UInt16 = 20
   /// As how many a frame counts that is not of the protocol: whoever sends them in numbers is mended by being closed.
@@ -14,6 +18,10 @@ enum HubLimits {
   static let readsMax = 512
   /// Urgent events that may overtake one session's replay, after which urgent waits its turn.
   static let aheadMax = 32
+  /// Topics of an event stream: its events' ids, which come back in a header, hold a position for each.
+  static let streamTopicsMax = 32
+  /// Before its token's end a client is told: time to fetch another one, and to send it.
+  static let expiryWarningMilliseconds: Int64 = 60_000
   /// Entries of one Watch, Acknowledge or Sessions frame.
   static let batchMax = 512
   /// Between two reports to the presence worker of which sessions were heard of.

@@ -138,6 +138,14 @@ extension JSONWriter {
     }
   }
 
+  /// The token ends then; a new one keeps the connection.
+  mutating func expiring(atMilliseconds: Int64) {
+    object {
+      $0.key("expiring")
+      $0.object { $0.member("expiresAt", atMilliseconds) }
+    }
+  }
+
   mutating func goaway(retryAfterMilliseconds: UInt32) {
     object {
       $0.key("goaway")

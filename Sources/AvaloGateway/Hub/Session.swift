@@ -21,14 +21,19 @@ final class Session {
 
   /// What was said on the way in and is to be told on.
   final class Entry {
-    /// The ticket it was opened with.
+    /// The ticket that it spends; empty without one.
     let ticket: String
+    /// How a stream's request is answered; `nil` where that has been done.
+    let answer: StreamAnswer?
     /// What was asked for and refused.
     var denied: [AccessRules.Grant.Denial] = []
     /// What its user has not read, and who has read what.
     var reads: ReadState?
 
-    init(ticket: String) { self.ticket = ticket }
+    init(ticket: String = "", answer: StreamAnswer? = nil) {
+      self.ticket = ticket
+      self.answer = answer
+    }
   }
 
   let connection: ConnectionID
@@ -44,19 +49,12 @@ final class Session {
   var entry: Entry?
   var stage = Stage.awaitingConnect
   private(set) var platform = Platform.unknown
-  /// The client named its device, whose cursors it moves; otherwise its own are gone with it.
-  var isDevice = true
-  /// Counted among its user's connections, and so known to the other workers.
-  var isCounted = false
-  /// Whether others may see that this user is here: `realtime_presence` when it connected.
-  var isPresent = true
-  /// It waits for the membership webhook's word.
-  var asksMembership = false
-  /// Its user did something since the last report to the presence worker.
-  var isActive = false
+  private var marks: Marks = [.device, .present]
   /// Calls left in this second's allowance.
   var callAllowance: UInt16
   var subscriptionCount: UInt16 = 0
+  /// Frames of acknowledgements left in this second's allowance.
+  var ackAllowance = HubLimits.acknowledgementsPerSecondMax
   var firstSubscription = Subscription.none
   /// Monotonic seconds when the stage began.
   private(set) var stageSeconds: UInt32
@@ -68,12 +66,76 @@ final class Session {
 
   static let none = UInt32.max
 
+  /// What is true or not of it, in one byte.
+  private struct Marks: OptionSet {
+    let rawValue: UInt8
+    static let device = Marks(rawValue: 1 << 0)
+    static let counted = Marks(rawValue: 1 << 1)
+    static let present = Marks(rawValue: 1 << 2)
+    static let owesPosition = Marks(rawValue: 1 << 3)
+    static let warned = Marks(rawValue: 1 << 4)
+    static let asksMembership = Marks(rawValue: 1 << 5)
+    static let active = Marks(rawValue: 1 << 6)
+  }
+
   init(connection: ConnectionID, number: UInt64, nowSeconds: UInt32, openedMilliseconds: Int64) {
     self.connection = connection
     self.number = number
     stageSeconds = nowSeconds
-    callAllowance = UInt16(HubLimits.callsPerSecondMax)
+    callAllowance = HubLimits.callsPerSecondMax
     self.openedMilliseconds = openedMilliseconds
+  }
+
+  // MARK: - What is true of it
+
+  /// The client named its device, whose cursors it moves; otherwise its own are gone with it.
+  var isDevice: Bool {
+    get { marks.contains(.device) }
+    set { mark(.device, newValue) }
+  }
+  /// Counted among its user's connections, and so known to the other workers.
+  var isCounted: Bool {
+    get { marks.contains(.counted) }
+    set { mark(.counted, newValue) }
+  }
+  /// Whether others may see that this user is here: `realtime_presence` when it connected.
+  var isPresent: Bool {
+    get { marks.contains(.present) }
+    set { mark(.present, newValue) }
+  }
+  /// Is told where it stands at this turn's end.
+  var owesPosition: Bool {
+    get { marks.contains(.owesPosition) }
+    set { mark(.owesPosition, newValue) }
+  }
+  /// Was told that its token ends soon.
+  var isWarned: Bool {
+    get { marks.contains(.warned) }
+    set { mark(.warned, newValue) }
+  }
+
+  /// It waits for the membership webhook's word.
+  var asksMembership: Bool {
+    get { marks.contains(.asksMembership) }
+    set { mark(.asksMembership, newValue) }
+  }
+
+  /// Its user did something since the last report to the presence worker.
+  var isActive: Bool {
+    get { marks.contains(.active) }
+    set { mark(.active, newValue) }
+  }
+
+  private func mark(_ mark: Marks, _ isSet: Bool) {
+    if isSet { marks.insert(mark) } else { marks.remove(mark) }
+  }
+
+  // MARK: - What it may still do
+
+  /// A new second: as much is allowed as ever.
+  func renewAllowances() {
+    callAllowance = HubLimits.callsPerSecondMax
+    ackAllowance = HubLimits.acknowledgementsPerSecondMax
   }
 
   /// Takes so many frames off this second's allowance.
@@ -121,6 +183,7 @@ final class Session {
 
   private func keep(_ identity: Identity, device: String, connectionID: String) {
     expiresAtMilliseconds = identity.expiresAtMilliseconds
+    isWarned = false
     issuedAtMilliseconds = identity.issuedAtMilliseconds
     texts = PackedTexts([identity.user, identity.tokenID, device, connectionID] + identity.chats)
   }

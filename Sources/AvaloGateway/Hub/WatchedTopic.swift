@@ -42,6 +42,14 @@ final class WatchedTopic {
   var hasSubscribers: Bool { !waiting.isEmpty || !live.isEmpty }
 }
 
+/// One event among a topic's frames of this turn, to be measured when they are written.
+struct LiveDelivery {
+  let type: EventType
+  let acceptedMicroseconds: Int64
+  /// The place of its ``TurnFrames``.
+  let frames: Int
+}
+
 /// Frames of one topic's turn, contiguous, in the writer's arena. Gone with the turn.
 struct TurnFrames {
   static let none = UInt32.max
@@ -53,6 +61,8 @@ struct TurnFrames {
   var capacity: Int
   /// Where the live sessions stood before them.
   let base: UInt64
+  /// How many sessions were given them.
+  var served = 0
 
   var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: start, count: count) }
 }

@@ -224,13 +224,19 @@ final class SchedulerLink: LinkDelegate {
       let loop = latest.target(0) >> 24
       for index in 1..<max(1, latest.targetCount) where latest.target(index) >> 24 != loop { return .allHubs }
       return try hub(loop)
-    case .watched, .lagged, .unwatched:
-      // Answers to several loops may share a frame; a hub leaves out what is not its own.
-      return hubs.count == 1 ? .hub(1) : .allHubs
+    // Answers to several loops may share a frame; a hub leaves out what is not its own.
+    case .watched: return try destination(of: Watched(body: body).heads.map(\.handle))
+    case .lagged: return try destination(of: Lagged(body: body).heads.map(\.handle))
+    case .unwatched: return try destination(of: Unwatched(body: body).handles)
     default:
       let loop = head.correlation >> 24
       return loop == 0 ? .gateway : try hub(loop)
     }
+  }
+
+  private func destination(of handles: [UInt32]) throws(WireError) -> Destination {
+    guard let first = handles.first else { return .none }
+    return handles.allSatisfy { $0 >> 24 == first >> 24 } ? try hub(first >> 24) : .allHubs
   }
 
   private func hub(_ loop: UInt32) throws(WireError) -> Destination {

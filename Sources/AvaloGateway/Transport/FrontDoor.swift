@@ -11,11 +11,11 @@ struct FrontDoor: Sendable {
   var policy: @Sendable (UpgradeRequest) -> UpgradeDecision
   /// Builds the HTTP pipeline of a connection that is no WebSocket, on its event loop, behind what is there. The channel
   /// is active already; the bytes read so far follow as the first `channelRead`.
-  var http: @Sendable (any Channel) throws -> Void
+  var http: @Sendable (any Channel, PeerAddress) throws -> Void
   /// Plain connections go to the one with the fewest. Without any, they stay on NIO.
   var reactors: [ReactorHandle] = []
   /// Where TLS connections stay.
-  var transports: NIOWebSocketTransports
+  var transports: NIOTransports
   /// Connections of any kind that there is room for; beyond, they are turned away unread.
   var connectionsMax = Int.max
   /// Of all listeners: those that are on NIO.
@@ -24,6 +24,8 @@ struct FrontDoor: Sendable {
   var addresses: AddressBudget?
   /// The address that a connection is counted for: behind a trusted proxy, the one that it names.
   var countedAddress: @Sendable (UpgradeRequest) -> String = { $0.peerAddress }
+  /// Whose PROXY headers are taken off connections; `nil`: nobody's.
+  var headersOf: @Sendable () -> TrustedProxies? = { nil }
   var observe: @Sendable (UpgradeOutcome) -> Void = { _ in }
 
   /// Whether one more connection may come.

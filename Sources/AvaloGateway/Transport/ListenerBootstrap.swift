@@ -29,8 +29,12 @@ enum ListenerBootstrap {
       )
       .childChannelInitializer { channel in
         channel.eventLoop.makeCompletedFuture {
+          let peer = PeerAddress()
+          if let proxies = door.headersOf() {
+            try channel.pipeline.syncOperations.addHandler(ProxyHeaderHandler(proxies, peer))
+          }
           if let tls { try channel.pipeline.syncOperations.addHandler(tls.makeHandler()) }
-          try channel.pipeline.syncOperations.addHandler(Sniffer(door, isPlain: tls == nil))
+          try channel.pipeline.syncOperations.addHandler(Sniffer(door, isPlain: tls == nil, peer))
         }
       }
       .withBoundSocket(descriptor).get()

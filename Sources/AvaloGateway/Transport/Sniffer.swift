@@ -13,14 +13,18 @@ final class Sniffer: ChannelInboundHandler, RemovableChannelHandler {
 
   private let door: FrontDoor
   private let isPlain: Bool
+  private let peer: PeerAddress
   private var held: ByteBuffer?
   private var deadline: Scheduled<Void>?
   private var isDecided = false
+  /// The answer is no, and on its way: what still comes is thrown away.
+  private var isRefusing = false
 
   /// `isPlain`: bytes on the wire are the bytes seen here, so that the socket itself can be given away.
-  init(_ door: FrontDoor, isPlain: Bool) {
+  init(_ door: FrontDoor, isPlain: Bool, _ peer: PeerAddress = PeerAddress()) {
     self.door = door
     self.isPlain = isPlain
+    self.peer = peer
   }
 
   // MARK: Reading
@@ -39,6 +43,7 @@ final class Sniffer: ChannelInboundHandler, RemovableChannelHandler {
   }
 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    if isRefusing { return }
     if isDecided { return context.fireChannelRead(data) }
     var buffer = unwrapInboundIn(data)
     if var before = held {
@@ -57,9 +62,14 @@ final class Sniffer: ChannelInboundHandler, RemovableChannelHandler {
     case .upgrade(var request, let key, let consumed):
       guard request.path == door.path else { return becomeHTTP(context, buffer) }
       buffer.moveReaderIndex(forwardBy: consumed)
-      request.peerAddress = context.remoteAddress?.ipAddress ?? ""
+      request.peerAddress = peer.text(context.channel)
       decide(context, request, key, early: Array(buffer.readableBytesView))
     }
+  }
+
+  func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+    if isRefusing, event as? ChannelEvent == .inputClosed { return context.close(promise: nil) }
+    context.fireUserInboundEventTriggered(event)
   }
 
   func errorCaught(context: ChannelHandlerContext, error: any Error) {
@@ -119,7 +129,7 @@ final class Sniffer: ChannelInboundHandler, RemovableChannelHandler {
       return respond(context, .noRoom)
     }
     isDecided = true
-    let handler = WebSocketHandler(transport)
+    let handler = NIOTransportHandler(transport)
     do {
       try context.pipeline.syncOperations.addHandler(handler, position: .after(self))
     } catch {
@@ -140,7 +150,7 @@ final class Sniffer: ChannelInboundHandler, RemovableChannelHandler {
   private func becomeHTTP(_ context: ChannelHandlerContext, _ buffer: ByteBuffer) {
     isDecided = true
     do {
-      try door.http(context.channel)
+      try door.http(context.channel, peer)
     } catch {
       return context.close(promise: nil)
     }
@@ -157,11 +167,19 @@ final class Sniffer: ChannelInboundHandler, RemovableChannelHandler {
     respond(context, response)
   }
 
+  /// Answers, closes our side, and the rest when the client has seen that: a close at once would reset the connection when
+  /// anything of the client's is unread, and the answer with it.
   private func respond(_ context: ChannelHandlerContext, _ response: PlainResponse) {
     isDecided = true
+    isRefusing = true
+    held = nil
+    deadline?.cancel()
+    // Fails when the client is gone, and then there is nobody to wait for.
+    try? context.channel.syncOptions?.setOption(.allowRemoteHalfClosure, value: true)
     let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
+    deadline = context.eventLoop.scheduleTask(in: TransportLimits.lingerTimeMax) { bound.value.close(promise: nil) }
     context.writeAndFlush(wrapOutboundOut(ByteBuffer(bytes: response.bytes))).whenComplete { _ in
-      bound.value.close(promise: nil)
+      bound.value.close(mode: .output, promise: nil)
     }
   }
 

@@ -5,6 +5,10 @@ enum TransportLimits {
   /// From accept to the end of the request head, a TLS handshake included. A slow phone needs two; who needs more holds a
   /// descriptor for nothing.
   static let headTimeMax = TimeAmount.seconds(10)
+  /// A PROXY header behind its 16 bytes: addresses, and what some proxies add about TLS.
+  static let proxyHeaderBytesMax = 2048
+  /// After a refusal: time to read it before the connection is cut.
+  static let lingerTimeMax = TimeAmount.seconds(2)
   /// Connections taken from the backlog before others get a turn: a reconnect storm is accepted in few wake-ups, while
   /// those who are there are still served in between.
   static let acceptsPerTurn: UInt = 16

@@ -191,7 +191,7 @@ import Testing
     let requests = [
       good, fixture.request("publishRealtimeEvent", "{", headers: "Origin: \(origin)\r\n"),
       good.replacing("POST /publishRealtimeEvent", with: "POST /nothing"), good.replacing("POST", with: "PUT"),
-      good.replacing(fixture.key, with: "avk_x"), "GET /healthz HTTP/1.1\r\nOrigin: \(origin)\r\n\r\n",
+      good.replacing(fixture.key, with: "avk_x"), "GET /healthz HTTP/1.1\r\nHost: h\r\nOrigin: \(origin)\r\n\r\n",
     ]
     var statuses: [Int] = []
     for request in requests {
@@ -221,7 +221,7 @@ import Testing
     let fixture = try await HTTPFixture()
     fixture.services.publishAnswer = nil
     try fixture.send(
-      fixture.publish("a") + fixture.publish("b") + "GET /healthz HTTP/1.1\r\n\r\n" + fixture.publish("c"))
+      fixture.publish("a") + fixture.publish("b") + "GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n" + fixture.publish("c"))
     #expect(fixture.services.waiting.count == 3)
     #expect(try fixture.received().text.isEmpty)
     fixture.services.answerWaiting(at: 2, offset: 3)
@@ -393,13 +393,12 @@ import Testing
   @Test(arguments: [
     "\u{16}\u{3}\u{1}\u{2}\u{0}", "SSH-2.0-x\r\n\r\n", "GET / HTTP/2.0\r\n\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     "GET / HTTP/1.1\r\nHost : x\r\n\r\n", "GET / HTTP/1.1\r\n X: y\r\n\r\n", "GET / HTTP/1.1\r\n: y\r\n\r\n",
-    "POST / HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
-    "POST / HTTP/1.1\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n",
-    "POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
-    "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
-    "POST / HTTP/1.1\r\nTransfer-Encoding: gzip, x\r\n\r\n",
-    "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcdefgh\r\n",
-    "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\n",
+    "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
+    "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n",
+    "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: -1\r\n\r\n",
+    "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+    "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcdefgh\r\n",
+    "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\n",
   ]) func refusesWhatIsNotHTTP(text: String) async throws {
     let fixture = try await HTTPFixture()
     _ = try? fixture.channel.writeInbound(ByteBuffer(string: text))
@@ -407,6 +406,18 @@ import Testing
     #expect(
       answers.count == 1 && answers.first?.status == 400 && !fixture.channel.isActive, "\(answers.first?.body ?? "")")
     #expect(answers.first?.error?.hasPrefix("INVALID_ARGUMENT: this is not an HTTP/1.1 request") == true)
+  }
+
+  @Test func refusesARequestWithoutAHostOrWithACodingItCannotTakeOff() async throws {
+    let fixture = try await HTTPFixture()
+    let answer = try fixture.exchange("GET /healthz HTTP/1.1\r\n\r\n")[0]
+    #expect(answer.status == 400 && answer.error == "INVALID_ARGUMENT: the header Host is missing")
+    let old = try await HTTPFixture()
+    #expect(try old.exchange("GET /healthz HTTP/1.0\r\n\r\n")[0].status == 200)
+    let coded = try await HTTPFixture()
+    let refusal = try coded.exchange(
+      "POST /publishRealtimeEvent HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip, chunked\r\n\r\n")[0]
+    #expect(refusal.status == 400 && refusal.error?.contains("Transfer-Encoding") == true)
   }
 
   @Test func refusesAHeaderThatSaysTwoThings() async throws {
@@ -484,7 +495,7 @@ import Testing
   @Test func aCallThatIsNeverAnsweredIsAnsweredAnyway() async throws {
     let fixture = try await HTTPFixture()
     fixture.services.publishAnswer = nil
-    try fixture.send(fixture.publish("a") + "GET /healthz HTTP/1.1\r\n\r\n")
+    try fixture.send(fixture.publish("a") + "GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n")
     fixture.channel.embeddedEventLoop.advanceTime(by: .seconds(74))
     #expect(try fixture.received().text.isEmpty)
     fixture.channel.embeddedEventLoop.advanceTime(by: .seconds(1))

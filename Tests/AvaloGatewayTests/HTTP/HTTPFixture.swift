@@ -1,7 +1,11 @@
 import AvaloCore
 import AvaloKeys
+import AvaloMetrics
+import AvaloReactor
 import AvaloSystem
+import AvaloWire
 import Glibc
+import Logging
 import NIOCore
 import NIOEmbedded
 import NIOPosix
@@ -17,6 +21,8 @@ final class HTTPFixture {
   let health = Health()
   let channel = EmbeddedChannel()
   let service: HTTPService
+  /// What the streams' hubs send to the scheduler.
+  let port = TestPort()
   let key: String
 
   init(_ settings: String = "", secure: Bool = false) async throws {
@@ -28,11 +34,17 @@ final class HTTPFixture {
       "keys.json", #"[{"id":"b","hash":"\#(made.hash)","scopes":["publish","broadcast","read"]}]"#)
     let more = settings.isEmpty ? "" : ",\(settings)"
     let access = try await makeAccess(#""api_keys_file":"keys.json"\#(more)"#, folder: folder)
+    let shared = SharedAccess(access)
+    let making = HubMaking(
+      port: port, access: shared, metrics: GatewayMetrics(MetricsRegistry()), admission: Admission(),
+      clock: clock.wall, log: Logger(label: "test"))
     service = HTTPService(
       calls: CallContext(
-        services: services, access: SharedAccess(access), admission: Admission(), wall: clock.wall,
+        services: services, access: shared, admission: making.admission, wall: clock.wall,
         monotonic: clock.monotonic),
-      health: health)
+      health: health,
+      streams: try HTTPService.Streams(
+        on: channel.embeddedEventLoop, settings: LoopSettings(), addresses: nil, making: making))
     try service.serve(channel, secure: secure)
     channel.connect(to: try SocketAddress(ipAddress: "127.0.0.1", port: 1), promise: nil)
   }

@@ -19,6 +19,17 @@ import Testing
     #expect(try loop.port.take(Acknowledge.self).isEmpty)
   }
 
+  @Test func countsAcknowledgementsByThemselves() throws {
+    let loop = try TestLoop()
+    let ann = try loop.live("ann", at: position(9))
+    let ack = #"{"ack":{"topic":"user:ann","epoch":"\#(epoch)","offset":9}}"#
+    loop.turn { for _ in 0..<HubLimits.acknowledgementsPerSecondMax { loop.hear(ann, ack) } }
+    loop.say(ann, #"{"ping":{}}"#)
+    #expect(loop.take(ann).map(\.kindOfFrame) == ["pong"])
+    loop.say(ann, ack)
+    #expect(loop.closes[ann.slot] == CloseCode.rateLimited.rawValue)
+  }
+
   @Test func takesTheHighestOfSeveralAcknowledgementsOfATopic() throws {
     let loop = try TestLoop()
     let ann = try loop.live("ann", at: position(9))

@@ -96,6 +96,38 @@ import Testing
     #expect(seen == Array(repeating: SessionsSeen.Entry(session: number, active: false), count: 2))
   }
 
+  /// A client may speak as soon as it has said who it is.
+  @Test func refusesACallBeforeReadyAndGoesOn() throws {
+    let loop = try TestLoop()
+    loop.linkUp()
+    let ann = loop.open()
+    loop.turn { loop.hub.connect(loop.hub.session(of: ann)!, identity("ann"), ConnectRequest()) }
+    loop.say(ann, #"{"id":1,"call":"getPresenceV1","data":{"userIds":["bob"]}}"#)
+    loop.say(ann, #"{"ack":{"topic":"user:ann","epoch":"\#(epoch)","offset":1}}"#)
+    loop.say(ann, #"{"ping":{}}"#)
+    let frames = loop.take(ann)
+    #expect(frames.count == 2 && frames[0].hasPrefix(#"{"id":1,"error":{"status":"FAILED_PRECONDITION""#))
+    #expect(frames.last?.kindOfFrame == "pong" && loop.closes[ann.slot] == nil)
+  }
+
+  @Test func warnsOnceBeforeATokenEndsAndTakesANewOne() throws {
+    let loop = try TestLoop()
+    loop.linkUp()
+    let ann = try loop.connect("ann", lifetime: .seconds(63))
+    _ = loop.take(ann)
+    loop.advance(2)
+    #expect(loop.take(ann).isEmpty)
+    loop.advance(3)
+    let expires = loop.clock.wall.milliseconds + 58_000
+    #expect(loop.take(ann) == [#"{"expiring":{"expiresAt":\#(expires)}}"#])
+    let session = try #require(loop.hub.session(of: ann))
+    var renewed = try #require(session.identity)
+    renewed.expiresAtMilliseconds += 30_000
+    session.identify(renewed)
+    loop.advance(1)
+    #expect(loop.take(ann).isEmpty)
+  }
+
   // MARK: - Live
 
   @Test func writesEachEventOnceInOrder() throws {
@@ -240,6 +272,46 @@ import Testing
     #expect(frames.last?.kindOfFrame == "live")
   }
 
+  /// A turn may bring more than an outbox holds to clients who read all the time.
+  @Test func parksEverybodyInABurstAndClosesNobody() throws {
+    let loop = try TestLoop()
+    let ann = try loop.live("ann", at: position(0))
+    let big = String(repeating: "x", count: 60_000)
+    loop.scheduler {
+      for offset in 1...50 {
+        Deliver.write(
+          record: record(big), targets: [.init(handle: loop.handle, offset: UInt64(offset))], into: &$0)
+      }
+    }
+    #expect(loop.take(ann).events.isEmpty && loop.closes[ann.slot] == nil)
+    for page in stride(from: UInt64(0), to: 50, by: 10) {
+      // Each page is more than a backlog may be: the next is read when the kernel has taken it.
+      loop.turn()
+      try loop.answerRead(after: page, upTo: 50, through: page + 10, (1...10).map { (page + $0, big) })
+    }
+    let frames = loop.take(ann)
+    #expect(frames.events.count == 50)
+    #expect(frames.last?.kindOfFrame == "live")
+  }
+
+  @Test func tellsNoGapForAnUrgentEventThatExpiredAfterItWasWritten() throws {
+    let loop = try TestLoop()
+    loop.linkUp()
+    let ann = try loop.connect("ann", cursor: position(0), head: position(1))
+    loop.deliver(2, "fire", priority: .urgent, expires: loop.clock.wall.milliseconds + 1000)
+    #expect(loop.take(ann).events == ["2:fire"])
+    loop.advance(2)
+    try loop.answerRead(after: 0, upTo: 1, [(1, "a")])
+    let read = try #require(try loop.port.take(Read.self).first)
+    loop.scheduler {
+      let expired = record("fire", priority: .urgent, expires: loop.clock.wall.milliseconds - 1)
+      ReadResult.write(
+        epoch: epoch, floor: 0, through: 2, rows: [(offset: 2, record: expired)], correlation: read.correlation,
+        into: &$0)
+    }
+    #expect(loop.take(ann).map(\.kindOfFrame) == ["event", "live"])
+  }
+
   @Test func forgetsTheReadOfASessionThatLeft() throws {
     let loop = try TestLoop()
     loop.linkUp()
@@ -342,8 +414,11 @@ import Testing
   @Test func endsAClientThatFloodsIt() throws {
     let loop = try TestLoop()
     let ann = try loop.live("ann", at: position(0))
-    for _ in 0...HubLimits.callsPerSecondMax { loop.say(ann, #"{"ping":{}}"#) }
-    #expect(loop.closes[ann.slot] == CloseCode.limit.rawValue)
+    for _ in 0..<HubLimits.callsPerSecondMax { loop.say(ann, #"{"ping":{}}"#) }
+    #expect(loop.closes[ann.slot] == nil)
+    loop.say(ann, #"{"ping":{}}"#)
+    #expect(loop.take(ann).last?.contains(#""retryAfterMs":1000"#) == true)
+    #expect(loop.closes[ann.slot] == CloseCode.rateLimited.rawValue)
   }
 
   @Test func endsAClientThatSendsRubbishOrTokensWithoutEnd() throws {

@@ -172,7 +172,7 @@ final class TestLoop: Carrier {
 
 /// Records what a hub sends to the rest of the gateway.
 final class TestPort: HubPort, @unchecked Sendable {
-  // Tests run a hub and its port on one thread.
+  // Tests run hubs and their port on one thread.
   private(set) var frames: [(kind: FrameKind, correlation: UInt32, body: [UInt8])] = []
   private(set) var presence: [(kind: FrameKind, correlation: UInt32, body: [UInt8])] = []
   private(set) var requests: [(request: ServiceRequest, id: UInt32)] = []

@@ -58,6 +58,23 @@ import Testing
     }
   }
 
+  /// What is unread when a socket is closed resets the connection, and takes the answer with it.
+  @Test(arguments: TransportKind.allCases)
+  func aRefusalIsNotLostInAReset(kind: TransportKind) async throws {
+    try await TransportRig.run(kind) { rig in
+      for _ in 0..<10 {
+        let probe = try rig.dial()
+        let head = String(decoding: TransportRig.request(), as: UTF8.self)
+        try probe.send(Array(head.replacing("Host: x", with: "Host: " + String(repeating: "x", count: 60_000)).utf8))
+        #expect(try self.answer(probe).hasPrefix("HTTP/1.1 431 Request Header Fields Too Large|"))
+        try probe.expectEnd()
+        let refused = try rig.dial()
+        try refused.send(TransportRig.request("/ws?refuse") + [UInt8](repeating: 0x81, count: 20_000))
+        #expect(try self.answer(refused) == "HTTP/1.1 403 Forbidden|no")
+      }
+    }
+  }
+
   @Test(arguments: TransportKind.allCases)
   func cutsWhoNeverCompletesAHead(kind: TransportKind) async throws {
     try await TransportRig.run(kind, headTimeMax: .milliseconds(200)) { rig in

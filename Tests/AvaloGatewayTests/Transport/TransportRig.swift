@@ -30,7 +30,7 @@ final class TransportRig: Sendable {
 
   private let group: MultiThreadedEventLoopGroup
   private let clients: MultiThreadedEventLoopGroup
-  private let transports: NIOWebSocketTransports
+  private let transports: NIOTransports
   private let listener: any Channel
   let listenerDescriptor: Int32
   private let clientContext: NIOSSLContext
@@ -38,13 +38,14 @@ final class TransportRig: Sendable {
   /// Starts one, runs `body`, and takes everything down again.
   static func run(
     _ kind: TransportKind, echoes: Bool = true, clock: LoopClock = .monotonic, addresses: AddressBudget? = nil,
-    headTimeMax: TimeAmount = .seconds(10), connectionsMax: Int = .max, change: (inout LoopSettings) -> Void = { _ in },
+    headTimeMax: TimeAmount = .seconds(10), connectionsMax: Int = .max,
+    proxies: TrustedProxies? = nil, change: (inout LoopSettings) -> Void = { _ in },
     body: (TransportRig) throws -> Void
   ) async throws {
     var settings = LoopSettings()
     settings.connectionsMax = 256
     change(&settings)
-    let rig = try await TransportRig(kind, echoes, clock, addresses, headTimeMax, connectionsMax, settings)
+    let rig = try await TransportRig(kind, echoes, clock, addresses, headTimeMax, connectionsMax, proxies, settings)
     do {
       try body(rig)
     } catch {
@@ -56,7 +57,7 @@ final class TransportRig: Sendable {
 
   private init(
     _ kind: TransportKind, _ echoes: Bool, _ clock: LoopClock, _ addresses: AddressBudget?, _ headTimeMax: TimeAmount,
-    _ connectionsMax: Int, _ settings: LoopSettings
+    _ connectionsMax: Int, _ proxies: TrustedProxies?, _ settings: LoopSettings
   ) async throws {
     let recorder = LoopRecorder(echoes: echoes)
     self.kind = kind
@@ -70,7 +71,7 @@ final class TransportRig: Sendable {
     reactor = try Reactor.start(name: "test", settings: settings, addresses: addresses, clock: clock) { reactor in
       RecordingApplication(reactor.writer, reactor.waker, usesReactor ? recorder : idle)
     }
-    transports = try await NIOWebSocketTransports.start(
+    transports = try await NIOTransports.start(
       on: group, settings: settings, addresses: addresses, clock: clock
     ) { transport in
       RecordingApplication(transport.writer, transport.waker, usesReactor ? idle : recorder)
@@ -80,7 +81,7 @@ final class TransportRig: Sendable {
     let watcher = Watcher()
     var door = FrontDoor(
       policy: { watcher.decide($0) },
-      http: { channel in
+      http: { channel, _ in
         try channel.pipeline.syncOperations.configureHTTPServerPipeline()
         try channel.pipeline.syncOperations.addHandler(Greeter())
       }, transports: transports)
@@ -88,6 +89,7 @@ final class TransportRig: Sendable {
     door.addresses = addresses
     door.headTimeMax = headTimeMax
     door.connectionsMax = connectionsMax
+    door.headersOf = { proxies }
     door.observe = { watcher.observe($0) }
     let folder = try TemporaryFolder()
     let files = TLSSettings(

@@ -100,16 +100,20 @@ import Testing
         $0 += 1
         return $0
       }) == 1 {
-        peer.say(#"{"goaway":{"retryAfterMs":20}}"#)
+        peer.say(#"{"goaway":{"retryAfterMs":321}}"#)
+        peer.close(code: 4000, text: "going_away")
       }
     }
     var connects = 0
+    var delays: [Int] = []
     await #expect(throws: Enough.self) {
       try await client(server).run { update in
+        if case .disconnected(_, let delay) = update { delays.append(delay) }
         if case .connected = update { connects += 1 }
         if connects == 2 { throw Enough() }
       }
     }
+    #expect(delays == [321], "everybody comes back at a time of their own")
     try await server.stop()
   }
 

@@ -46,6 +46,7 @@ import Testing
       try frame(#"{"gap":{"topic":"user:u","reason":"epoch","epoch":"0000000000000002"}}"#)
         == .gap(ServerFrame.Gap(topic: "user:u", offsets: nil, reason: "epoch", epoch: Epoch(rawValue: 2))))
     #expect(try frame(#"{"goaway":{"retryAfterMs":1200}}"#) == .goaway(retryAfterMilliseconds: 1200))
+    #expect(try frame(#"{"expiring":{"expiresAt":17}}"#) == .expiring(atMilliseconds: 17))
     #expect(try frame(#"{"pong":{"serverTime":4}}"#) == .pong(id: nil))
     #expect(try frame(#"{"id":3,"pong":{"serverTime":4}}"#) == .pong(id: JSONText(validating: "3")))
     #expect(
@@ -59,8 +60,12 @@ import Testing
         == .error(CallError(.unavailable, "busy", retryAfterMilliseconds: 5)))
   }
 
+  @Test func passesOverWhatALaterServerSays() throws {
+    #expect(try frame(#"{"weather":{}}"#) == .unknown(JSONText(validating: #"{"weather":{}}"#)))
+  }
+
   @Test(arguments: [
-    #"{}"#, #"[]"#, #"{"event":{},"topic":"user:u","offset":1}"#, #"{"live":{"topic":"user:u"}}"#,
+    #"[]"#, #"{"event":{},"topic":"user:u","offset":1}"#, #"{"live":{"topic":"user:u"}}"#,
     #"{"event":{"eventId":"e","type":"t","payload":{},"timestamp":1},"topic":"user:u","offset":-1}"#,
     #"{"gap":{"topic":"user:u","from":5,"to":4,"reason":"expired"}}"#, #"{"id":7}"#, #"{"ready":{"userId":"u"}}"#,
   ])

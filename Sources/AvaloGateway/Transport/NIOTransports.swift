@@ -1,15 +1,15 @@
 import AvaloReactor
 import NIOCore
 
-/// One `NIOWebSocketTransport` for every event loop of a group. Sendable: each is reached only on its loop.
-final class NIOWebSocketTransports: Sendable {
-  private let byLoop: [ObjectIdentifier: NIOLoopBound<NIOWebSocketTransport>]
+/// One `NIOTransport` for every event loop of a group. Sendable: each is reached only on its loop.
+final class NIOTransports: Sendable {
+  private let byLoop: [ObjectIdentifier: NIOLoopBound<NIOTransport>]
   private let loops: [any EventLoop]
 
   /// No transports: every connection is plain, and goes to a reactor.
-  static let none = NIOWebSocketTransports([])
+  static let none = NIOTransports([])
 
-  private init(_ transports: [NIOLoopBound<NIOWebSocketTransport>]) {
+  private init(_ transports: [NIOLoopBound<NIOTransport>]) {
     loops = transports.map(\.eventLoop)
     byLoop = Dictionary(uniqueKeysWithValues: transports.map { (ObjectIdentifier($0.eventLoop), $0) })
   }
@@ -17,22 +17,22 @@ final class NIOWebSocketTransports: Sendable {
   /// `make` runs once on each loop.
   static func start(
     on group: any EventLoopGroup, settings: LoopSettings, addresses: AddressBudget? = nil,
-    clock: LoopClock = .monotonic, make: @escaping @Sendable (NIOWebSocketTransport) -> any LoopApplication
-  ) async throws -> NIOWebSocketTransports {
-    var transports: [NIOLoopBound<NIOWebSocketTransport>] = []
+    clock: LoopClock = .monotonic, make: @escaping @Sendable (NIOTransport) -> any LoopApplication
+  ) async throws -> NIOTransports {
+    var transports: [NIOLoopBound<NIOTransport>] = []
     for eventLoop in group.makeIterator() {
       transports.append(
         try await eventLoop.submit {
-          let transport = try NIOWebSocketTransport(
+          let transport = try NIOTransport(
             eventLoop, settings: settings, addresses: addresses, clock: clock, make: make)
           return NIOLoopBound(transport, eventLoop: eventLoop)
         }.get())
     }
-    return NIOWebSocketTransports(transports)
+    return NIOTransports(transports)
   }
 
   /// On that loop.
-  func transport(on eventLoop: any EventLoop) -> NIOWebSocketTransport? {
+  func transport(on eventLoop: any EventLoop) -> NIOTransport? {
     byLoop[ObjectIdentifier(eventLoop)]?.value
   }
 

@@ -1,18 +1,18 @@
 import AvaloReactor
 import NIOCore
 
-/// The last handler of a WebSocket that stays on NIO: brings its bytes to the loop's `NIOWebSocketTransport`, and writes
+/// The last handler of a connection that stays on NIO: brings its bytes to the loop's `NIOTransport`, and writes
 /// what that gives it. Lives as long as its channel.
-final class WebSocketHandler: ChannelInboundHandler {
+final class NIOTransportHandler: ChannelInboundHandler {
   typealias InboundIn = ByteBuffer
   typealias OutboundOut = ByteBuffer
 
-  private let transport: NIOWebSocketTransport
+  private let transport: NIOTransport
   private var context: ChannelHandlerContext?
   /// Its place in the transport's slab, from adoption to the connection's end.
   var connection: ConnectionID?
 
-  init(_ transport: NIOWebSocketTransport) {
+  init(_ transport: NIOTransport) {
     self.transport = transport
   }
 

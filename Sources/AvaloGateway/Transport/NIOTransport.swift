@@ -1,12 +1,12 @@
 import AvaloReactor
 import NIOCore
 
-/// Carries the WebSockets of one event loop that cannot leave NIO, because TLS holds them there. The same life, the same
-/// application and the same writer as on a reactor; confined to its event loop.
+/// Carries connections of one event loop that cannot leave NIO: WebSockets that TLS holds there, and event streams, which
+/// HTTP began. The same life, the same application and the same writer as on a reactor; confined to its event loop.
 ///
 /// A turn begins with the first thing that happens and ends with a task that the event loop runs after all that was
 /// ready: so one turn takes in many channels, and each is written and flushed once.
-final class NIOWebSocketTransport {
+final class NIOTransport {
   let eventLoop: any EventLoop
   let writer: ConnectionWriter
   /// For the application's own mailboxes.
@@ -16,10 +16,10 @@ final class NIOWebSocketTransport {
   private let addresses: AddressBudget?
   private let clock: LoopClock
   // By slot. The handlers own nothing of the transport but a reference.
-  private var handlers: [WebSocketHandler?] = []
+  private var handlers: [NIOTransportHandler?] = []
   private let decoded = UnsafeMutableRawBufferPointer.allocate(
     byteCount: TransportLimits.decodedBytesMax, alignment: 64)
-  private let own: NIOLoopBoundBox<NIOWebSocketTransport?>
+  private let own: NIOLoopBoundBox<NIOTransport?>
   private var ticks: RepeatedTask?
   private var inTurn = false
   private var isSending = false
@@ -27,16 +27,16 @@ final class NIOWebSocketTransport {
 
   /// On its event loop. `make` builds the application, which is told of everything from then on.
   init(
-    _ eventLoop: any EventLoop, settings: LoopSettings, addresses: AddressBudget?, clock: LoopClock,
-    make: (NIOWebSocketTransport) -> any LoopApplication
+    _ eventLoop: any EventLoop, settings: LoopSettings, framing: Framing = .webSocket, addresses: AddressBudget?,
+    clock: LoopClock, make: (NIOTransport) -> any LoopApplication
   ) throws {
     eventLoop.preconditionInEventLoop()
     self.eventLoop = eventLoop
     self.addresses = addresses
     self.clock = clock
-    let own = NIOLoopBoundBox<NIOWebSocketTransport?>(nil, eventLoop: eventLoop)
+    let own = NIOLoopBoundBox<NIOTransport?>(nil, eventLoop: eventLoop)
     self.own = own
-    writer = try ConnectionWriter(settings: settings, whenDirty: { own.value?.enterTurn() })
+    writer = try ConnectionWriter(settings: settings, framing: framing, whenDirty: { own.value?.enterTurn() })
     life = ConnectionLife(writer)
     waker = Waker { eventLoop.execute { own.value?.answerWaker() } }
     own.value = self
@@ -62,9 +62,17 @@ final class NIOWebSocketTransport {
 
   // MARK: What happens
 
+  var connectionCount: Int { writer.connectionCount }
+  var hasRoom: Bool { connectionCount < writer.settings.connectionsMax }
+
+  /// How long a peer may be silent.
+  var silenceMilliseconds: SocketOptionValue {
+    SocketOptionValue(writer.settings.pingIntervalSeconds + writer.settings.pingGraceSeconds) * 1000
+  }
+
   /// `false` when there is no room: nothing was said to the peer, and the lease is still the caller's.
-  func adopt(_ handler: WebSocketHandler, _ upgrade: Upgrade) -> Bool {
-    guard writer.connectionCount < writer.settings.connectionsMax else { return false }
+  func adopt(_ handler: NIOTransportHandler, _ upgrade: Upgrade) -> Bool {
+    guard hasRoom else { return false }
     do {
       try handler.allowHalfClosure()
     } catch {
@@ -155,7 +163,7 @@ final class NIOWebSocketTransport {
   private var shared: (start: UnsafeRawPointer, count: Int, buffer: ByteBuffer)?
 
   /// The one place where this transport writes.
-  private func transmit(_ handler: WebSocketHandler, _ slot: UnsafeMutablePointer<Slot>, _ index: UInt32) {
+  private func transmit(_ handler: NIOTransportHandler, _ slot: UnsafeMutablePointer<Slot>, _ index: UInt32) {
     let count = Int(slot.pointee.turnBytes)
     if count == 0 || slot.pointee.flags.contains(.failed) { return }
     let connection = writer.id(index)
@@ -164,11 +172,11 @@ final class NIOWebSocketTransport {
     if Int(slot.pointee.outstandingBytes) > writer.settings.outboxBytesMax {
       writer.counters.closedSlow &+= 1
       slot.pointee.flags.insert(.closing)
-      write(handler, connection, ByteBuffer(bytes: WebSocketFrame.close(AvaloReactor.CloseCode.slowConsumer)))
+      write(handler, connection, ByteBuffer(bytes: writer.framing.slowConsumer))
     }
   }
 
-  private func write(_ handler: WebSocketHandler, _ connection: ConnectionID, _ buffer: ByteBuffer) {
+  private func write(_ handler: NIOTransportHandler, _ connection: ConnectionID, _ buffer: ByteBuffer) {
     let count = buffer.readableBytes
     writer.counters.sends &+= 1
     writer.slots[Int(connection.slot)].outstandingBytes += UInt32(count)
@@ -209,7 +217,7 @@ final class NIOWebSocketTransport {
   }
 }
 
-extension NIOWebSocketTransport: Carrier {
+extension NIOTransport: Carrier {
   func shutWriting(_ index: UInt32) {
     handlers[Int(index)]?.shutWriting()
   }

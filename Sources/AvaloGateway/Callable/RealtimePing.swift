@@ -1,0 +1,26 @@
+import AvaloCore
+
+/// Where polls are held. One an event loop, used on it alone.
+public protocol Polls: AnyObject {
+  /// Replies once: when there is something to tell, when it was held long enough, or why not.
+  func hold(_ wish: PollWish, _ identity: Identity, writing: AnswerWriting?, reply: @escaping CallReply)
+}
+
+/// `realtimePingV1`: what happened since the last time, at once or as soon as something does.
+enum RealtimePing: Callable {
+  static let name: StaticString = "realtimePingV1"
+
+  static func call(_ request: CallRequest, _ context: CallContext, reply: @escaping CallReply) throws(CallError) {
+    let identity = try request.user()
+    try context.require(\.engine, for: identity)
+    let wish = try PollWish(request.data)
+    switch request.carrier {
+    case .session:
+      // What happens comes over the connection by itself.
+      reply(.success(PollAnswer([]).json(cursor: "", now: context.wall.milliseconds)))
+    case .http(_, _, let writing):
+      guard let polls = context.polls else { throw CallError(.unimplemented, "nothing is held here") }
+      polls.hold(wish, identity, writing: writing, reply: reply)
+    }
+  }
+}

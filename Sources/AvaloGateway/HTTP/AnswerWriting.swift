@@ -1,0 +1,24 @@
+/// The way of one HTTP answer to its client, for a call that must know whether it got there. Confined to the connection's
+/// loop; of its two endings one comes, once.
+public final class AnswerWriting {
+  /// The client's address.
+  let client: String
+  /// The connection ended before there was an answer.
+  var whenAbandoned: (() -> Void)?
+  /// The kernel took the whole answer, or the connection ended before.
+  var whenWritten: ((Bool) -> Void)?
+  private var isEnded = false
+
+  init(client: String) { self.client = client }
+
+  func abandoned() { end { whenAbandoned?() } }
+  func written(_ isWritten: Bool) { end { whenWritten?(isWritten) } }
+
+  private func end(_ tell: () -> Void) {
+    guard !isEnded else { return }
+    isEnded = true
+    tell()
+    whenAbandoned = nil
+    whenWritten = nil
+  }
+}

@@ -1,0 +1,174 @@
+import AvaloCore
+import AvaloWire
+import NIOEmbedded
+import Testing
+
+@testable import AvaloGateway
+
+/// `realtimePingV1` over HTTP, from the request to the answer; the scheduler is played by the test.
+@Suite struct RealtimePingTests {
+  let name = "realtimePingV1"
+  let epoch = testEpoch
+
+  @Test func isHeldUntilSomethingHappens() async throws {
+    let poll = try await PollFixture()
+    try poll.ping(#"{"connectionId":"c1","deviceId":"phone"}"#)
+    try poll.begin(at: position(4))
+    #expect(try poll.received() == "")
+    poll.deliver(5, #"{"text":"hello"}"#)
+    let answer = Answers(try poll.received())[0]
+    #expect(answer.status == 200)
+    #expect(
+      answer.body
+        == #"{"result":{"success":true,"events":[{"eventId":"e","type":"chat_message","targetUserId":"ann","payload":{"text":"hello"},"timestamp":1,"topic":"user:ann","offset":5}],"cursor":"user:ann=\#(epoch).5","serverTime":\#(testNow)}}"#
+    )
+  }
+
+  @Test func answersAtOnceWhatIsPending() async throws {
+    let poll = try await PollFixture()
+    try poll.ping(#"{"cursor":"user:ann=\#(epoch).2"}"#)
+    try poll.begin(at: position(4), cursor: position(0))
+    let read = try #require(try poll.port.take(Read.self).first)
+    #expect(read.message.after == 2)
+    poll.scheduler {
+      ReadResult.write(
+        epoch: epoch, floor: 0, through: 4, rows: [(offset: 4, record: record("d"))], correlation: read.correlation,
+        into: &$0)
+    }
+    let body = Answers(try poll.received())[0].body
+    #expect(body.contains(#""offset":4"#) && body.contains(#""cursor":"user:ann=\#(epoch).4""#))
+    #expect(body.contains(#""gaps":[{"topic":"user:ann","from":3,"to":3,"reason":"expired"}]"#))
+  }
+
+  @Test func answersNothingWhenItWasHeldLongEnough() async throws {
+    let poll = try await PollFixture()
+    try poll.ping(#"{"cursor":"user:ann=\#(epoch).4","holdMs":5000}"#)
+    try poll.begin(at: position(4))
+    poll.http.channel.embeddedEventLoop.advanceTime(by: .milliseconds(4999))
+    #expect(try poll.received() == "")
+    poll.http.channel.embeddedEventLoop.advanceTime(by: .milliseconds(1))
+    let body = Answers(try poll.received())[0].body
+    #expect(body.contains(#""events":[],"cursor":"user:ann=\#(epoch).4""#))
+    // Its session is gone.
+    #expect(try poll.port.take(Detach.self).count == 1)
+  }
+
+  @Test func acknowledgesWithACursorWhatCameBefore() async throws {
+    let poll = try await PollFixture()
+    try poll.ping(#"{"cursor":"user:ann=\#(epoch).4"}"#)
+    try poll.begin(at: position(4), cursor: position(1))
+    #expect(try acknowledged(poll) == [position(4)])
+    poll.deliver(5, "{}")
+    _ = try poll.received()
+    #expect(try acknowledged(poll) == [])
+  }
+
+  @Test func acknowledgesWithoutACursorWhatWasWritten() async throws {
+    let poll = try await PollFixture()
+    try poll.ping(#"{"connectionId":"c1"}"#)
+    try poll.begin(at: position(4))
+    #expect(try acknowledged(poll) == [])
+    poll.deliver(5, "{}")
+    #expect(Answers(try poll.received())[0].status == 200)
+    #expect(try acknowledged(poll) == [position(5)])
+    #expect(try poll.port.take(Detach.self).count == 1)
+  }
+
+  @Test func acknowledgesNothingThatCouldNotBeWritten() async throws {
+    let poll = try await PollFixture()
+    try poll.ping(#"{"connectionId":"c1"}"#)
+    try poll.begin(at: position(4))
+    try poll.hangUp()
+    poll.deliver(5, "{}")
+    #expect(try acknowledged(poll) == [])
+    #expect(try poll.port.take(Detach.self).count == 1)
+  }
+
+  @Test func answersTheOlderPollOfAConnectionWithNothing() async throws {
+    let poll = try await PollFixture()
+    try poll.ping(#"{"connectionId":"c1"}"#)
+    try poll.begin(at: position(4))
+    let older = poll.channel
+    try poll.reconnect()
+    try poll.ping(#"{"connectionId":"c1"}"#)
+    #expect(try StreamFixture.received(older).contains(#""events":[]"#))
+    try poll.begin(at: nil, cursor: position(4))
+    poll.deliver(5, "{}")
+    #expect(try poll.received().contains(#""offset":5"#))
+  }
+
+  @Test func tellsWhyNot() async throws {
+    let poll = try await PollFixture()
+    for (data, status, message) in [
+      (#"{"cursor":"nonsense"}"#, 400, "cursor is none of ours: nonsense"),
+      (#"{"holdMs":60001}"#, 400, "holdMs must be an integer of 0 to 60000 milliseconds, not 60001"),
+      (#"{"hold":1}"#, 400, "unknown field"), (#"{"subscriptions":["user:bob"]}"#, 403, "none of the topics"),
+    ] {
+      try poll.ping(data)
+      let answer = Answers(try poll.received())[0]
+      #expect(answer.status == status && answer.error?.contains(message) == true, "\(answer.body)")
+    }
+    try poll.ping("{}", user: nil)
+    #expect(Answers(try poll.received())[0].status == 401)
+    try poll.ping("{}")
+    let attach = try #require(try poll.port.take(Attach.self).first)
+    poll.scheduler { $0.frame(Failed(.unavailable, "the log is away"), correlation: attach.correlation) }
+    let answer = Answers(try poll.received())[0]
+    #expect(answer.status == 503 && answer.error == "UNAVAILABLE: the log is away")
+  }
+
+  @Test func answersWhenTheInstanceStops() async throws {
+    let poll = try await PollFixture()
+    try poll.ping(#"{"cursor":"user:ann=\#(epoch).4"}"#)
+    try poll.begin(at: position(4))
+    poll.http.service.streams?.polls.mailbox.post(.drain(seconds: 0))
+    #expect(try poll.received().contains(#""events":[],"cursor":"user:ann=\#(epoch).4""#))
+  }
+
+  /// Over a WebSocket everything comes by itself.
+  @Test func isNotHeldOverASession() async throws {
+    let fixture = try await CallFixture()
+    let answer = try fixture.call(name, "{}", as: .user(CallFixture.ann), carrier: .session(FakeSession()))
+    #expect(answer.hasPrefix(#"{"success":true,"events":[]"#))
+  }
+
+  private func acknowledged(_ poll: PollFixture) throws -> [Position] {
+    try poll.port.take(Acknowledge.self).flatMap(\.message.entries).map(\.position)
+  }
+
+  private func position(_ offset: UInt64) -> Position { Position(epoch: epoch, offset: offset) }
+}
+
+/// A connection that polls.
+private final class PollFixture {
+  private let stream: StreamFixture
+
+  init() async throws {
+    stream = try await StreamFixture(.poll)
+  }
+
+  var http: HTTPFixture { stream.http }
+  var port: TestPort { stream.port }
+  var channel: EmbeddedChannel { stream.channel }
+
+  func ping(_ data: String, user: String? = "ann") throws {
+    try stream.send(stream.request("POST /realtimePingV1", user: user, body: #"{"data":\#(data)}"#))
+  }
+
+  /// Registers the poll, and tells where its topic stands unless that is known.
+  func begin(at head: Position?, cursor: Position? = nil) throws {
+    let attach = try #require(try port.take(Attach.self).last)
+    try stream.attached(attach, at: [cursor ?? head ?? .none])
+    if let head { try stream.watched(head) }
+  }
+
+  func deliver(_ offset: UInt64, _ payload: String) { stream.deliver(offset, payload) }
+  func scheduler(_ build: (inout WireWriter) -> Void) { stream.scheduler(build) }
+  func received() throws -> String { try stream.received() }
+  func reconnect() throws { try stream.reconnect() }
+
+  func hangUp() throws {
+    stream.channel.close(promise: nil)
+    stream.channel.embeddedEventLoop.run()
+  }
+}
