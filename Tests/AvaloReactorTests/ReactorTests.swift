@@ -256,7 +256,9 @@ private final class Rig {
   @Test func refusesWhatItHasNoRoomFor() throws {
     let rig = try Rig { $0.connectionsMax = 2 }
     let first = try rig.connect()
-    _ = try rig.connect()
+    // Kept: a probe that nobody holds closes its connection, and makes room.
+    let second = try rig.connect()
+    defer { second.close() }
     let (probe, descriptor) = try LoopbackListener.pair()
     let request = UpgradeRequest(path: "/ws")
     #expect(!rig.handle.hasRoom)
