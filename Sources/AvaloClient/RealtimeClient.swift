@@ -29,6 +29,8 @@ public struct RealtimeClient: Sendable {
     /// These were passed over without a word.
     case hole(topic: String, ClosedRange<UInt64>)
     case live(topic: String, Position)
+    /// The subscription has ended: the user has no right to the topic any more.
+    case unsubscribed(topic: String, CallError)
     /// The server said what was wrong.
     case complaint(CallError)
     /// The connection ended or was not made; the next attempt follows after so many milliseconds.
@@ -110,6 +112,7 @@ public struct RealtimeClient: Sendable {
     case .live(let topic, let position):
       if let hole = progress.takeLive(topic: topic, head: position) { try await handle(.hole(topic: topic, hole)) }
       try await handle(.live(topic: topic, position))
+    case .unsubscribed(let topic, let error): try await handle(.unsubscribed(topic: topic, error))
     case .goaway(let milliseconds):
       // The server ends it now; if it does not, we do by the time that we are to be back.
       connection.close(after: .milliseconds(milliseconds))

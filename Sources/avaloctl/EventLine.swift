@@ -20,6 +20,7 @@ enum EventLine {
       case .hole(let topic, let offsets):
         "\(topic): \(offsets.lowerBound) to \(offsets.upperBound) are missing, and the server did not say so"
       case .live(let topic, let position): "\(topic): live at \(position.offset)"
+      case .unsubscribed(let topic, let error): "\(topic): no longer subscribed (\(error.message))"
       case .complaint(let error): "the server says \(error.code.wireName): \(error.message)"
       case .disconnected(let error, let delay): "disconnected (\(error)); again in \(delay) ms"
       }
@@ -60,6 +61,11 @@ enum EventLine {
           $0.member("kind", "live")
           $0.member("topic", topic)
           $0.member("offset", position.offset)
+        case .unsubscribed(let topic, let error):
+          $0.member("kind", "unsubscribed")
+          $0.member("topic", topic)
+          $0.member("status", error.code.wireName)
+          $0.member("message", error.message)
         case .complaint(let error):
           $0.member("kind", "error")
           $0.member("status", error.code.wireName)

@@ -14,6 +14,8 @@ public enum ServerFrame: Sendable, Equatable {
   /// The answer to a call.
   case answer(id: JSONText, Result<JSONText, CallError>)
   case pong(id: JSONText?)
+  /// The subscription has ended though nobody asked for it: the user's right to the topic has.
+  case unsubscribed(topic: String, CallError)
   /// The connection ends; come back after that many milliseconds.
   case goaway(retryAfterMilliseconds: Int)
   /// The token ends then (ms since 1970); a new one keeps the connection.
@@ -44,7 +46,7 @@ public enum ServerFrame: Sendable, Equatable {
     public var topic: String
     /// Absent when the topic's log was lost or restored.
     public var offsets: ClosedRange<UInt64>?
-    /// `expired`, `evicted` or `epoch`.
+    /// `expired`, `evicted`, `membership` or `epoch`.
     public var reason: String
     /// The new epoch, when that is the reason.
     public var epoch: Epoch?
@@ -121,6 +123,10 @@ extension ServerFrame {
       self = .gap(try Gap(topic: try gap.need("topic", \.string), gap))
     } else if let ready = view["ready"] {
       self = .ready(try Ready(text, ready))
+    } else if let ended = view["unsubscribed"] {
+      let code = StatusCode.allCases.first { $0.wireName == ended["code"]?.string } ?? .unknown
+      self = .unsubscribed(
+        topic: try ended.need("topic", \.string), CallError(code, ended["message"]?.string ?? ""))
     } else if let id = view["id"], view["pong"] == nil {
       if let error = view["error"] {
         self = .answer(id: JSONText(id), .failure(CallError(view: error)))

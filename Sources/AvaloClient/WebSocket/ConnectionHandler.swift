@@ -138,7 +138,7 @@ final class ConnectionHandler: ChannelInboundHandler {
       lastError = error
       frames.push(frame)
     case .unknown: break
-    case .ready, .event, .fact, .gap, .live, .goaway, .expiring:
+    case .ready, .event, .fact, .gap, .live, .unsubscribed, .goaway, .expiring:
       frames.push(frame)
     }
   }

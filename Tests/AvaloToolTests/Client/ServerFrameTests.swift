@@ -45,6 +45,9 @@ import Testing
     #expect(
       try frame(#"{"gap":{"topic":"user:u","reason":"epoch","epoch":"0000000000000002"}}"#)
         == .gap(ServerFrame.Gap(topic: "user:u", offsets: nil, reason: "epoch", epoch: Epoch(rawValue: 2))))
+    #expect(
+      try frame(#"{"unsubscribed":{"topic":"chat:c","code":"PERMISSION_DENIED","message":"no member"}}"#)
+        == .unsubscribed(topic: "chat:c", CallError(.permissionDenied, "no member")))
     #expect(try frame(#"{"goaway":{"retryAfterMs":1200}}"#) == .goaway(retryAfterMilliseconds: 1200))
     #expect(try frame(#"{"expiring":{"expiresAt":17}}"#) == .expiring(atMilliseconds: 17))
     #expect(try frame(#"{"pong":{"serverTime":4}}"#) == .pong(id: nil))
