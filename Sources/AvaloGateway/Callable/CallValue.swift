@@ -60,6 +60,12 @@ enum CallValue {
     return value
   }
 
+  static func time(_ view: JSONView, _ field: String) throws(CallError) -> Int64 {
+    let range = GatewayLimits.timestampRange
+    return try integer(
+      view, field, in: range, "milliseconds since 1970 (\(range.lowerBound) to \(range.upperBound))")
+  }
+
   // MARK: Words
 
   /// "ttl must be an integer of 1 to 2592000 seconds, not "1h""

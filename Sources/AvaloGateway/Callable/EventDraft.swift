@@ -43,7 +43,7 @@ struct EventDraft {
       } else if key.matches("sourceUserId") {
         sourceUserID = try CallValue.identifier(value, "sourceUserId")
       } else if key.matches("timestamp") {
-        timestamp = try EventDraft.time(value, "timestamp")
+        timestamp = try CallValue.time(value, "timestamp")
       } else if key.matches("ttl") {
         let max = Int64(Limits.ttlSecondsMax)
         ttlSeconds = UInt32(
@@ -58,7 +58,7 @@ struct EventDraft {
       } else if key.matches("messageId") {
         messageID = try CallValue.identifier(value, "messageId")
       } else if key.matches("deliverAt") {
-        deliverAt = try EventDraft.time(value, "deliverAt")
+        deliverAt = try CallValue.time(value, "deliverAt")
       } else {
         throw CallValue.unknown(key, among: EventDraft.fields)
       }
@@ -142,12 +142,6 @@ struct EventDraft {
       id.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F })
     else { throw CallValue.refusal("eventId", expected, view) }
     return id
-  }
-
-  private static func time(_ view: JSONView, _ field: String) throws(CallError) -> Int64 {
-    let range = GatewayLimits.timestampRange
-    return try CallValue.integer(
-      view, field, in: range, "milliseconds since 1970 (\(range.lowerBound) to \(range.upperBound))")
   }
 
   /// A member of the payload that read state needs. A message's must be an id; in other events it may be what it likes.
