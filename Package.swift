@@ -137,7 +137,9 @@ let package = Package(
       name: "AvaloPresenceTests", dependencies: ["AvaloPresence", "AvaloLink", "AvaloTesting", "avalo-presence", grdb]),
     .testTarget(
       name: "AvaloGatewayTests",
-      dependencies: ["AvaloGateway", "AvaloKeys", "AvaloTesting", jwt, crypto, nio, nioPosix, nioHTTP, nioSSL]),
+      dependencies: [
+        "AvaloGateway", "AvaloKeys", "AvaloLink", "AvaloTesting", jwt, crypto, nio, nioPosix, nioHTTP, nioSSL,
+      ]),
     .testTarget(
       name: "AvaloToolTests",
       dependencies: [

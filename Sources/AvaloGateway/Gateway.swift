@@ -55,7 +55,8 @@ public final class Gateway: Worker {
 
   /// The files that the settings name: keys, certificates.
   public static func check(_ settings: GatewaySettings) async -> [SettingsProblem] {
-    var problems = await Access.load(settings, stateDirectory: nil).problems
+    let revocations = Revocations(clock: .system)
+    var problems = await Access.load(settings, stateDirectory: nil, revocations: revocations).problems
     if let files = settings.tls {
       do throws(SettingsProblem) {
         _ = try TLSContext(files)
@@ -75,7 +76,8 @@ public final class Gateway: Worker {
       wall: context.wallClock, registry: context.metrics, log: context.log)
     let webhooks = MembershipWebhooks(
       web: web, clock: context.monotonicClock, wall: context.wallClock, registry: context.metrics, log: context.log)
-    let access = SharedAccess(try await load(settings, context, issuers, webhooks))
+    let revocations = Revocations(clock: context.monotonicClock)
+    let access = SharedAccess(try await load(settings, revocations, context, issuers, webhooks))
     let tls = try settings.tls.map { try TLSContext($0) }
     let metrics = GatewayMetrics(context.metrics)
     let addresses = AddressBudget(connectionsPerAddressMax: settings.connections.perAddress)
@@ -87,7 +89,7 @@ public final class Gateway: Worker {
       metadata: ["websockets": "\(loops.connectionsMax)", "with_calls": "\(descriptors.connectionsMax)"])
 
     let links = try await context.eventLoop.submit {
-      NIOLoopBound(WorkerLinks(context, metrics), eventLoop: context.eventLoop)
+      NIOLoopBound(WorkerLinks(context, revocations, metrics), eventLoop: context.eventLoop)
     }
     .get()
     let making = HubMaking(
@@ -141,11 +143,12 @@ public final class Gateway: Worker {
   }
 
   private static func load(
-    _ settings: GatewaySettings, _ context: WorkerContext, _ issuers: RemoteKeyRing, _ webhooks: MembershipWebhooks
+    _ settings: GatewaySettings, _ revocations: Revocations, _ context: WorkerContext, _ issuers: RemoteKeyRing,
+    _ webhooks: MembershipWebhooks
   ) async throws -> Access {
     let (access, problems) = await Access.load(
-      settings, stateDirectory: context.stateDirectory, remotes: { issuers.keys(for: $0) },
-      membership: { webhooks.webhook($0, secret: $1) })
+      settings, stateDirectory: context.stateDirectory, revocations: revocations,
+      remotes: { issuers.keys(for: $0) }, membership: { webhooks.webhook($0, secret: $1) })
     guard let access else {
       throw WorkerError(problems.map { "\($0.path): \($0.message)" }.joined(separator: "; "))
     }
@@ -206,7 +209,7 @@ public final class Gateway: Worker {
 
   /// New keys, rules and certificates; what was built with the old ones goes on.
   public func reload(_ settings: GatewaySettings) async throws {
-    let new = try await Gateway.load(settings, context, issuers, webhooks)
+    let new = try await Gateway.load(settings, access.current.revocations, context, issuers, webhooks)
     if let tls, let files = settings.tls { try tls.reload(files) }
     let flags = access.current.flags
     access.replace(with: new)

@@ -47,6 +47,15 @@ public enum GatewayLimits {
   public static let ticketURLBytesMax = 4 << 10
   /// The clocks of two machines that keep time.
   public static let leewayDefault: Duration = .seconds(30)
+  /// Longer than any session should live without its user's signing in again.
+  public static let tokenLifetimeDefault: Duration = .seconds(30 * 86_400)
+  /// What is known of revocations counts for so long without the scheduler: the promise is that a revoked user is gone
+  /// within a second.
+  public static let accessAgeMax: Duration = .seconds(1)
+  /// How often the link confirms that what is known is all there is: a few times within that age.
+  public static let accessRefreshMilliseconds: Int64 = 250
+  /// A revocation's moment may lie so far ahead of our clock, for the issuer's may be ahead.
+  public static let revocationAheadMax: Duration = .seconds(60)
 
   /// Users that a feature flag names: testers and complaints, not a customer base.
   public static let flagUsersMax = 10_000
@@ -105,6 +114,8 @@ public enum GatewayLimits {
   public static let presenceTopicsPerConnectionDefault = 1000
   /// Users of one presence query.
   public static let presenceUsersMax = 1000
+  /// Members of one page of a chat's.
+  public static let membersPageDefault = 100
   /// From now: a delayed event lies in the log until then.
   public static let deliverAheadMax: Duration = .seconds(30 * 24 * 3600)
   /// Milliseconds since 1970 that are meant as such: 2001 to 2286. What lies below was meant as seconds.

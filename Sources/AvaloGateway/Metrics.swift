@@ -24,6 +24,10 @@ struct GatewayMetrics: Sendable {
   let presenceCoalesced: Counter
   let typingDropped: Counter
 
+  // Access
+  let revocations: Gauge
+  let membershipsEnded: Counter
+
   // Calls
   let calls: CounterFamily
   let callSeconds: HistogramFamily
@@ -83,6 +87,9 @@ struct GatewayMetrics: Sendable {
       "avalo_presence_coalesced_total", help: "Presence changes that a slow consumer gets as one, later.")
     typingDropped = registry.counter(
       "avalo_typing_dropped_total", help: "Typing indicators that were not written to a slow consumer.")
+    revocations = registry.gauge("avalo_access_revocations", help: "Revocations that are kept.")
+    membershipsEnded = registry.counter(
+      "avalo_access_subscriptions_ended_total", help: "Subscriptions that ended because the user is no member.")
     calls = registry.counter(
       "avalo_calls_total", help: "Calls, by function and status code.",
       labels: ["function": CallTable.names, "code": StatusCode.allCases.map(\.wireName)])
@@ -138,6 +145,7 @@ struct HubMetrics: Sendable {
   let liveSeconds: Histogram
   let replaySeconds: Histogram
   let ackSeconds: Histogram
+  let membershipsEnded: Counter
   private let closes: [Counter]
   private let gaps: [Counter]
   private let attempts: [Counter]
@@ -156,6 +164,7 @@ struct HubMetrics: Sendable {
     liveSeconds = metrics.deliverySeconds.with(DeliveryPath.live.label, transport)
     replaySeconds = metrics.deliverySeconds.with(DeliveryPath.replay.label, transport)
     ackSeconds = metrics.ackSeconds
+    membershipsEnded = metrics.membershipsEnded
     closes = CloseCode.allCases.map { metrics.closes.with("\($0.rawValue)") }
     gaps = GapReason.allCases.map { metrics.gaps.with($0.wireName) }
     attempts = ConnectOutcome.allCases.map { metrics.attempts.with($0.label) }

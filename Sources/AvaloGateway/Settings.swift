@@ -14,6 +14,7 @@ import AvaloSystem
 ///       user_claim: sub
 ///       chats_claim: chats
 ///       leeway: 30s
+///       lifetime_max: 30d                    # after its iat no token is believed for longer
 ///     api_keys_file: api-keys.json
 ///     cors: {origins: [https://app.example.com, loopback]}
 ///     proxies: {trusted: [127.0.0.1, 10.0.0.0/8], proxy_protocol: false}
@@ -23,7 +24,7 @@ import AvaloSystem
 ///     grace: 10s
 ///     outbox: {bytes_max: 256KiB, stall_max: 20s}
 ///     connections: {max: 100000, per_user: 20, per_address: 1000, topics: 100, presence_topics: 1000}
-///     topics: {feed: {subscribe: any}, chat: {subscribe: claim, publish: members}}
+///     topics: {feed: {subscribe: any}, chat: {subscribe: members, publish: members}}
 ///     flags: {realtime_engine_v2: {rollout: 5, allow: [ann]}, realtime_presence: {rollout: 100}}
 ///     membership_webhook: {url: https://api.example.com/members, secret_file: keys/webhook.secret}
 ///     limits: {http_body_max: 256KiB, publishes_in_flight: 20000, publishes_per_second: 5000}
@@ -109,6 +110,8 @@ public struct AuthenticationSettings: Sendable, Equatable {
   public var userClaim: String
   public var chatsClaim: String
   public var leeway: Duration
+  /// From a token's `iat`; revocations are kept as long.
+  public var lifetimeMax: Duration
 
   init(_ reader: inout SettingsReader) {
     secretFile = reader.optionalPath("secret_file")
@@ -136,6 +139,8 @@ public struct AuthenticationSettings: Sendable, Equatable {
     userClaim = reader.string("user_claim", default: "sub")
     chatsClaim = reader.string("chats_claim", default: "chats")
     leeway = reader.duration("leeway", in: .zero...(.seconds(300)), default: GatewayLimits.leewayDefault)
+    lifetimeMax = reader.duration(
+      "lifetime_max", in: .seconds(60)...(.seconds(366 * 86_400)), default: GatewayLimits.tokenLifetimeDefault)
     if secretFile == nil, keys.isEmpty, jwksFile == nil, remotes.isEmpty {
       reader.problem(
         "",
@@ -272,7 +277,8 @@ extension TopicRule {
   init(_ kind: String, _ reader: inout SettingsReader) {
     let builtIn = TopicRule.builtIn(kind)
     let subscribe = reader.choice(
-      "subscribe", of: ["own": Subscribe.own, "claim": .claim, "any": .any, "none": .none],
+      "subscribe",
+      of: ["own": Subscribe.own, "claim": .claim, "members": .members, "any": .any, "none": .none],
       default: builtIn.subscribe)
     let publish = reader.choice("publish", of: ["members": Publish.members, "none": .none], default: builtIn.publish)
     self.init(subscribe: subscribe, publish: publish)
@@ -280,6 +286,8 @@ extension TopicRule {
       reader.problem("", "a topic kind is a word of lower-case letters, digits and _, at most 32")
     } else if kind == "user", subscribe != .own, subscribe != .none {
       reader.problem("subscribe", "inboxes are their user's own: expected own or none")
+    } else if kind != "chat", subscribe == .members {
+      reader.problem("subscribe", "only chats have members: expected own, claim, any or none")
     }
   }
 }

@@ -28,6 +28,13 @@ public enum SchedulerLimits {
   public static let dueMax = 200
   /// Topics remembered though nobody watches them: a publish to one of these reads nothing.
   public static let idleTopicsMax = 1 << 16
+  /// Revocations kept at a time: each gateway holds them all, about 100 bytes each, and hears them all on a new link.
+  public static let revocationsMax = 100_000
+  /// Of the state that a new link begins with: a frame far below its bound.
+  public static let revocationsPerFrame = 1000
+  /// A gateway that has not confirmed a change of access by then is cut: the promise is that a revoked user is gone
+  /// within a second.
+  public static let accessConfirmMilliseconds: Int64 = 1000
   /// Acknowledged positions are written back this often: what a crash makes a device hear twice.
   public static let flushMilliseconds: Int64 = 1000
   /// A device's last-seen time is written at most this often.

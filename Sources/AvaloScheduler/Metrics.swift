@@ -19,6 +19,9 @@ public struct SchedulerMetrics: Sendable {
   let reads: Counter
   let readRows: Counter
   let clockJumps: Counter
+  let accessChanges: CounterFamily
+  let accessConfirmSeconds: Histogram
+  let accessLinksCut: Counter
 
   let topics: Gauge
   let watches: Gauge
@@ -28,11 +31,14 @@ public struct SchedulerMetrics: Sendable {
   let bytes: Gauge
   let generation: Gauge
   let healthy: Gauge
+  let revocations: Gauge
   let queueDepth: Gauge
   let backlogBytes: Gauge
 
   /// Why a request was turned away.
-  enum Refusal: String, CaseIterable { case overload, log, conflict, invalid, limit, ticket }
+  enum Refusal: String, CaseIterable { case overload, log, conflict, invalid, limit, ticket, access }
+  /// What changed of who may do what.
+  enum AccessChange: String, CaseIterable { case members, revocation, erasure }
 
   public init(_ registry: MetricsRegistry) {
     let types = EventType.allCases.map(\.wireName)
@@ -68,6 +74,13 @@ public struct SchedulerMetrics: Sendable {
     reads = registry.counter("avalo_log_reads_total", help: "Pages read for sessions that are behind.")
     readRows = registry.counter("avalo_log_read_events_total", help: "Events on these pages.")
     clockJumps = registry.counter("avalo_clock_jumps_total", help: "Times the wall clock jumped by over a minute.")
+    accessChanges = registry.counter(
+      "avalo_access_changes_total", help: "Members added or removed, revocations, users erased.",
+      labels: ["kind": AccessChange.allCases.map(\.rawValue)])
+    accessConfirmSeconds = registry.histogram(
+      "avalo_access_confirm_seconds", help: "From a change of access to its being in force in every gateway.")
+    accessLinksCut = registry.counter(
+      "avalo_access_links_cut_total", help: "Links cut because the gateway did not confirm a change within a second.")
     topics = registry.gauge("avalo_log_topics", help: "Topics in the log.")
     watches = registry.gauge("avalo_log_watches", help: "Watches of gateways' loops on topics.")
     sessions = registry.gauge("avalo_scheduler_sessions", help: "Sessions that are attached.")
@@ -76,10 +89,14 @@ public struct SchedulerMetrics: Sendable {
     bytes = registry.gauge("avalo_log_bytes", help: "Bytes of the log, its write-ahead log included.")
     generation = registry.gauge("avalo_log_generation", help: "The log's generation; a change is a loss or a restore.")
     healthy = registry.gauge("avalo_log_healthy", help: "1 when the log takes events, 0 while it refuses them.")
+    revocations = registry.gauge("avalo_access_revocations", help: "Revocations that are kept.")
     queueDepth = registry.gauge("avalo_scheduler_queue_depth", help: "Commands that wait for the engine.")
     backlogBytes = registry.gauge(
       "avalo_link_backlog_bytes", help: "Bytes on their way to gateways, all links together.")
   }
 
+  func accessChanges(_ kind: AccessChange, _ count: Int) {
+    if count > 0 { accessChanges.with(kind.rawValue).add(count) }
+  }
   func refused(_ reason: Refusal, _ count: Int = 1) { refused.with(reason.rawValue).add(count) }
 }

@@ -64,7 +64,7 @@ public struct FrameKind: RawRepresentable, Hashable, Sendable {
   public static let readResult = FrameKind(rawValue: 0x010F)
   public static let acknowledge = FrameKind(rawValue: 0x0110)
   public static let cursors = FrameKind(rawValue: 0x0111)
-  public static let access = FrameKind(rawValue: 0x0112)
+  public static let accessChanged = FrameKind(rawValue: 0x0112)
   public static let accessLive = FrameKind(rawValue: 0x0113)
   public static let accessConfirmed = FrameKind(rawValue: 0x0114)
   public static let changeMembers = FrameKind(rawValue: 0x0115)
@@ -75,7 +75,7 @@ public struct FrameKind: RawRepresentable, Hashable, Sendable {
   public static let membershipAnswer = FrameKind(rawValue: 0x011A)
   public static let revoke = FrameKind(rawValue: 0x011B)
   public static let revoked = FrameKind(rawValue: 0x011C)
-  public static let eraseUser = FrameKind(rawValue: 0x011D)
+  public static let erase = FrameKind(rawValue: 0x011D)
   public static let erased = FrameKind(rawValue: 0x011E)
 
   public static let markRead = FrameKind(rawValue: 0x0120)

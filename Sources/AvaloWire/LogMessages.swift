@@ -14,13 +14,32 @@ public struct Publish: WireMessage, Equatable {
   public var deliverAtMilliseconds: Int64
   /// An ``EventRecord``.
   public var record: [UInt8]
+  /// The user who publishes; `nil` for a server.
+  public var user: Publisher?
 
-  public init(owner: String, topic: Topic, contentHash: UInt64, deliverAtMilliseconds: Int64 = 0, record: [UInt8]) {
+  /// A user who publishes with their token. The scheduler has the last word, in the event's own transaction: refused
+  /// UNAUTHENTICATED when the token was revoked, PERMISSION_DENIED when a membership that is needed has ended.
+  public struct Publisher: Sendable, Equatable {
+    public var token: TokenName
+    /// Nothing but being a member of the topic lets them publish there.
+    public var mustBeMember: Bool
+
+    public init(_ token: TokenName, mustBeMember: Bool) {
+      self.token = token
+      self.mustBeMember = mustBeMember
+    }
+  }
+
+  public init(
+    owner: String, topic: Topic, contentHash: UInt64, deliverAtMilliseconds: Int64 = 0, record: [UInt8],
+    user: Publisher? = nil
+  ) {
     self.owner = owner
     self.topic = topic
     self.contentHash = contentHash
     self.deliverAtMilliseconds = deliverAtMilliseconds
     self.record = record
+    self.user = user
   }
 
   public func encode(into writer: inout WireWriter) {
@@ -29,6 +48,10 @@ public struct Publish: WireMessage, Equatable {
     writer.integer(contentHash)
     writer.integer(deliverAtMilliseconds)
     writer.blob(record)
+    writer.boolean(user != nil)
+    guard let user else { return }
+    writer.token(user.token)
+    writer.boolean(user.mustBeMember)
   }
   public init(from reader: inout WireReader) throws(WireError) {
     owner = try reader.string()
@@ -36,6 +59,7 @@ public struct Publish: WireMessage, Equatable {
     contentHash = try reader.integer()
     deliverAtMilliseconds = try reader.integer()
     record = Array(try reader.record().bytes)
+    if try reader.boolean() { user = Publisher(try reader.token(), mustBeMember: try reader.boolean()) }
   }
 }
 
@@ -122,99 +146,6 @@ public struct Broadcasted: WireMessage, Equatable {
     recipients = try reader.integer()
     durability = try reader.durability()
     duplicate = try reader.boolean()
-  }
-}
-
-/// A session has authenticated: register its device and tell where it stopped. Answered, after the commit, by
-/// ``Attached`` or ``Failed``. After a new link the gateway attaches every open session again.
-public struct Attach: WireMessage, Equatable {
-  public static let kind = FrameKind.attach
-  /// The gateway's number for the session, unique within its incarnation.
-  public var session: UInt64
-  public var user: String
-  /// Empty for a session that is no device: its cursors live as long as it does.
-  public var device: String
-  public var platform: Platform
-  /// What it will subscribe to; a topic without a cursor gets one: an inbox's at its oldest retained event when the
-  /// device is new, at the head otherwise.
-  public var topics: [Topic]
-  /// The id of the single-use ticket the session was opened with, spent by this; empty when there was none. A second
-  /// ``Attach`` of another session with it is refused UNAUTHENTICATED.
-  public var ticket: String
-
-  public init(
-    session: UInt64, user: String, device: String, platform: Platform, topics: [Topic], ticket: String = ""
-  ) {
-    self.session = session
-    self.user = user
-    self.device = device
-    self.platform = platform
-    self.topics = topics
-    self.ticket = ticket
-  }
-
-  public func encode(into writer: inout WireWriter) {
-    writer.integer(session)
-    writer.string(user)
-    writer.string(device)
-    writer.integer(platform.rawValue)
-    writer.list(topics) { $0.string($1.name) }
-    writer.string(ticket)
-  }
-  public init(from reader: inout WireReader) throws(WireError) {
-    session = try reader.integer()
-    user = try reader.identifier()
-    device = try reader.identifierOrNone()
-    platform = try reader.platform()
-    topics = try reader.list { (r: inout WireReader) throws(WireError) in try r.topic() }
-    ticket = try reader.string()
-  }
-}
-
-/// Where the device stopped, in the order of the request's topics. Answers ``Attach`` and ``Cursors``.
-public struct Attached: WireMessage, Equatable {
-  public static let kind = FrameKind.attached
-  public var cursors: [Position]
-
-  public init(cursors: [Position]) { self.cursors = cursors }
-
-  public func encode(into writer: inout WireWriter) { writer.list(cursors) { $0.position($1) } }
-  public init(from reader: inout WireReader) throws(WireError) {
-    cursors = try reader.list { (r: inout WireReader) throws(WireError) in try r.position() }
-  }
-}
-
-/// An attached session subscribes to more: where did its device stop there? Answered by ``Attached`` or ``Failed``.
-public struct Cursors: WireMessage, Equatable {
-  public static let kind = FrameKind.cursors
-  public var session: UInt64
-  public var topics: [Topic]
-
-  public init(session: UInt64, topics: [Topic]) {
-    self.session = session
-    self.topics = topics
-  }
-
-  public func encode(into writer: inout WireWriter) {
-    writer.integer(session)
-    writer.list(topics) { $0.string($1.name) }
-  }
-  public init(from reader: inout WireReader) throws(WireError) {
-    session = try reader.integer()
-    topics = try reader.list { (r: inout WireReader) throws(WireError) in try r.topic() }
-  }
-}
-
-/// Sessions that ended.
-public struct Detach: WireMessage, Equatable {
-  public static let kind = FrameKind.detach
-  public var sessions: [UInt64]
-
-  public init(sessions: [UInt64]) { self.sessions = sessions }
-
-  public func encode(into writer: inout WireWriter) { writer.list(sessions) { $0.integer($1) } }
-  public init(from reader: inout WireReader) throws(WireError) {
-    sessions = try reader.list { (r: inout WireReader) throws(WireError) in try r.integer() }
   }
 }
 

@@ -3,7 +3,8 @@ import AvaloCore
 // Read state: gateway -> scheduler marks and asks, scheduler -> gateway answers and tells (delivery.md, rule 13).
 
 /// A user has read a chat up to a message, or all of it. Answered by ``MarkedRead`` or ``Failed``.
-public struct MarkRead: WireMessage, Equatable {
+public struct MarkRead: WireRequest, Equatable {
+  public typealias Answer = MarkedRead
   public static let kind = FrameKind.markRead
   public var user: String
   /// The chat's id: its topic is `chat:{id}`.
@@ -58,7 +59,8 @@ public struct MarkedRead: WireMessage, Equatable {
 }
 
 /// What has the user not read, and who has read what in these chats? Answered by ``ReadState`` or ``Failed``.
-public struct QueryReads: WireMessage, Equatable {
+public struct QueryReads: WireRequest, Equatable {
+  public typealias Answer = ReadState
   public static let kind = FrameKind.queryReads
   public var user: String
   /// Ids of chats whose topics the user may subscribe to. Chats with messages in the user's inbox are told unasked.

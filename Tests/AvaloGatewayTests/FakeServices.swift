@@ -25,6 +25,11 @@ final class FakeServices: Services {
     }
   }
   var typingAnswer: Result<Void, CallError> = .success(())
+  private(set) var asked: [any WireRequest] = []
+  /// Answers everything else that is asked of the scheduler.
+  var answer: (any WireRequest) -> Result<any WireMessage, CallError> = { _ in
+    .failure(CallError(.internal, "the test has no answer"))
+  }
   private(set) var waiting: [(Result<Published, CallError>) -> Void] = []
 
   func publish(_ publish: Publish, completion: @escaping (Result<Published, CallError>) -> Void) {
@@ -37,29 +42,17 @@ final class FakeServices: Services {
     completion(broadcastAnswer)
   }
 
-  private(set) var marks: [MarkRead] = []
+  var marks: [MarkRead] { asked.compactMap { $0 as? MarkRead } }
   var markAnswer: Result<MarkedRead, CallError> = .success(MarkedRead(count: 15, readMilliseconds: 1_698_620_000_123))
-  func markRead(_ mark: MarkRead, completion: @escaping (Result<MarkedRead, CallError>) -> Void) {
-    marks.append(mark)
-    completion(markAnswer)
-  }
-
-  private(set) var readQueries: [QueryReads] = []
+  var readQueries: [QueryReads] { asked.compactMap { $0 as? QueryReads } }
   /// By default an answer leaves out what is unread.
   var readsAnswer: Result<ReadState, CallError> = .failure(CallError(.unavailable, "not now"))
-  func reads(_ query: QueryReads, completion: @escaping (Result<ReadState, CallError>) -> Void) {
-    readQueries.append(query)
-    completion(readsAnswer)
-  }
 
   func presence<Request: WireRequest>(
     _ request: Request, completion: @escaping (Result<Request.Answer, CallError>) -> Void
   ) {
     presenceRequests.append(request)
-    completion(
-      presenceAnswer(request).flatMap {
-        ($0 as? Request.Answer).map { .success($0) } ?? .failure(CallError(.internal, "\(type(of: $0)) is no answer"))
-      })
+    completion(FakeServices.answer(to: request, presenceAnswer(request)))
   }
 
   func typing(_ typing: SetTyping, completion: @escaping (Result<Void, CallError>) -> Void) {
@@ -76,6 +69,28 @@ final class FakeServices: Services {
   ) {
     membershipQueries.append(topics.map(\.name))
     membershipWaits.append(completion)
+  }
+
+  func ask<Request: WireRequest>(
+    _ request: Request, completion: @escaping (Result<Request.Answer, CallError>) -> Void
+  ) {
+    asked.append(request)
+    let answer: Result<any WireMessage, CallError> =
+      switch request {
+      case is MarkRead: markAnswer.map { $0 }
+      case is QueryReads: readsAnswer.map { $0 }
+      default: answer(request)
+      }
+    completion(FakeServices.answer(to: request, answer))
+  }
+
+  private static func answer<Request: WireRequest>(
+    to _: Request, _ result: Result<any WireMessage, CallError>
+  ) -> Result<Request.Answer, CallError> {
+    result.flatMap {
+      ($0 as? Request.Answer).map { .success($0) }
+        ?? .failure(CallError(.internal, "the test answers \(type(of: $0))"))
+    }
   }
 
   /// Answers the publish that has waited longest, or another, with that offset.

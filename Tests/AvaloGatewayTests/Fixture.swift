@@ -62,7 +62,7 @@ func makeAccess(_ settings: String = "", folder: TemporaryFolder) async throws -
   var read = try gatewaySettings(
     #"{"auth":{"secret_file":"secret"}\#(settings.isEmpty ? "" : ",\(settings)")}"#, folder: folder.path)
   if !settings.contains("\"flags\"") { read.flags.engine.rollout = 10_000 }
-  let (access, problems) = await Access.load(read, stateDirectory: folder.path)
+  let (access, problems) = await Access.load(read, stateDirectory: folder.path, revocations: .current())
   #expect(problems.map(\.description) == [])
   return try #require(access)
 }
@@ -83,4 +83,13 @@ func userToken(_ user: String, chats: [String] = [], expires: Int64 = testNow / 
 
 func hmac(_ secret: String, _ digest: DigestAlgorithm) async throws -> any JWTAlgorithm {
   try await JWTKeyCollection().add(hmac: HMACKey(from: secret), digestAlgorithm: digest).getKey()
+}
+
+extension Revocations {
+  /// Knows of none, and that there are no others.
+  static func current() -> Revocations {
+    let revocations = Revocations(clock: .system)
+    revocations.stayCurrent(until: MonotonicInstant(nanoseconds: .max))
+    return revocations
+  }
 }

@@ -9,6 +9,7 @@ import Testing
     #expect(settings.auth.secretFile == "/etc/avalo/s")
     #expect(
       settings.auth.userClaim == "sub" && settings.auth.chatsClaim == "chats" && settings.auth.leeway == .seconds(30))
+    #expect(settings.auth.lifetimeMax == .seconds(30 * 86_400))
     #expect(settings.pingInterval == .seconds(25) && settings.grace == .seconds(10))
     #expect(settings.cors.origins == [] && settings.tls == nil && settings.publicURL == nil && settings.topics.isEmpty)
     #expect(settings.limits.httpBodyBytesMax == 256 << 10 && settings.limits.publishesPerSecond == nil)
@@ -19,7 +20,8 @@ import Testing
     let settings = try gatewaySettings(
       #"""
       {"auth": {"secret_file": "s", "keys": [{"file": "/k.pem", "algorithm": "PS256", "kid": "1"}], "jwks_file": "j",
-                "issuer": "i", "audience": "a", "user_claim": "uid", "chats_claim": "rooms", "leeway": "1s"},
+                "issuer": "i", "audience": "a", "user_claim": "uid", "chats_claim": "rooms", "leeway": "1s",
+                "lifetime_max": "7d"},
        "api_keys_file": "keys.json", "cors": {"origins": ["https://a.example", "loopback"]},
        "public_url": "wss://rt.example.com/base/", "tls": {"certificate": "c", "key": "k"},
        "ping_interval": "10s", "grace": "5s", "outbox": {"bytes_max": "64KiB", "stall_max": "5s"},
@@ -34,7 +36,8 @@ import Testing
     #expect(settings.publicURL == "wss://rt.example.com/base")
     #expect(settings.tls == TLSSettings(certificate: "/f/c", key: "/f/k"))
     #expect(settings.topics["feed"] == TopicRule(subscribe: .any))
-    #expect(settings.topics["chat"] == TopicRule(subscribe: .claim, publish: .members))
+    #expect(settings.topics["chat"] == TopicRule(subscribe: .members, publish: .members))
+    #expect(settings.auth.lifetimeMax == .seconds(7 * 86_400))
     #expect(settings.outbox.bytesMax == 64 << 10 && settings.connections.perUser == 2)
     #expect(settings.limits.publishesInFlight == 7 && settings.limits.publishesPerSecond == 9)
   }
@@ -45,7 +48,7 @@ import Testing
         #"""
         {"auth": {"keys": [{"file": "k", "algorithm": "none"}], "audience": [1], "leway": "1s"},
          "cors": {"origins": ["example.com"]}, "public_url": "https://x", "ping_interval": 25,
-         "topics": {"Feed": {"subscribe": "all"}, "user": {"subscribe": "any"}}, "limits": {"publishes_per_second": 0}}
+         "topics": {"Feed": {"subscribe": "all"}, "user": {"subscribe": "any"}, "feed": {"subscribe": "members"}}, "limits": {"publishes_per_second": 0}}
         """#.utf8))
     #expect(
       GatewaySettings.read(node, folder: nil).problems.map { "\($0.line ?? 0) \($0)" } == [
@@ -55,9 +58,10 @@ import Testing
         #"2 cors.origins: expected origins such as "https://app.example.com", or loopback, or *, not a list"#,
         #"2 public_url: expected a URL such as "wss://rt.example.com", not "https://x""#,
         #"2 ping_interval: expected a duration of 1s to 10m, such as "250ms", "10s", "5m" or "2h", not 25"#,
-        #"3 topics.Feed.subscribe: expected one of own, claim, any, none, not "all""#,
+        #"3 topics.Feed.subscribe: expected one of own, claim, members, any, none, not "all""#,
         "3 topics.Feed: a topic kind is a word of lower-case letters, digits and _, at most 32",
         "3 topics.user.subscribe: inboxes are their user's own: expected own or none",
+        "3 topics.feed.subscribe: only chats have members: expected own, claim, any or none",
         "3 limits.publishes_per_second: expected an integer of 1 to 10000000, not 0",
       ])
     let (_, missing) = GatewaySettings.read(.emptySection, folder: nil)

@@ -20,7 +20,16 @@ enum LogKind: String, CaseIterable, CustomTestStringConvertible {
 enum Told: Equatable, Sendable {
   case published(UInt32, Published)
   case broadcasted(UInt32, Broadcasted)
+  /// All granted, none by membership.
   case attached(UInt32, [Position])
+  case answered(UInt32, [Attached.Answer])
+  case changed(UInt64, [AccessChanged.Change])
+  case accessLive(UInt64)
+  case membersChanged(UInt32, MembersChanged)
+  case memberList(UInt32, MemberList)
+  case memberships(UInt32, [UInt64])
+  case revoked(UInt32)
+  case erased(UInt32, Erased)
   case watched(UInt32, [Head])
   case unwatched(UInt32, [UInt32])
   case lagged([Head])
@@ -49,7 +58,23 @@ enum Told: Equatable, Sendable {
     switch head.kind {
     case .published: self = .published(head.correlation, try Published(body: body))
     case .broadcasted: self = .broadcasted(head.correlation, try Broadcasted(body: body))
-    case .attached: self = .attached(head.correlation, try Attached(body: body).cursors)
+    case .attached:
+      let answers = try Attached(body: body).answers
+      let positions = answers.compactMap { if case .granted(let position, since: 0) = $0 { position } else { nil } }
+      self =
+        positions.count == answers.count
+        ? .attached(head.correlation, positions) : .answered(head.correlation, answers)
+    case .accessChanged:
+      let step = try AccessChanged(body: body)
+      self = .changed(step.position, step.changes)
+    case .accessLive: self = .accessLive(try AccessLive(body: body).position)
+    case .membersChanged: self = .membersChanged(head.correlation, try MembersChanged(body: body))
+    case .memberList: self = .memberList(head.correlation, try MemberList(body: body))
+    case .membershipAnswer: self = .memberships(head.correlation, try MembershipAnswer(body: body).since)
+    case .revoked:
+      _ = try Revoked(body: body)
+      self = .revoked(head.correlation)
+    case .erased: self = .erased(head.correlation, try Erased(body: body))
     case .watched: self = .watched(head.correlation, try Watched(body: body).heads)
     case .unwatched: self = .unwatched(head.correlation, try Unwatched(body: body).handles)
     case .lagged: self = .lagged(try Lagged(body: body).heads)
@@ -229,15 +254,31 @@ final class CoreBench {
         recipients: users))
   }
 
+  /// - `ifMember`: topics that were granted by nothing else.
   func attach(
     _ link: LinkID, _ session: UInt64, user: String = "ann", device: String = "phone", topics: [String]? = nil,
-    ticket: String = "", platform: Platform = .web, as correlation: UInt32? = nil
+    ifMember: [String] = [], ticket: String = "", token: String = "", issued: Int64 = 0, platform: Platform = .web,
+    as correlation: UInt32? = nil
   ) -> Command {
     .attach(
       link, correlation: correlation ?? self.correlation(),
       Attach(
-        session: session, user: user, device: device, platform: platform,
-        topics: (topics ?? ["user:" + user]).map { Topic($0)! }, ticket: ticket))
+        session: session, token: TokenName(user: user, tokenID: token, issuedAtMilliseconds: issued), device: device,
+        platform: platform, topics: wanted(topics ?? ["user:" + user], ifMember), ticket: ticket))
+  }
+
+  func cursors(
+    _ link: LinkID, _ session: UInt64, _ topics: [String], user: String = "ann", ifMember: [String] = [],
+    as correlation: UInt32? = nil
+  ) -> Command {
+    .cursors(
+      link, correlation: correlation ?? self.correlation(),
+      Cursors(session: session, user: user, topics: wanted(topics, ifMember)))
+  }
+
+  func wanted(_ granted: [String], _ ifMember: [String] = []) -> [Attach.Wanted] {
+    granted.map { Attach.Wanted(Topic($0)!, isGranted: true) }
+      + ifMember.map { Attach.Wanted(Topic($0)!, isGranted: false) }
   }
 
   func watch(

@@ -37,7 +37,7 @@ final class FaultyLog: EventLog {
   }
   func recover() { failure = { _ in nil } }
 
-  private func pass(_ step: Step) throws(LogError) {
+  func pass(_ step: Step) throws(LogError) {
     counts[step, default: 0] += 1
     if let error = failure(step) { throw error }
   }

@@ -8,6 +8,7 @@ import Testing
   private let inbox = Topic("user:abc")!
   private let chat = Topic("chat:c1")!
   private let position = Position(epoch: Sample.epoch, offset: 17)
+  private let token = TokenName(user: "abc", tokenID: "t-1", issuedAtMilliseconds: 1_698_620_000_000)
 
   /// The message's frame is exactly these bytes, and they are read as the same message.
   func expect<Message: WireMessage & Equatable>(
@@ -39,10 +40,10 @@ import Testing
   @Test func ofEveryLink() throws {
     try expect(
       Hello(role: "gateway", instance: "gateway.0", incarnation: 0x1122_3344_5566_7788),
-      "1e000000010000000d0c0b0a01000700676174657761790900676174657761792e308877665544332211")
+      "1e000000010000000d0c0b0a02000700676174657761790900676174657761792e308877665544332211")
     try expect(
       Welcome(generation: 7, credit: 64),
-      "0a000000020000000d0c0b0a01000700000040000000")
+      "0a000000020000000d0c0b0a02000700000040000000")
     try expect(
       Failed(.unavailable, "später", retryAfterMilliseconds: 250),
       "0e000000030000000d0c0b0a0e07007370c3a4746572fa000000")
@@ -59,9 +60,16 @@ import Testing
       Publish(
         owner: "shop", topic: inbox, contentHash: 0xDEAD_BEEF_CAFE_F00D, deliverAtMilliseconds: -1,
         record: Sample.record),
-      "63000000010100000d0c0b0a040073686f700800757365723a6162630df0fecaefbeaddeffffffffffffffff3f000000"
+      "64000000010100000d0c0b0a040073686f700800757365723a6162630df0fecaefbeaddeffffffffffffffff3f000000"
         + "010201013c0000000047a47d8b010000403ab7c9e208060000000000000000000500030002000200070000006576745f"
-        + "3178797a63316d317b2261223a317d")
+        + "3178797a63316d317b2261223a317d00")
+    try expect(
+      Publish(
+        owner: "user:abc", topic: chat, contentHash: 5, record: Sample.record,
+        user: Publish.Publisher(token, mustBeMember: true)),
+      "7a000000010100000d0c0b0a0800757365723a6162630700636861743a6331050000000000000000000000000000003f"
+        + "000000010201013c0000000047a47d8b010000403ab7c9e2080600000000000000000005000300020002000700000065"
+        + "76745f3178797a63316d317b2261223a317d0103006162630300742d310047a47d8b01000001")
     try expect(
       Published(position: position, durability: .os, duplicate: true),
       "12000000020100000d0c0b0aaac0d1420100000011000000000000000101")
@@ -78,18 +86,20 @@ import Testing
   @Test func ofSessions() throws {
     try expect(
       Attach(
-        session: 9, user: "abc", device: "dev", platform: .ios, topics: [inbox, chat], ticket: "tkt"),
-      "2f000000050100000d0c0b0a09000000000000000300616263030064657602020000000800757365723a616263070063"
-        + "6861743a63310300746b74")
+        session: 9, token: token, device: "dev", platform: .ios,
+        topics: [.init(inbox, isGranted: true), .init(chat, isGranted: false)], ticket: "tkt"),
+      "3e000000050100000d0c0b0a090000000000000003006162630300742d310047a47d8b01000003006465760202000000"
+        + "0800757365723a616263010700636861743a6331000300746b74")
     try expect(
-      Attach(session: 9, user: "abc", device: "", platform: .unknown, topics: []),
-      "16000000050100000d0c0b0a090000000000000003006162630000000000000000" + "00")
+      Attach(session: 9, token: TokenName(user: "abc"), device: "", platform: .unknown, topics: []),
+      "20000000050100000d0c0b0a0900000000000000030061626300000000000000000000000000000000000000")
     try expect(
-      Attached(cursors: [position, .none]),
-      "24000000060100000d0c0b0a02000000aac0d14201000000110000000000000000000000000000000000000000000000")
+      Attached(answers: [.granted(position, since: 12), .granted(.none, since: 0), .denied(.permissionDenied)]),
+      "37000000060100000d0c0b0a0300000000aac0d1420100000011000000000000000c0000000000000000000000000000"
+        + "00000000000000000000000000000000000007")
     try expect(
-      Cursors(session: 9, topics: [chat]),
-      "15000000110100000d0c0b0a0900000000000000010000000700636861743a6331")
+      Cursors(session: 9, user: "abc", topics: [.init(chat, isGranted: false)]),
+      "1b000000110100000d0c0b0a09000000000000000300616263010000000700636861743a633100")
     try expect(
       Detach(sessions: [9, 10]),
       "14000000070100000d0c0b0a0200000009000000000000000a00000000000000")
@@ -145,6 +155,49 @@ import Testing
       let latest = try Latest(body: UnsafeRawBufferPointer(rebasing: bytes[Frame.headBytes...]))
       #expect(latest.version == 9 && latest.targetCount == 2 && latest.target(1) == 0x0100_0002)
     }
+  }
+
+  @Test func ofAccess() throws {
+    let token = Revocation.token("t-1", untilMilliseconds: 1_700_000_000_000)
+    try expect(
+      AccessChanged(
+        position: 7,
+        changes: [
+          .revoked(
+            Revocation(
+              .user("ann"), issuedBeforeMilliseconds: 1_698_620_000_000, untilMilliseconds: 1_700_000_000_000)),
+          .revoked(token), .revoked(Revocation(.everybody, issuedBeforeMilliseconds: 5, untilMilliseconds: 6)),
+          .released(.token("t-0")), .removed(chat, users: ["ann", "bob"]),
+        ]),
+      "6d000000120100000d0c0b0a07000000000000000500000001010300616e6e0047a47d8b0100000068e5cf8b01000001"
+        + "020300742d31ffffffffffffff7f0068e5cf8b010000010300000500000000000000060000000000000002020300742d"
+        + "30030700636861743a6331020000000300616e6e0300626f62")
+    try expect(AccessLive(position: 7), "08000000130100000d0c0b0a0700000000000000")
+    try expect(AccessConfirmed(position: 7), "08000000140100000d0c0b0a0700000000000000")
+    try expect(Revoke(token), "160000001b0100000d0c0b0a020300742d31ffffffffffffff7f0068e5cf8b010000")
+    try expect(Revoked(), "000000001c0100000d0c0b0a")
+    try expect(
+      Erase(user: "ann", issuedBeforeMilliseconds: 1_698_620_000_000, untilMilliseconds: 1_700_000_000_000),
+      "150000001d0100000d0c0b0a0300616e6e0047a47d8b0100000068e5cf8b010000")
+    try expect(Erased(events: 4, devices: 2, memberships: 1), "0c0000001e0100000d0c0b0a040000000200000001000000")
+  }
+
+  @Test func ofMembers() throws {
+    try expect(
+      ChangeMembers(chat: "c1", change: .set, users: ["ann", "bob"]),
+      "13000000150100000d0c0b0a0200633103020000000300616e6e0300626f62")
+    try expect(
+      MembersChanged(added: 1, removed: 2, members: 3), "0c000000160100000d0c0b0a010000000200000003000000")
+    try expect(
+      ListMembers(chat: "c1", after: "ann", limit: 100), "0d000000170100000d0c0b0a020063310300616e6e64000000")
+    try expect(
+      MemberList(total: 3, members: [.init(user: "bob", since: 18)], hasMore: true),
+      "16000000180100000d0c0b0a03000000010000000300626f62120000000000000001")
+    try expect(
+      MembershipQuery(entries: [.init(chat: "c1", user: "ann"), .init(chat: "c2", user: "ann")]),
+      "16000000190100000d0c0b0a02000000020063310300616e6e020063320300616e6e")
+    try expect(
+      MembershipAnswer(since: [18, 0]), "140000001a0100000d0c0b0a0200000012000000000000000000000000000000")
   }
 
   @Test func ofADelivery() throws {

@@ -18,9 +18,9 @@ import Testing
     message(TypingChanged.self), message(TypingEnded.self), message(OnlineUsersQuery.self), message(OnlineUsers.self),
     message(ConnectionsQuery.self), message(ConnectionList.self), message(DescribeSessions.self),
     message(SessionsDescribed.self), message(Disconnect.self), message(Disconnected.self), message(EndSessions.self),
-    message(Access.self), message(AccessLive.self), message(AccessConfirmed.self), message(ChangeMembers.self),
+    message(AccessChanged.self), message(AccessLive.self), message(AccessConfirmed.self), message(ChangeMembers.self),
     message(MembersChanged.self), message(ListMembers.self), message(MemberList.self), message(MembershipQuery.self),
-    message(MembershipAnswer.self), message(Revoke.self), message(Revoked.self), message(EraseUser.self),
+    message(MembershipAnswer.self), message(Revoke.self), message(Revoked.self), message(Erase.self),
     message(Erased.self),
     message(MarkRead.self), message(MarkedRead.self), message(QueryReads.self), message(ReadState.self),
     (
@@ -90,9 +90,16 @@ import Testing
     writer.frame(Published(position: position, durability: .os, duplicate: false))
     writer.frame(Broadcast(owner: "shop", contentHash: 1, record: Sample.record, recipients: ["a", "b"]))
     writer.frame(Broadcasted(recipients: 2, durability: .os, duplicate: false))
-    writer.frame(Attach(session: 1, user: "a", device: "d", platform: .web, topics: [topic], ticket: "t"))
-    writer.frame(Attached(cursors: [position]))
-    writer.frame(Cursors(session: 1, topics: [topic]))
+    writer.frame(
+      Publish(
+        owner: "user:a", topic: topic, contentHash: 1, record: Sample.record,
+        user: .init(TokenName(user: "a", tokenID: "t"), mustBeMember: true)))
+    writer.frame(
+      Attach(
+        session: 1, token: TokenName(user: "a", tokenID: "t"), device: "d", platform: .web,
+        topics: [.init(topic, isGranted: true)], ticket: "t"))
+    writer.frame(Attached(answers: [.granted(position, since: 1), .denied(.permissionDenied)]))
+    writer.frame(Cursors(session: 1, user: "a", topics: [.init(topic, isGranted: false)]))
     writer.frame(Detach(sessions: [1, 2]))
     writer.frame(Watch(entries: [.init(handle: 1, topic: topic, position: position)]))
     writer.frame(Watched(heads: [Head(handle: 1, position: position, floor: 0)]))
@@ -149,6 +156,24 @@ import Testing
         unread: [.init(chat: "c", count: 3)],
         receipts: [.init(chat: "c", user: "b", messageID: "m", readMilliseconds: 1, version: 2)]))
     Latest.write(version: 7, record: Sample.record, targets: [1, 2], into: &writer)
+    writer.frame(
+      AccessChanged(
+        position: 1,
+        changes: [
+          .revoked(Revocation(.user("a"), issuedBeforeMilliseconds: 1, untilMilliseconds: 2)), .released(.token("t")),
+          .removed(topic, users: ["a", "b"]),
+        ]))
+    writer.frame(AccessLive(position: 1))
+    writer.frame(AccessConfirmed(position: 1))
+    writer.frame(ChangeMembers(chat: "c", change: .add, users: ["a", "b"]))
+    writer.frame(MembersChanged(added: 1, removed: 2, members: 3))
+    writer.frame(ListMembers(chat: "c", after: "a", limit: 1))
+    writer.frame(MemberList(total: 1, members: [.init(user: "a", since: 1)], hasMore: false))
+    writer.frame(MembershipQuery(entries: [.init(chat: "c", user: "a")]))
+    writer.frame(MembershipAnswer(since: [0, 1]))
+    writer.frame(Revoke(.token("t", untilMilliseconds: 1)))
+    writer.frame(Erase(user: "a", issuedBeforeMilliseconds: 1, untilMilliseconds: 2))
+    writer.frame(Erased(events: 1, devices: 1, memberships: 1))
     Deliver.write(record: Sample.record, targets: [.init(handle: 1, offset: 2)], into: &writer)
     ReadResult.write(
       epoch: Sample.epoch, floor: 0, through: 9, rows: [(1, Sample.record), (4, Sample.record)], correlation: 0,

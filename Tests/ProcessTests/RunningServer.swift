@@ -30,7 +30,9 @@ struct RunningServer {
     let apiKey = APIKey(using: &generator)
     let secretFile = try folder.write(secret.text + "\n", to: "user-tokens.secret")
     let keysFile = try folder.write(
-      #"[{"id": "test", "hash": "\#(apiKey.hash)", "scopes": ["publish", "broadcast", "read", "connections"]}]"#,
+      #"""
+      [{"id": "test", "hash": "\#(apiKey.hash)", "scopes": ["publish", "broadcast", "read", "membership", "connections"]}]
+      """#,
       to: "api-keys.json")
     let environment = [
       "AVALO_WORKERS__GATEWAY__INSTANCES": "1",
@@ -59,8 +61,11 @@ struct RunningServer {
     )
   }
 
-  func token(_ user: String, chats: [String] = [], lifetime: Int64 = 3600) -> String {
-    UserToken(user: user, chats: chats, issuedAt: nowSeconds, lifetime: lifetime, id: "t-\(user)").signed(with: secret)
+  /// - `issuedAt`: seconds since 1970; now when it is not said.
+  func token(_ user: String, chats: [String] = [], issuedAt: Int64? = nil, lifetime: Int64 = 3600) -> String {
+    UserToken(
+      user: user, chats: chats, issuedAt: issuedAt ?? nowSeconds, lifetime: lifetime, id: "t-\(user)"
+    ).signed(with: secret)
   }
 
   func backend() -> CallableClient { CallableClient(endpoint, credential: apiKey.text) }
@@ -69,16 +74,18 @@ struct RunningServer {
   }
 
   func connect(
-    _ user: String, device: String, topics: [String]? = nil, chats: [String] = [], positions: [String: Position] = [:]
+    _ user: String, device: String, token: String? = nil, topics: [String]? = nil, chats: [String] = [],
+    positions: [String: Position] = [:]
   ) async throws -> RealtimeConnection {
     try await RealtimeConnection.open(
       endpoint,
       ConnectRequest(
-        .token(token(user, chats: chats)), deviceID: device, platform: .web, subscriptions: topics, positions: positions
+        .token(token ?? self.token(user, chats: chats)), deviceID: device, platform: .web, subscriptions: topics,
+        positions: positions
       ))
   }
 
   func stop() async throws { try await process.stop() }
 
-  private var nowSeconds: Int64 { Int64(time(nil)) }
+  var nowSeconds: Int64 { Int64(time(nil)) }
 }

@@ -2,7 +2,8 @@ import AvaloCore
 import AvaloSystem
 import Synchronization
 
-/// Everything that decides who may do what, read from the settings and the files they name. Never changes.
+/// Everything that decides who may do what, read from the settings and the files they name. Never changes, but for the
+/// revocations, which it shares with the one before and after it.
 public final class Access: Sendable {
   /// What it was read from.
   public let settings: GatewaySettings
@@ -13,17 +14,19 @@ public final class Access: Sendable {
   public let cors: CORSPolicy
   public let proxies: TrustedProxies
   public var flags: FeatureFlags { settings.flags }
+  public let revocations: Revocations
   let membership: MembershipWebhook?
 
   init(
     settings: GatewaySettings, authenticator: Authenticator, apiKeys: APIKeys, tickets: Tickets,
-    membership: MembershipWebhook? = nil
+    revocations: Revocations, membership: MembershipWebhook? = nil
   ) {
     self.membership = membership
     self.settings = settings
     self.authenticator = authenticator
     self.apiKeys = apiKeys
     self.tickets = tickets
+    self.revocations = revocations
     rules = AccessRules(kinds: settings.topics)
     cors = CORSPolicy(settings.cors)
     proxies = TrustedProxies(settings.proxies.trusted)
@@ -32,10 +35,11 @@ public final class Access: Sendable {
   /// Reads all keys; `nil` when anything is wrong, and then `problems` says what.
   /// - `stateDirectory`: where the tickets' key is; made there when it is missing. `nil` (a mere check of the settings)
   ///   leaves it alone and signs with one of its own.
+  /// - `revocations`: those of the process.
   /// - `remotes`: starts fetching what the settings name, once nothing is wrong.
   /// - `membership`: who asks the webhook that the settings name.
   static func load(
-    _ settings: GatewaySettings, stateDirectory: String?,
+    _ settings: GatewaySettings, stateDirectory: String?, revocations: Revocations,
     remotes: ([RemoteKeySettings]) -> [RemoteKeys] = { _ in [] },
     membership: (MembershipWebhookSettings, [UInt8]) -> MembershipWebhook? = { _, _ in nil }
   ) async -> (access: Access?, problems: [SettingsProblem]) {
@@ -63,7 +67,7 @@ public final class Access: Sendable {
     let access = Access(
       settings: settings,
       authenticator: Authenticator(keys: keys, remotes: remotes(settings.auth.remotes), settings: settings.auth),
-      apiKeys: apiKeys, tickets: Tickets(key: ticketKey),
+      apiKeys: apiKeys, tickets: Tickets(key: ticketKey), revocations: revocations,
       membership: settings.membershipWebhook.flatMap { membership($0, secret) })
     return (access, [])
   }
@@ -90,11 +94,14 @@ public final class Access: Sendable {
     var credential = UnsafeRawBufferPointer(rebasing: value[scheme.utf8.count...])
     while credential.first == 0x20 { credential = UnsafeRawBufferPointer(rebasing: credential.dropFirst()) }
     if credential.starts(with: APIKeys.prefix.utf8) { return .server(try apiKeys.authenticate(credential)) }
+    let identity: Identity
     do throws(TokenError) {
-      return .user(try authenticator.authenticate(credential, now: now))
+      identity = try authenticator.authenticate(credential, now: now)
     } catch {
       throw error.callError
     }
+    try revocations.check(identity.token)
+    return .user(identity)
   }
 }
 

@@ -7,6 +7,8 @@ public struct TopicRule: Sendable, Equatable {
     case own
     /// Users whose token names the topic.
     case claim
+    /// Users whose token names the chat, and its members. Of chats alone.
+    case members
     /// Every user.
     case any
     case none
@@ -29,11 +31,19 @@ public struct TopicRule: Sendable, Equatable {
   public static func builtIn(_ kind: some StringProtocol) -> TopicRule {
     switch kind {
     case "user": TopicRule(subscribe: .own)
-    case "chat": TopicRule(subscribe: .claim)
+    case "chat": TopicRule(subscribe: .members)
     case "presence": TopicRule(subscribe: .any)
     default: TopicRule(subscribe: .none)
     }
   }
+}
+
+/// What a user may do with a topic, as far as their token and the rules say.
+public enum TopicRight: Sendable, Equatable {
+  case granted
+  /// If they are a member, which the scheduler knows.
+  case ifMember
+  case denied
 }
 
 /// May this user do that with this topic? Pure: a function of the rules and the identity.
@@ -46,17 +56,23 @@ public struct AccessRules: Sendable {
       public var code: StatusCode
     }
     public var granted: [Topic] = []
+    /// Those of them that stand only if the user is a member.
+    public var ifMember: Set<Topic> = []
     public var denied: [Denial] = []
 
     /// Keeps the first `count` of certain topics and denies the others.
     mutating func keep(_ count: Int, orDeny code: StatusCode = .resourceExhausted, of isOne: (Topic) -> Bool) {
-      var left = max(0, count)
-      granted.removeAll { topic in
-        guard isOne(topic) else { return false }
-        left -= 1
-        if left < 0 { denied.append(Denial(topic: topic.name, code: code)) }
-        return left < 0
-      }
+      let beyond = granted.filter(isOne).dropFirst(max(0, count))
+      deny(beyond.map { Denial(topic: $0.name, code: code) })
+    }
+
+    /// Moves what was refused after all.
+    mutating func deny(_ denials: [Denial]) {
+      guard !denials.isEmpty else { return }
+      let names = Set(denials.map(\.topic))
+      granted.removeAll { names.contains($0.name) }
+      ifMember = ifMember.filter { !names.contains($0.name) }
+      denied += denials
     }
   }
 
@@ -65,25 +81,32 @@ public struct AccessRules: Sendable {
   /// `kinds` that differ from what is built in.
   public init(kinds: [String: TopicRule] = [:]) { self.kinds = kinds }
 
-  public func maySubscribe(_ identity: Identity, to topic: Topic) -> Bool {
-    maySubscribe(identity, to: topic) { identity.chats.contains($0) }
+  public func subscribing(_ identity: Identity, to topic: Topic) -> TopicRight {
+    subscribing(identity, to: topic) { identity.chats.contains($0) }
   }
 
-  private func maySubscribe(_ identity: Identity, to topic: Topic, claims: (String) -> Bool) -> Bool {
-    switch rule(topic.kind).subscribe {
-    case .own: topic.id == identity.user
-    case .claim: topic.kind == "chat" && claims(String(topic.id)) || claims(topic.name)
-    case .any: true
-    case .none: false
+  private func subscribing(_ identity: Identity, to topic: Topic, claims: (String) -> Bool) -> TopicRight {
+    func isClaimed() -> Bool { topic.kind == "chat" && claims(String(topic.id)) || claims(topic.name) }
+    return switch rule(topic.kind).subscribe {
+    case .own: topic.id == identity.user ? .granted : .denied
+    case .claim: isClaimed() ? .granted : .denied
+    case .members: isClaimed() ? .granted : .ifMember
+    case .any: .granted
+    case .none: .denied
     }
   }
 
-  /// Whether those may subscribe whom a token names, and perhaps the membership webhook.
-  func isByClaim(_ topic: Topic) -> Bool { rule(topic.kind).subscribe == .claim }
+  /// Whether those may subscribe whom a token names, and so perhaps whom the membership webhook names.
+  func isByClaim(_ topic: Topic) -> Bool {
+    switch rule(topic.kind).subscribe {
+    case .claim, .members: true
+    case .own, .any, .none: false
+    }
+  }
 
   /// May the user publish there in their own name? Servers may by their scope alone.
-  public func mayPublish(_ identity: Identity, to topic: Topic) -> Bool {
-    rule(topic.kind).publish == .members && maySubscribe(identity, to: topic)
+  public func publishing(_ identity: Identity, to topic: Topic) -> TopicRight {
+    rule(topic.kind).publish == .members ? subscribing(identity, to: topic) : .denied
   }
 
   /// Parts the topics a client asks for into granted and denied.
@@ -94,14 +117,16 @@ public struct AccessRules: Sendable {
     let chats = topics.count > 8 ? Set(identity.chats) : nil
     let claims = { (name: String) in chats?.contains(name) ?? identity.chats.contains(name) }
     for name in topics where seen.insert(name).inserted {
-      if let topic = Topic(name) {
-        if maySubscribe(identity, to: topic, claims: claims) {
-          grant.granted.append(topic)
-        } else {
-          grant.denied.append(Grant.Denial(topic: name, code: .permissionDenied))
-        }
-      } else {
+      guard let topic = Topic(name) else {
         grant.denied.append(Grant.Denial(topic: name, code: .invalidArgument))
+        continue
+      }
+      switch subscribing(identity, to: topic, claims: claims) {
+      case .granted: grant.granted.append(topic)
+      case .ifMember:
+        grant.granted.append(topic)
+        grant.ifMember.insert(topic)
+      case .denied: grant.denied.append(Grant.Denial(topic: name, code: .permissionDenied))
       }
     }
     return grant

@@ -15,6 +15,7 @@ public struct Authenticator: Sendable {
   private let userClaim: String
   private let chatsClaim: String
   private let leewayMilliseconds: Int64
+  private let lifetimeMaxMilliseconds: Int64
 
   init(keys: VerificationKeys, remotes: [RemoteKeys] = [], settings: AuthenticationSettings) {
     self.keys = keys
@@ -23,6 +24,7 @@ public struct Authenticator: Sendable {
     userClaim = settings.userClaim
     chatsClaim = settings.chatsClaim
     leewayMilliseconds = settings.leeway.milliseconds
+    lifetimeMaxMilliseconds = settings.lifetimeMax.milliseconds
   }
 
   /// Who the token speaks for.
@@ -105,10 +107,11 @@ public struct Authenticator: Sendable {
   }
 
   private func identity(_ claims: JSONView, _ rules: ClaimRules, now: Int64) throws(TokenError) -> Identity {
-    let expires = try milliseconds(claims, "exp")
+    let claimed = try milliseconds(claims, "exp")
     let notBefore = try milliseconds(claims, "nbf")
     let issuedAt = try milliseconds(claims, "iat")
-    guard let expires else { throw .claim("exp", "is missing") }
+    guard let claimed else { throw .claim("exp", "is missing") }
+    let expires = try end(claimed, issuedAt: issuedAt, now: now)
     guard expires > now - leewayMilliseconds else { throw .expired }
     if let notBefore, notBefore > now + leewayMilliseconds { throw .notYet }
     if let issuedAt, issuedAt > now + leewayMilliseconds { throw .notYet }
@@ -125,9 +128,23 @@ public struct Authenticator: Sendable {
     guard let user = member(claims, userClaim)?.string, Topic.isWellFormedID(user.utf8) else {
       throw .claim(userClaim, "must be a user id: 1 to 128 of A-Z, a-z, 0-9, _ . @ -")
     }
+    let tokenID = claims["jti"]?.string ?? ""
+    guard tokenID.utf8.count <= Limits.tokenIDBytesMax else {
+      throw .claim("jti", "is over \(Limits.tokenIDBytesMax) bytes")
+    }
     return Identity(
-      user: user, tokenID: claims["jti"]?.string ?? "", issuedAtMilliseconds: issuedAt ?? 0,
+      user: user, tokenID: tokenID, issuedAtMilliseconds: issuedAt ?? 0,
       expiresAtMilliseconds: expires, chats: try chats(claims))
+  }
+
+  /// When the token ends. No token is believed for longer than the bound, whatever it says: a revocation is kept that
+  /// long, and must outlive what it takes back.
+  private func end(_ claimed: Int64, issuedAt: Int64?, now: Int64) throws(TokenError) -> Int64 {
+    if let issuedAt { return min(claimed, issuedAt + lifetimeMaxMilliseconds) }
+    guard claimed - now <= lifetimeMaxMilliseconds else {
+      throw .claim("iat", "is missing, and without it exp may be \(lifetimeMaxMilliseconds / 1000) s ahead at most")
+    }
+    return claimed
   }
 
   private func chats(_ claims: JSONView) throws(TokenError) -> [String] {

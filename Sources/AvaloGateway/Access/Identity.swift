@@ -1,3 +1,5 @@
+import AvaloCore
+
 /// Who a user is, as their token said: what is left of it once it was verified.
 public struct Identity: Sendable, Equatable {
   public var user: String
@@ -19,6 +21,11 @@ public struct Identity: Sendable, Equatable {
     self.issuedAtMilliseconds = issuedAtMilliseconds
     self.expiresAtMilliseconds = expiresAtMilliseconds
     self.chats = chats
+  }
+
+  /// The token, as it can be revoked.
+  public var token: TokenName {
+    TokenName(user: user, tokenID: tokenID, issuedAtMilliseconds: issuedAtMilliseconds)
   }
 }
 

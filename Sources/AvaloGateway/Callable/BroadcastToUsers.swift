@@ -8,7 +8,7 @@ enum BroadcastToUsers: Callable {
 
   static func call(_ request: CallRequest, _ context: CallContext, reply: @escaping CallReply) throws(CallError) {
     let access = context.access.current
-    let key = try server(request.caller)
+    let key = try request.server(with: .broadcast)
     try PublishRealtimeEvent.admit(key, .broadcast, context, access)
     let (users, event) = try parts(try request.object("userIds and event"))
     let accepted = context.wall.microseconds
@@ -30,14 +30,6 @@ enum BroadcastToUsers: Callable {
       reply(
         result.map { answer($0, eventID: eventID) }
           .mapError { PublishRealtimeEvent.outcomeUnknown($0, eventID: eventID) })
-    }
-  }
-
-  private static func server(_ caller: Caller) throws(CallError) -> APIKey {
-    switch caller {
-    case .server(let key): return key
-    case .user: throw CallError(.permissionDenied, "this function is for servers: call it with an API key")
-    case .anonymous: throw CallError(.unauthenticated, "an API key is missing: Authorization: Bearer avk_…")
     }
   }
 

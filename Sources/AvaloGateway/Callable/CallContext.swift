@@ -8,14 +8,14 @@ public protocol Services: AnyObject {
   /// UNAVAILABLE means that it is not known whether the event was kept.
   func publish(_ publish: Publish, completion: @escaping (Result<Published, CallError>) -> Void)
   func broadcast(_ broadcast: Broadcast, completion: @escaping (Result<Broadcasted, CallError>) -> Void)
+  /// Asks the scheduler. A change that is answered UNAVAILABLE may have been made or not.
+  func ask<Request: WireRequest>(
+    _ request: Request, completion: @escaping (Result<Request.Answer, CallError>) -> Void)
   /// Asks the presence worker.
   func presence<Request: WireRequest>(
     _ request: Request, completion: @escaping (Result<Request.Answer, CallError>) -> Void)
   /// Tells the presence worker; UNAVAILABLE when it is not there to hear it.
   func typing(_ typing: SetTyping, completion: @escaping (Result<Void, CallError>) -> Void)
-  /// UNAVAILABLE means that it is not known whether the marker moved.
-  func markRead(_ mark: MarkRead, completion: @escaping (Result<MarkedRead, CallError>) -> Void)
-  func reads(_ query: QueryReads, completion: @escaping (Result<ReadState, CallError>) -> Void)
   /// Called when the webhook has decided, or could not.
   func membership(_ webhook: MembershipWebhook, _ user: String, _ topics: [Topic], completion: @escaping () -> Void)
 }

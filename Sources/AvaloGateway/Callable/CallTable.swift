@@ -16,6 +16,12 @@ public enum CallTable {
     ListOnlineUsers.self,
     ListConnections.self,
     DisconnectUser.self,
+    SetChatMembers.self,
+    AddChatMembers.self,
+    RemoveChatMembers.self,
+    GetChatMembers.self,
+    RevokeTokens.self,
+    EraseUser.self,
   ]
 
   /// Every name, for documents and tests.

@@ -54,12 +54,13 @@ public protocol CallSession: AnyObject {
   /// Unique among all of this gateway's sessions.
   var number: UInt64 { get }
   var device: String { get }
-  /// What it is subscribed to.
+  /// What it was let into.
   var topics: [Topic] { get }
   func isSubscribed(to topic: Topic) -> Bool
-  /// Adds topics, each of which the user may subscribe to; told when they are in place.
+  /// Adds the granted topics; told when they are in place, and which were refused because the user is no member.
   func subscribe(
-    _ topics: [Topic], positions: [Topic: Position], completion: @escaping (Result<Void, CallError>) -> Void)
+    _ grant: AccessRules.Grant, positions: [Topic: Position],
+    completion: @escaping (Result<[AccessRules.Grant.Denial], CallError>) -> Void)
   /// Topics it is not subscribed to are passed over.
   func unsubscribe(_ topics: [Topic])
 }

@@ -18,7 +18,7 @@ enum MarkChatAsRead: Callable {
 
   /// Moves the marker, and answers `{"success", "markedCount", "readAt", "readAtMs"}`.
   static func mark(_ mark: MarkRead, _ context: CallContext, _ reply: @escaping CallReply) {
-    context.services.markRead(mark) { result in
+    context.services.ask(mark) { result in
       reply(
         result.map { marked in
           var json = JSONWriter(capacity: 128)
@@ -36,9 +36,11 @@ enum MarkChatAsRead: Callable {
 }
 
 extension CallContext {
-  /// Whether the user may subscribe to the chat's topic, as far as that is known here at once.
+  /// Whether the user may subscribe to the chat's topic, as far as that is known here at once: who is a member, the
+  /// scheduler knows.
   func isIn(_ chat: String, _ identity: Identity) -> Bool {
-    !access.current.grant(["chat:" + chat], to: identity).granted.isEmpty
+    let grant = access.current.grant(["chat:" + chat], to: identity)
+    return !grant.granted.isEmpty && grant.ifMember.isEmpty
   }
 }
 

@@ -13,14 +13,14 @@ enum PublishRealtimeEvent: Callable {
     let accepted = context.wall.microseconds
     let draft = try EventDraft(data, now: accepted / 1000)
     let topic = try topic(of: draft)
-    let (owner, source) = try publisher(request.caller, to: topic, access.rules)
+    let (owner, user) = try publisher(request.caller, to: topic, access.rules)
 
     let eventID = draft.eventID ?? context.newEventID()
     let fields = draft.fields(
-      eventID: eventID, topic: topic, sourceUserID: source, acceptedMicroseconds: accepted)
+      eventID: eventID, topic: topic, sourceUserID: user?.token.user, acceptedMicroseconds: accepted)
     let publish = Publish(
       owner: owner, topic: topic, contentHash: draft.contentHash(targets: [topic.name]),
-      deliverAtMilliseconds: draft.deliverAt ?? 0, record: fields.record())
+      deliverAtMilliseconds: draft.deliverAt ?? 0, record: fields.record(), user: user)
     try context.admission.enter(max: access.settings.limits.publishesInFlight)
     context.services.publish(publish) { result in
       context.admission.leave()
@@ -63,17 +63,16 @@ enum PublishRealtimeEvent: Callable {
     }
   }
 
-  /// Whose event it is, and who is known to have caused it.
+  /// Whose event it is, and the user who is known to have caused it.
   private static func publisher(
     _ caller: Caller, to topic: Topic, _ rules: AccessRules
-  ) throws(CallError) -> (owner: String, source: String?) {
+  ) throws(CallError) -> (owner: String, user: Publish.Publisher?) {
     switch caller {
     case .server(let key): return (key.owner, nil)
     case .user(let identity):
-      guard rules.mayPublish(identity, to: topic) else {
-        throw CallError(.permissionDenied, "users may not publish to \(topic)")
-      }
-      return ("user:" + identity.user, identity.user)
+      let right = rules.publishing(identity, to: topic)
+      guard right != .denied else { throw CallError(.permissionDenied, "users may not publish to \(topic)") }
+      return ("user:" + identity.user, Publish.Publisher(identity.token, mustBeMember: right == .ifMember))
     case .anonymous:
       throw CallError(.unauthenticated, "an API key is missing: Authorization: Bearer avk_…")
     }

@@ -30,14 +30,41 @@ enum SendTypingIndicator: Callable {
     }
     let access = context.access.current
     if request.isParticipant(identity, of: chat, access) { return tell(typing, context, reply) }
-    let open = access.undecided(["chat:" + chat], for: identity)
-    guard let webhook = access.membership, !open.isEmpty else { throw refusal(chat) }
-    context.services.membership(webhook, identity.user, open) { [typing] in
-      if access.isParticipant(identity, of: chat) {
-        tell(typing, context, reply)
-      } else {
-        reply(.failure(access.undecided(["chat:" + chat], for: identity).isEmpty ? refusal(chat) : .membershipUnknown))
+    findMembership(identity, chat, access, context) { [typing] result in
+      switch result {
+      case .success: tell(typing, context, reply)
+      case .failure(let error): reply(.failure(error))
       }
+    }
+  }
+
+  /// Asks the log, and then the webhook, each where the chat's rule says so.
+  private static func findMembership(
+    _ identity: Identity, _ chat: String, _ access: Access, _ context: CallContext,
+    completion: @escaping (Result<Void, CallError>) -> Void
+  ) {
+    guard let topic = Topic.chat(chat), access.rules.subscribing(identity, to: topic) == .ifMember else {
+      return askWebhook(identity, chat, access, context, completion: completion)
+    }
+    context.services.ask(MembershipQuery(entries: [.init(chat: chat, user: identity.user)])) { result in
+      switch result {
+      case .success(let answer) where answer.since.first != 0: completion(.success(()))
+      case .success: askWebhook(identity, chat, access, context, completion: completion)
+      case .failure(let error): completion(.failure(error))
+      }
+    }
+  }
+
+  private static func askWebhook(
+    _ identity: Identity, _ chat: String, _ access: Access, _ context: CallContext,
+    completion: @escaping (Result<Void, CallError>) -> Void
+  ) {
+    let open = access.undecided(["chat:" + chat], for: identity)
+    guard let webhook = access.membership, !open.isEmpty else { return completion(.failure(refusal(chat))) }
+    context.services.membership(webhook, identity.user, open) {
+      if access.isParticipant(identity, of: chat) { return completion(.success(())) }
+      let isOpen = !access.undecided(["chat:" + chat], for: identity).isEmpty
+      completion(.failure(isOpen ? .membershipUnknown : refusal(chat)))
     }
   }
 

@@ -30,42 +30,82 @@ enum SubscribeToRealtimeEvents: Callable {
 
   /// With all known that can be known.
   private static func subscribe(
-    _ request: ConnectRequest, _ identity: Identity, _ carrier: CallRequest.Carrier, _ access: Access,
+    _ wanted: ConnectRequest, _ identity: Identity, _ carrier: CallRequest.Carrier, _ access: Access,
     _ context: CallContext, reply: @escaping CallReply
   ) throws(CallError) {
-    var wanted = request
     var grant = access.grant(wanted.topics(of: identity), to: identity)
     if !access.flags.presence.isOn(for: identity.user) {
       grant.keep(0, orDeny: .failedPrecondition, of: \.isPresence)
     }
-    if grant.isForAnotherTime { throw .membershipUnknown }
-    guard grant.denied.isEmpty || !grant.granted.isEmpty else {
-      throw CallError(.permissionDenied, "no topic asked for is allowed: \(grant.denied.map(\.topic).prefix(5))")
-    }
+    try checkAnything(grant)
 
-    let query = QueryReads(user: identity.user, chats: grant.granted.compactMap(\.chatID))
-    func finish(_ connectionID: String, _ urls: URLs) {
+    func finish(_ connectionID: String, _ grant: AccessRules.Grant, _ urls: URLs) {
       func finish(_ reads: ReadState?) {
         reply(
           .success(
             answer(connectionID, grant, urls, reads: reads, expiresAt: identity.expiresAtMilliseconds)))
       }
+      let query = QueryReads(user: identity.user, chats: grant.granted.compactMap(\.chatID))
       // A session was told when it came in, and of no chat there is more to tell.
       if urls.webSocket == nil, query.chats.isEmpty { return finish(nil) }
       // What is unread is told if it is known: nobody waits outside because of it.
-      context.services.reads(query) { finish(try? $0.get()) }
+      context.services.ask(query) { finish(try? $0.get()) }
     }
     switch carrier {
     case .session(let session):
-      session.subscribe(grant.granted, positions: wanted.positions) { result in
-        guard case .success = result else { return reply(result.map { [] }) }
-        finish(session.connectionID, URLs())
+      session.subscribe(grant, positions: wanted.positions) { result in
+        do throws(CallError) {
+          finish(session.connectionID, try left(of: grant, without: result.get()), URLs())
+        } catch {
+          reply(.failure(error))
+        }
       }
     case .http(let host, let secure, _):
-      let connectionID = wanted.connectionID ?? context.newConnectionID()
-      wanted.connectionID = connectionID
-      wanted.subscriptions = grant.granted.map(\.name)
-      finish(connectionID, try urls(wanted, identity, host: host, secure: secure, access, context))
+      findMemberships(grant, identity, access, context) { result in
+        do throws(CallError) {
+          let grant = try left(of: grant, without: result.get())
+          var request = wanted
+          request.connectionID = wanted.connectionID ?? context.newConnectionID()
+          request.subscriptions = grant.granted.map(\.name)
+          let urls = try urls(request, identity, host: host, secure: secure, access, context)
+          finish(request.connectionID ?? "", grant, urls)
+        } catch {
+          reply(.failure(error))
+        }
+      }
+    }
+  }
+
+  /// Which of the chats that only members may have are refused. Asked again when the ticket is redeemed.
+  private static func findMemberships(
+    _ grant: AccessRules.Grant, _ identity: Identity, _ access: Access, _ context: CallContext,
+    completion: @escaping (Result<[AccessRules.Grant.Denial], CallError>) -> Void
+  ) {
+    let asked = grant.granted.filter(grant.ifMember.contains)
+    guard !asked.isEmpty else { return completion(.success([])) }
+    let query = MembershipQuery(entries: asked.map { .init(chat: String($0.id), user: identity.user) })
+    context.services.ask(query) { result in
+      completion(
+        result.map { answer in
+          zip(asked, answer.since).filter { $1 == 0 }
+            .map { access.denial(of: $0.0, .permissionDenied, to: identity.user) }
+        })
+    }
+  }
+
+  private static func left(
+    of grant: AccessRules.Grant, without denied: [AccessRules.Grant.Denial]
+  ) throws(CallError) -> AccessRules.Grant {
+    var grant = grant
+    grant.deny(denied)
+    try checkAnything(grant)
+    return grant
+  }
+
+  private static func checkAnything(_ grant: AccessRules.Grant) throws(CallError) {
+    if grant.isForAnotherTime { throw .membershipUnknown }
+    guard grant.denied.isEmpty || !grant.granted.isEmpty else {
+      throw CallError(.permissionDenied, "no topic asked for is allowed: \(grant.denied.map(\.topic).prefix(5))")
     }
   }
 

@@ -14,6 +14,7 @@ enum CloseCode: UInt16, CaseIterable {
   case featureDisabled = 4504
   case disconnected = 4505
   case superseded = 4506
+  case revoked = 4507
 
   var reason: StaticString {
     switch self {
@@ -30,6 +31,7 @@ enum CloseCode: UInt16, CaseIterable {
     case .featureDisabled: "feature_disabled"
     case .disconnected: "disconnected"
     case .superseded: "superseded"
+    case .revoked: "token_revoked"
     }
   }
 }

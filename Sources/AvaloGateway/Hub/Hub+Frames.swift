@@ -88,21 +88,23 @@ extension Hub {
     guard let name = name.utf8, let callable = CallTable.find(name) else {
       return calls.answer(callID, .failure(CallError(.notFound, "there is no function of that name")))
     }
+    guard accessIsCurrent else { return calls.answer(callID, .failure(.accessUnknown)) }
     let request = CallRequest(data: frame["data"] ?? .null, caller: .user(identity), carrier: .session(calls))
     CallTable.invoke(callable, request, self.calls) { calls.answer(callID, $0) }
   }
 
   /// Adds topics that the user may subscribe to; those the session has already are in place.
   func subscribe(
-    _ session: Session, to topics: [Topic], positions: [Topic: Position], completion: @escaping RequestTable.Completion
+    _ session: Session, to grant: AccessRules.Grant, positions: [Topic: Position],
+    completion: @escaping RequestTable.Completion
   ) {
-    let watched = topics.filter(\.isPresence)
+    let watched = grant.granted.filter(\.isPresence)
     if let refusal = refusal(of: watched, session) { return completion(.failure(refusal)) }
     let has = Set(self.topics(of: session))
-    let new = topics.filter { !$0.isPresence && !has.contains($0) }
+    let new = grant.granted.filter { !$0.isPresence && !has.contains($0) }
     guard !new.isEmpty else {
       joinPresence(session, watched)
-      return completion(.success(()))
+      return completion(.success([]))
     }
     let max = policy.limits.topicsPerConnectionMax
     guard has.count + new.count <= max else {
@@ -115,7 +117,7 @@ extension Hub {
     guard schedulerIsUp else { return completion(.failure(.schedulerAway)) }
     joinPresence(session, watched)
     let joiners = new.map {
-      let index = join(session, $0, presented: positions[$0])
+      let index = join(session, $0, ifMember: grant.ifMember.contains($0), presented: positions[$0])
       return Joiner(subscription: index, topic: subscriptions[index].topic)
     }
     askCursors(session, joiners, done: completion)

@@ -21,6 +21,14 @@ extension Hub {
     session.entry?.reads = state
   }
 
+  /// Leaves out what was asked of chats that the session was not let into.
+  func trimReads(of session: Session) {
+    guard let entry = session.entry, !entry.denied.isEmpty else { return }
+    let denied = Set(entry.denied.compactMap { Topic($0.topic)?.chatID })
+    entry.reads?.unread.removeAll { denied.contains($0.chat) }
+    entry.reads?.receipts.removeAll { denied.contains($0.chat) }
+  }
+
   /// Keyed state has changed: every session that is subscribed to one of its topics is told, once. One that is parked is
   /// not: it has enough to do, and hears where everybody stands when it comes again.
   func latest(_ latest: Latest) {
@@ -41,7 +49,7 @@ extension Hub {
 
   private func tell(_ subscription: UInt32, _ frame: UnsafeRawBufferPointer, _ told: inout Set<UInt32>) {
     let connection = subscriptions[subscription].connection
-    guard let session = session(of: connection), session.stage == .ready,
+    guard isAdmitted(subscription), let session = session(of: connection), session.stage == .ready,
       writer.backlog(connection) <= policy.limits.backlogBytesMax, told.insert(connection.slot).inserted
     else { return }
     writer.queue(connection, frame)

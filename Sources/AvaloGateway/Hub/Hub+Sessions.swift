@@ -27,6 +27,10 @@ extension Hub {
     session.charge(HubLimits.tokenFrames)
     do throws(TokenError) {
       let identity = try policy.access.authenticator.authenticate(token, now: clock.milliseconds)
+      guard !policy.access.revocations.covers(identity.token) else {
+        cut(session)
+        return false
+      }
       if session.stage == .ready || session.stage == .attaching { return refresh(session, identity) }
       session.identify(identity)
       return true
@@ -43,18 +47,14 @@ extension Hub {
       return false
     }
     session.identify(identity)
-    let topics = topics(of: session)
-    let allowed = Set(policy.access.grant(topics.map(\.name), to: identity).granted)
-    let lost = topics.filter { !allowed.contains($0) && !policy.access.mayStay(identity.user, $0) }
-    unsubscribe(session, from: lost)
-    for name in lost {
-      send(session) { $0.error(CallError(.permissionDenied, "the new token does not allow \(name)")) }
-    }
+    judgeAnew(session, identity)
     return true
   }
 
   /// The session is known: subscribe, register the device, and say `ready` when the scheduler has it.
   func connect(_ session: Session, _ identity: Identity, _ request: ConnectRequest) {
+    // A ticket's token, or one that was verified a while ago.
+    guard !policy.access.revocations.covers(identity.token) else { return cut(session) }
     guard connectionCount(of: identity.user) < policy.limits.connectionsPerUserMax else {
       return refuse(
         session,
@@ -73,8 +73,7 @@ extension Hub {
     session.isDevice = request.deviceID != nil
     let wanted = request.topics(of: identity)
     let grant = grant(session, wanted, identity)
-    if session.entry == nil, !grant.denied.isEmpty { session.entry = Session.Entry() }
-    session.entry?.denied = grant.denied
+    session.deny(grant.denied)
     if grant.isForAnotherTime { return refuse(session, .membershipUnknown, code: .unavailable) }
     guard !grant.granted.isEmpty else {
       return refuse(
@@ -85,7 +84,7 @@ extension Hub {
     }
     enlist(session)
     for topic in grant.granted where !topic.isPresence {
-      _ = join(session, topic, presented: request.positions[topic])
+      _ = join(session, topic, ifMember: grant.ifMember.contains(topic), presented: request.positions[topic])
     }
     joinPresence(session, grant.granted.filter(\.isPresence))
     session.enter(.attaching, nowSeconds: writer.nowSeconds)
@@ -104,50 +103,10 @@ extension Hub {
     return grant
   }
 
-  /// Registers the session at the scheduler, asking for its cursors. Sent again after a new link, then for all its topics
-  /// again: the scheduler takes acknowledgements where it knows of a cursor.
-  func attach(_ session: Session) {
-    // The rest is asked for when it is registered: a frame has room for so many names.
-    let joiners = Array(joiners(of: session).prefix(HubLimits.batchMax))
-    writeAcknowledgements()
-    if session.stage == .attaching { askReads(session) }
-    let correlation = requests.insert(
-      .attach(session: session.number, slot: session.connection.slot, joiners: joiners), loop: loop)
-    toScheduler.frame(
-      Attach(
-        session: session.number, user: session.user, device: session.isDevice ? session.device : "",
-        platform: session.platform, topics: joiners.map { topic(of: $0.subscription).topic },
-        ticket: session.entry?.ticket ?? ""),
-      correlation: correlation)
-  }
-
-  /// The scheduler has registered a session, or looked up more of its cursors.
-  func attached(_ correlation: UInt32, _ cursors: [Position]) {
-    switch requests.remove(correlation) {
-    case .attach(let number, let slot, let joiners):
-      guard let session = session(number, slot) else { return }
-      take(cursors, for: joiners, of: session)
-      if session.stage == .attaching { becomeReady(session) }
-      for joiner in joiners where isOwn(joiner, session) { start(joiner.subscription) }
-      if joiners.count == HubLimits.batchMax {
-        let asked = Set(joiners.map(\.subscription))
-        let rest = self.joiners(of: session).filter { !asked.contains($0.subscription) }
-        for batch in rest.batches() { askCursors(session, batch, done: nil) }
-      }
-    case .cursors(let number, let slot, let joiners, let done):
-      guard let session = session(number, slot) else { return }
-      take(cursors, for: joiners, of: session)
-      done?(.success(()))
-      for joiner in joiners where isOwn(joiner, session) { start(joiner.subscription) }
-    case .read, .reads, nil:
-      // Asked on an earlier link; that link's answers were given up with it.
-      break
-    }
-  }
-
-  private func becomeReady(_ session: Session) {
+  func becomeReady(_ session: Session) {
     session.enter(.ready, nowSeconds: writer.nowSeconds)
     metrics.attempts(.ok).add(1)
+    trimReads(of: session)
     // This first: nothing was said until now.
     if let answer = session.entry?.answer { queue(session, answer.accepted) }
     send(session) {
@@ -159,36 +118,6 @@ extension Hub {
     session.entry = nil
     opened.append(presenceEntry(of: session))
     catchUpPresence(session)
-  }
-
-  /// Asks where the device stopped in topics that a registered session joins.
-  func askCursors(_ session: Session, _ joiners: [Joiner], done: RequestTable.Completion?) {
-    // Without a link the next attach asks, and a call is refused rather than left hanging.
-    guard schedulerIsUp else {
-      done?(.failure(.schedulerAway))
-      return
-    }
-    writeAcknowledgements()
-    let correlation = requests.insert(
-      .cursors(session: session.number, slot: session.connection.slot, joiners: joiners, done: done), loop: loop)
-    toScheduler.frame(
-      Cursors(session: session.number, topics: joiners.map { topic(of: $0.subscription).topic }),
-      correlation: correlation)
-  }
-
-  func cursorsFailed(
-    _ session: Session?, _ joiners: [Joiner], _ done: RequestTable.Completion?, _ failure: Failed
-  ) {
-    guard let session else { return }
-    let given = joiners.filter { isOwn($0, session) && subscriptions[$0.subscription].state == .joining }
-    unsubscribe(session, Set(given.map(\.topic)))
-    let error = CallError(failure)
-    if let done { done(.failure(error)) } else { refuse(session, error) }
-  }
-
-  func attachFailed(_ session: Session?, _ failure: Failed) {
-    guard let session else { return }
-    refuse(session, CallError(failure))
   }
 
   /// Tells what is wrong and ends the session.
@@ -328,23 +257,6 @@ extension Hub {
     }
   }
 
-  private func joiners(of session: Session) -> [Joiner] {
-    var joiners: [Joiner] = []
-    forEachSubscription(of: session) { joiners.append(Joiner(subscription: $0, topic: subscriptions[$0].topic)) }
-    return joiners
-  }
-
-  private func isOwn(_ joiner: Joiner, _ session: Session) -> Bool {
-    let subscription = subscriptions[joiner.subscription]
-    return subscription.connection == session.connection && subscription.topic == joiner.topic
-  }
-
-  private func take(_ cursors: [Position], for joiners: [Joiner], of session: Session) {
-    guard cursors.count == joiners.count else { return }
-    for (joiner, cursor) in zip(joiners, cursors) where isOwn(joiner, session) {
-      joining[joiner.subscription]?.stored = cursor
-    }
-  }
 }
 
 extension CallError {

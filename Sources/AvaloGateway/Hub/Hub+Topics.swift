@@ -6,11 +6,12 @@ extension Hub {
 
   /// Adds a subscription that waits for its cursor and its topic's head. The topic is watched before anything is read:
   /// nothing that is appended from now on can be missed.
-  func join(_ session: Session, _ name: Topic, presented: Position?) -> UInt32 {
+  func join(_ session: Session, _ name: Topic, ifMember: Bool, presented: Position?) -> UInt32 {
     let topic = find(name) ?? watch(name)
     var subscription = Subscription(state: .joining)
     subscription.connection = session.connection
     subscription.topic = topic.index
+    subscription.isByMembership = ifMember
     subscription.next = session.firstSubscription
     let index = subscriptions.insert(subscription)
     joining[index] = Subscription.Joining(presented: presented)
@@ -159,8 +160,9 @@ extension Hub {
     var cursor = stored.offset
     if let presented = known.presented {
       if presented.epoch == head.epoch {
-        cursor = presented.offset
+        cursor = max(presented.offset, known.since == 0 ? 0 : known.since - 1)
         acknowledgePresented(index, session, Position(epoch: head.epoch, offset: min(cursor, head.offset)))
+        if cursor > presented.offset { tellHidden(session, topic, after: presented.offset, through: cursor) }
       } else {
         send(session) { $0.epochGap(topic.topic, head.epoch) }
         metrics.gaps(.epoch).add(1)
@@ -176,6 +178,7 @@ extension Hub {
 
   func schedulerCameUp(_ link: UInt32) {
     schedulerLink = link
+    cutRevoked()  // before they ask for anything
     for case let session? in sessions where session.stage == .attaching || session.stage == .ready { attach(session) }
     for case let topic? in topics { ask(for: topic) }
   }
@@ -225,7 +228,7 @@ extension Hub {
     case .watched: heads(try Watched(body: body).heads)
     case .lagged: heads(try Lagged(body: body).heads)
     case .unwatched: unwatched(try Unwatched(body: body).handles)
-    case .attached: attached(head.correlation, try Attached(body: body).cursors)
+    case .attached: attached(head.correlation, try Attached(body: body).answers)
     case .readResult:
       guard case .read(let key)? = requests.remove(head.correlation) else { return }
       read(key, try ReadResult(body: body))

@@ -145,6 +145,7 @@ final class Hub: LoopApplication {
       case .scheduler(let frames): frames.withUnsafeReadableBytes { received($0) }
       case .schedulerUp(let link): schedulerCameUp(link)
       case .schedulerDown: schedulerWentDown()
+      case .access(let access): apply(access)
       case .presence(let frames): frames.withUnsafeReadableBytes { receivedPresence($0) }
       case .presenceUp: sendSnapshot()
       case .drained(let connection): drained(connection)

@@ -1,13 +1,17 @@
 import AvaloCore
 import AvaloReactor
+import AvaloWire
 import NIOCore
 
 /// What other threads tell a hub. One mailbox a loop; everything of the scheduler's arrives through it in order.
 enum HubMail: Sendable {
   /// Whole frames from the scheduler that concern this loop.
   case scheduler(ByteBuffer)
+  /// A new link has told the state of access, and takes what the hub has to say.
   case schedulerUp(link: UInt32)
   case schedulerDown
+  /// A step of the access log: in force here when the hub says so to its port.
+  case access(AccessChanged)
   /// A new link to the presence worker: it wants to know every session.
   case presenceUp
   /// Whole frames from the presence worker, of which some may concern this loop.
@@ -28,6 +32,8 @@ enum HubMail: Sendable {
 protocol HubPort: Sendable {
   /// Frames for the scheduler, in order after all earlier ones of this hub; dropped when `link` is not the present one.
   func toScheduler(_ frames: [UInt8], link: UInt32)
+  /// A step of the access log that came on `link` is in force in the loop.
+  func accessApplied(_ position: UInt64, loop: UInt8, link: UInt32)
   /// The scheduler sent what is not of our wire: cut the link, and begin again.
   func breakSchedulerLink(reason: String)
   /// Frames for the presence worker. `snapshotEnds` marks the last of the answer to ``HubMail/presenceUp``.

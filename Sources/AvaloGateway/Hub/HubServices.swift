@@ -5,10 +5,9 @@ import AvaloWire
 enum ServiceRequest: Sendable {
   case publish(Publish)
   case broadcast(Broadcast)
+  case ask(any WireRequest)
   case presence(any WireRequest)
   case typing(SetTyping)
-  case markRead(MarkRead)
-  case reads(QueryReads)
   case membership(MembershipWebhook, user: String, topics: [Topic])
 }
 
@@ -16,10 +15,9 @@ enum ServiceRequest: Sendable {
 enum ServiceAnswer: Sendable {
   case published(Published)
   case broadcasted(Broadcasted)
-  case presence(any WireMessage)
+  /// What the scheduler or the presence worker said.
+  case answered(any WireMessage)
   case told
-  case markedRead(MarkedRead)
-  case readState(ReadState)
   case membershipDecided
 }
 
@@ -48,24 +46,16 @@ final class HubServices: Services {
     }
   }
 
-  func markRead(_ mark: MarkRead, completion: @escaping (Result<MarkedRead, CallError>) -> Void) {
-    request(.markRead(mark)) {
-      completion($0.picking { if case .markedRead(let answer) = $0 { answer } else { nil } })
-    }
-  }
-
-  func reads(_ query: QueryReads, completion: @escaping (Result<ReadState, CallError>) -> Void) {
-    request(.reads(query)) {
-      completion($0.picking { if case .readState(let answer) = $0 { answer } else { nil } })
-    }
+  func ask<Request: WireRequest>(
+    _ request: Request, completion: @escaping (Result<Request.Answer, CallError>) -> Void
+  ) {
+    self.request(.ask(request)) { completion($0.picking { $0.answer(to: request) }) }
   }
 
   func presence<Request: WireRequest>(
     _ request: Request, completion: @escaping (Result<Request.Answer, CallError>) -> Void
   ) {
-    self.request(.presence(request)) {
-      completion($0.picking { if case .presence(let answer) = $0 { answer as? Request.Answer } else { nil } })
-    }
+    self.request(.presence(request)) { completion($0.picking { $0.answer(to: request) }) }
   }
 
   func typing(_ typing: SetTyping, completion: @escaping (Result<Void, CallError>) -> Void) {
@@ -87,6 +77,12 @@ final class HubServices: Services {
     repeat { next &+= 1 } while waiting[next] != nil
     waiting[next] = complete
     port.request(request, loop: loop, id: next)
+  }
+}
+
+extension ServiceAnswer {
+  fileprivate func answer<Request: WireRequest>(to _: Request) -> Request.Answer? {
+    if case .answered(let message) = self { message as? Request.Answer } else { nil }
   }
 }
 

@@ -10,7 +10,8 @@ struct Joiner: Equatable {
 /// Requests of one hub that the scheduler has not answered, by correlation. The correlation's high byte is the loop's
 /// number, so that the link can hand the answer to the right loop unread.
 struct RequestTable {
-  typealias Completion = (Result<Void, CallError>) -> Void
+  /// Told which topics were refused after all.
+  typealias Completion = (Result<[AccessRules.Grant.Denial], CallError>) -> Void
 
   enum Request {
     /// Registers a session's device; `joiners` are those whose cursors it asked for.
@@ -24,24 +25,38 @@ struct RequestTable {
 
   private var requests: [UInt32: Request] = [:]
   private var next: UInt32 = 0
+  /// Those that ask anew, on a new link, what sessions may have that are there.
+  private var rechecks: Set<UInt32> = []
 
+  /// Whether it is known of every session what it may have.
+  var isChecked: Bool { rechecks.isEmpty }
   var count: Int { requests.count }
 
-  mutating func insert(_ request: Request, loop: UInt8) -> UInt32 {
+  mutating func insert(_ request: Request, loop: UInt8, isRecheck: Bool = false) -> UInt32 {
     repeat { next = (next + 1) & 0xFF_FFFF } while requests[UInt32(loop) << 24 | next] != nil
     let correlation = UInt32(loop) << 24 | next
     requests[correlation] = request
+    if isRecheck { rechecks.insert(correlation) }
     return correlation
   }
 
-  mutating func remove(_ correlation: UInt32) -> Request? { requests.removeValue(forKey: correlation) }
+  mutating func remove(_ correlation: UInt32) -> Request? {
+    rechecks.remove(correlation)
+    return requests.removeValue(forKey: correlation)
+  }
 
   /// Gives back what a storm of connects made it grow to.
-  mutating func trim() { requests.trim() }
+  mutating func trim() {
+    requests.trim()
+    rechecks.trim()
+  }
 
   /// Gives up everything: who waits for it asks again on the next link, but for calls, which are refused.
   mutating func removeAll() -> [Completion] {
-    defer { requests.removeAll() }
+    defer {
+      requests.removeAll()
+      rechecks.removeAll()
+    }
     return requests.values.compactMap { if case .cursors(_, _, _, let done) = $0 { done } else { nil } }
   }
 }
@@ -50,5 +65,12 @@ extension Dictionary {
   /// Gives the memory back when it is empty and was much larger.
   mutating func trim() {
     if isEmpty, capacity > HubLimits.tableCapacityKept { self = [:] }
+  }
+}
+
+extension Set {
+  /// As of a dictionary.
+  mutating func trim() {
+    if isEmpty, capacity > HubLimits.tableCapacityKept { self = [] }
   }
 }

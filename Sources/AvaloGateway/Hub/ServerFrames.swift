@@ -3,12 +3,15 @@ import AvaloCore
 /// Why offsets will not come.
 enum GapReason: Int, CaseIterable {
   case expired, evicted, epoch
+  /// The user was no member then.
+  case membership
 
   var wireName: String {
     switch self {
     case .expired: "expired"
     case .evicted: "evicted"
     case .epoch: "epoch"
+    case .membership: "membership"
     }
   }
 }
@@ -126,6 +129,18 @@ extension JSONWriter {
         $0.member("expiresAt", session.expiresAtMilliseconds)
         $0.member("pingInterval", pingIntervalMilliseconds)
         $0.member("serverTime", nowMilliseconds)
+      }
+    }
+  }
+
+  /// The subscription has ended, and why.
+  mutating func unsubscribed(_ topic: Topic, _ error: CallError) {
+    object {
+      $0.key("unsubscribed")
+      $0.object {
+        $0.member("topic", topic.name)
+        $0.member("code", error.code.wireName)
+        $0.member("message", error.message)
       }
     }
   }

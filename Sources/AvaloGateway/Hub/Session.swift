@@ -165,9 +165,22 @@ final class Session {
   var device: String { text(.device) }
   var connectionID: String { text(.connectionID) }
 
+  /// The token, as it can be revoked; `nil` until one was verified.
+  var token: TokenName? {
+    guard !texts.isEmpty else { return nil }
+    return TokenName(user: user, tokenID: text(.tokenID), issuedAtMilliseconds: issuedAtMilliseconds)
+  }
+
   /// The user's id, where it lies.
   func withUser<Answer>(_ body: (UnsafeRawBufferPointer) -> Answer) -> Answer {
     body(texts.utf8(Text.user.rawValue))
+  }
+
+  /// Notes what `ready` is to say was refused.
+  func deny(_ denied: [AccessRules.Grant.Denial]) {
+    guard !denied.isEmpty else { return }
+    if entry == nil { entry = Entry() }
+    entry?.denied += denied
   }
 
   /// A token was verified: the first, or one that takes the place of another.

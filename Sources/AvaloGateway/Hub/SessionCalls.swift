@@ -16,14 +16,14 @@ final class SessionCalls: CallSession {
   }
 
   var device: String { session?.device ?? "" }
-  var topics: [Topic] { session.map { hub.topics(of: $0) } ?? [] }
+  var topics: [Topic] { session.map { hub.admittedTopics(of: $0) } ?? [] }
   func isSubscribed(to topic: Topic) -> Bool { topics.contains(topic) }
 
   func subscribe(
-    _ topics: [Topic], positions: [Topic: Position], completion: @escaping (Result<Void, CallError>) -> Void
+    _ grant: AccessRules.Grant, positions: [Topic: Position], completion: @escaping RequestTable.Completion
   ) {
     guard let session else { return completion(.failure(CallError(.cancelled, "the connection has ended"))) }
-    hub.subscribe(session, to: topics, positions: positions, completion: completion)
+    hub.subscribe(session, to: grant, positions: positions, completion: completion)
   }
 
   func unsubscribe(_ topics: [Topic]) {

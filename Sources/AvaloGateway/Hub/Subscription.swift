@@ -23,6 +23,8 @@ struct Subscription: BitwiseCopyable {
     var presented: Position?
     /// Where its device stopped; `nil` until the registry has said so.
     var stored: Position?
+    /// The first offset of its user's membership, when that is what lets them in; else 0.
+    var since: UInt64 = 0
   }
 
   static let none = UInt32.max
@@ -32,6 +34,8 @@ struct Subscription: BitwiseCopyable {
   var reading = false
   /// Behind: waits for its connection to drain before it reads on.
   var parked = false
+  /// Stands only as long as its user is a member: the scheduler decides, and says when that ends.
+  var isByMembership = false
   /// Its session's connection, here so that a fan-out touches no session.
   var connection = ConnectionID(slot: .max, generation: 0)
   /// The index of its topic; also the next free one in the slab's free list.

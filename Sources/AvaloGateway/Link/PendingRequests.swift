@@ -7,9 +7,9 @@ import AvaloCore
 struct PendingRequests<Answer> {
   struct Entry {
     var correlation: UInt32
+    /// Empty for what may not be asked twice.
     var frame: [UInt8]
-    /// May be asked again on the next link.
-    var isRepeatable = true
+    var isRepeatable: Bool { !frame.isEmpty }
     var deadlineNanoseconds: UInt64
     var complete: (Result<Answer, CallError>) -> Void
   }
@@ -39,9 +39,9 @@ struct PendingRequests<Answer> {
     return late
   }
 
-  /// Takes out what cannot be asked again.
+  /// Takes out what is not sent again.
   mutating func removeUnrepeatable() -> [Entry] {
-    let lost = entries.values.filter { !$0.isRepeatable }
+    let lost = inOrder.filter { !$0.isRepeatable }
     for entry in lost { entries[entry.correlation] = nil }
     return lost
   }

@@ -8,14 +8,16 @@ import NIOCore
 
 /// The gateway's one link to the scheduler.
 ///
-/// Confined to the gateway's NIO loop. It carries the gateway's own requests (publishes) and, unread, what the hubs send and
-/// what is for them: a correlation's or a handle's high byte is the loop it belongs to. Publishes that a lost link left
-/// unanswered are sent again, in order and before any new one; the log knows their event ids (delivery.md, rule 3).
+/// Confined to the gateway's NIO loop. It carries the gateway's own requests and, unread, what the hubs send and what is
+/// for them: a correlation's or a handle's high byte is the loop it belongs to. It follows the access log: nothing is sent
+/// on a new link, and no hub hears of it, before its state is known. Publishes that a lost link left unanswered are sent
+/// again, in order and before any new one; the log knows their event ids (delivery.md, rule 3). Other requests are given up.
 final class SchedulerLink: LinkDelegate {
   private let eventLoop: any EventLoop
-  /// By loop number, less one. Set before the link is started.
-  var hubs: [Mailbox<HubMail>] = []
+  /// By loop number, less one.
+  private(set) var hubs: [Mailbox<HubMail>] = []
   private let clock: MonotonicClock
+  private let revocations: Revocations
   private let log: Logger
   private let metrics: GatewayMetrics
   private var client: LinkClient?
@@ -23,21 +25,17 @@ final class SchedulerLink: LinkDelegate {
   private var link: Link?
   /// Counts links, so that what a hub wrote for an earlier one is not sent on this one.
   private var number: UInt32 = 0
-  private var pending: PendingRequests<PublishAnswer>
+  private var pending: PendingRequests<any WireMessage>
+  private var follower = AccessFollower(loops: 1)
   private var credit = GatewayLimits.publishesInFlightDefault
   private var sweep: RepeatedTask?
 
-  /// What the gateway's own requests are answered with.
-  enum PublishAnswer {
-    case published(Published)
-    case broadcasted(Broadcasted)
-    case markedRead(MarkedRead)
-    case readState(ReadState)
-  }
-
-  init(eventLoop: any EventLoop, clock: MonotonicClock, metrics: GatewayMetrics, log: Logger) {
+  init(
+    eventLoop: any EventLoop, clock: MonotonicClock, revocations: Revocations, metrics: GatewayMetrics, log: Logger
+  ) {
     self.eventLoop = eventLoop
     self.clock = clock
+    self.revocations = revocations
     self.metrics = metrics
     self.log = log
     pending = PendingRequests(max: GatewayLimits.publishesInFlightDefault)
@@ -46,33 +44,45 @@ final class SchedulerLink: LinkDelegate {
   /// Publishes that wait for their answer.
   var unanswered: Int { pending.count }
 
-  func start(_ client: LinkClient) {
+  func start(_ hubs: [Mailbox<HubMail>], _ client: LinkClient) {
     eventLoop.preconditionInEventLoop()
+    self.hubs = hubs
+    follower = AccessFollower(loops: hubs.count)
     self.client = client
     client.start()
-    sweep = eventLoop.scheduleRepeatedTask(initialDelay: .milliseconds(250), delay: .milliseconds(250)) {
-      [weak self] _ in
-      self?.expire()
-    }
+    let pause = TimeAmount.milliseconds(GatewayLimits.accessRefreshMilliseconds)
+    sweep = eventLoop.scheduleRepeatedTask(initialDelay: pause, delay: pause) { [weak self] _ in self?.sweepPending() }
   }
 
   func stop() {
     eventLoop.preconditionInEventLoop()
     sweep?.cancel()
     client?.stop()
-    for entry in pending.removeAll() { entry.complete(.failure(entry.isRepeatable ? .unknownOutcome : .schedulerAway)) }
+    for entry in pending.removeAll() { entry.giveUp() }
   }
 
   // MARK: - The gateway's own requests
 
-  /// Sends a request; answers on the loop, once. Of a publish `UNAVAILABLE` means "unknown: retry with this event id".
-  /// - `isRepeatable`: whether the log knows it again, so that it waits for a link and is sent anew on the next one.
-  func request(
-    _ message: some WireMessage, isRepeatable: Bool = true,
-    _ complete: @escaping (Result<PublishAnswer, CallError>) -> Void
+  /// Sends a publish; answers on the loop, once. `UNAVAILABLE` means "unknown: retry with this event id".
+  func publish<Answer: WireMessage>(
+    _ message: some WireMessage, _ complete: @escaping (Result<Answer, CallError>) -> Void
+  ) {
+    send(message, isRepeated: true, complete)
+  }
+
+  /// Asks anything else; answers on the loop, once. What a lost link leaves unanswered is given up, for it may not be in
+  /// order any more: `UNAVAILABLE` means "unknown".
+  func ask<Request: WireRequest>(
+    _ request: Request, _ complete: @escaping (Result<Request.Answer, CallError>) -> Void
+  ) {
+    guard follower.isFollowing else { return complete(.failure(.schedulerAway)) }
+    send(request, isRepeated: false, complete)
+  }
+
+  private func send<Answer: WireMessage>(
+    _ message: some WireMessage, isRepeated: Bool, _ complete: @escaping (Result<Answer, CallError>) -> Void
   ) {
     eventLoop.preconditionInEventLoop()
-    guard isRepeatable || link != nil else { return complete(.failure(.schedulerAway)) }
     guard pending.count < min(pending.max, credit) else {
       metrics.shed.add(1)
       return complete(
@@ -87,19 +97,28 @@ final class SchedulerLink: LinkDelegate {
     let frame = writer.take()
     pending.insert(
       .init(
-        correlation: correlation, frame: frame, isRepeatable: isRepeatable,
-        deadlineNanoseconds: (clock.now + GatewayLimits.publishTimeout).nanoseconds, complete: complete))
+        correlation: correlation, frame: isRepeated ? frame : [],
+        deadlineNanoseconds: (clock.now + GatewayLimits.publishTimeout).nanoseconds
+      ) { result in
+        complete(result.flatMap { ($0 as? Answer).map { .success($0) } ?? .failure(.wrongAnswer) })
+      })
     metrics.publishesInFlight.set(pending.count)
-    link?.send(frame)
+    // Before the state of access is known the link carries nothing; what waits is sent then.
+    if follower.isFollowing { link?.send(frame) }
   }
 
   private func answer(_ head: Frame.Head, _ body: UnsafeRawBufferPointer) throws(WireError) {
-    let result: Result<PublishAnswer, CallError> =
+    let result: Result<any WireMessage, CallError> =
       switch head.kind {
-      case .published: .success(.published(try Published(body: body)))
-      case .broadcasted: .success(.broadcasted(try Broadcasted(body: body)))
-      case .markedRead: .success(.markedRead(try MarkedRead(body: body)))
-      case .readState: .success(.readState(try ReadState(body: body)))
+      case .published: .success(try Published(body: body))
+      case .broadcasted: .success(try Broadcasted(body: body))
+      case .markedRead: .success(try MarkedRead(body: body))
+      case .readState: .success(try ReadState(body: body))
+      case .membersChanged: .success(try MembersChanged(body: body))
+      case .memberList: .success(try MemberList(body: body))
+      case .membershipAnswer: .success(try MembershipAnswer(body: body))
+      case .revoked: .success(try Revoked(body: body))
+      case .erased: .success(try Erased(body: body))
       case .failed: .failure(CallError(try Failed(body: body)))
       default: throw .unexpectedKind(head.kind.rawValue)
       }
@@ -109,10 +128,10 @@ final class SchedulerLink: LinkDelegate {
     entry.complete(result)
   }
 
-  private func expire() {
-    for entry in pending.expired(nowNanoseconds: clock.now.nanoseconds) {
-      entry.complete(.failure(entry.isRepeatable ? .unknownOutcome : .schedulerAway))
-    }
+  private func sweepPending() {
+    if follower.isFollowing { revocations.stayCurrent() }
+    metrics.revocations.set(revocations.count)
+    for entry in pending.expired(nowNanoseconds: clock.now.nanoseconds) { entry.giveUp() }
     metrics.publishesInFlight.set(pending.count)
     metrics.linkBacklogBytes.with("scheduler").set(link?.backlogBytes ?? 0)
   }
@@ -141,9 +160,7 @@ final class SchedulerLink: LinkDelegate {
       "link to scheduler up",
       metadata: ["generation": "\(welcome?.generation ?? 0)", "unanswered_publishes": "\(pending.count)"])
     metrics.linksUp.with("scheduler").set(1)
-    // This first: nobody's new publish may overtake one that is waiting.
-    for entry in pending.inOrder { link.send(entry.frame) }
-    for hub in hubs { hub.post(.schedulerUp(link: number)) }
+    follower.linkOpened()
   }
 
   func linkClosed(_ link: Link, reason: String) {
@@ -152,8 +169,40 @@ final class SchedulerLink: LinkDelegate {
     log.warning("link to scheduler lost", metadata: ["reason": "\(reason)"])
     metrics.linksUp.with("scheduler").set(0)
     metrics.linksLost.with("scheduler").add(1)
+    follower.linkClosed()
     for hub in hubs { hub.post(.schedulerDown) }
-    for entry in pending.removeUnrepeatable() { entry.complete(.failure(.schedulerAway)) }
+    for entry in pending.removeUnrepeatable() { entry.giveUp() }
+    metrics.publishesInFlight.set(pending.count)
+  }
+
+  // MARK: - The access log
+
+  private func access(_ head: Frame.Head, _ body: UnsafeRawBufferPointer) throws(WireError) {
+    let action =
+      head.kind == .accessChanged
+      ? try follower.received(try AccessChanged(body: body)) : try follower.received(try AccessLive(body: body))
+    switch action {
+    case .nothing: break
+    case .begin(let state, let position):
+      revocations.begin(state)
+      revocations.stayCurrent()
+      log.debug("access known", metadata: ["position": "\(position)", "revocations": "\(state.count)"])
+      // This first: nobody's new publish may overtake one that is waiting.
+      for entry in pending.inOrder { link?.send(entry.frame) }
+      for hub in hubs { hub.post(.schedulerUp(link: number)) }
+    case .apply(let access):
+      revocations.apply(access.changes)
+      for hub in hubs { hub.post(.access(access)) }
+    }
+  }
+
+  /// A loop has a step in force that came on link `number`.
+  func accessApplied(_ position: UInt64, loop: UInt8, number: UInt32) {
+    eventLoop.preconditionInEventLoop()
+    guard number == self.number, let link, let everywhere = follower.applied(position, by: Int(loop) - 1) else {
+      return
+    }
+    link.send(AccessConfirmed(position: everywhere))
   }
 
   func linkDrained(_ link: Link) {}
@@ -190,7 +239,6 @@ final class SchedulerLink: LinkDelegate {
         }
         let body = UnsafeRawBufferPointer(rebasing: rest[Frame.headBytes..<(Frame.headBytes + head.bodyBytes)])
         let destination = try self.destination(of: head, body)
-        if destination == .gateway { try answer(head, body) }
         return (destination, Frame.headBytes + head.bodyBytes)
       }
       if destination != runFor {
@@ -198,9 +246,26 @@ final class SchedulerLink: LinkDelegate {
         runStart = index
         runFor = destination
       }
+      // What came before it has been handed on: a hub sees a step of access at its place.
+      if destination == .gateway {
+        try frames.withUnsafeReadableBytes { all throws(WireError) in
+          let start = index - frames.readerIndex
+          try own(UnsafeRawBufferPointer(rebasing: all[start..<(start + length)]))
+        }
+      }
       index += length
     }
     handOver(upTo: end)
+  }
+
+  /// A frame that is for the gateway itself.
+  private func own(_ frame: UnsafeRawBufferPointer) throws(WireError) {
+    guard let head = try Frame.head(of: frame) else { throw .truncated }
+    let body = UnsafeRawBufferPointer(rebasing: frame[Frame.headBytes...])
+    switch head.kind {
+    case .accessChanged, .accessLive: try access(head, body)
+    default: try answer(head, body)
+    }
   }
 
   private enum Destination: Equatable {
@@ -228,6 +293,7 @@ final class SchedulerLink: LinkDelegate {
     case .watched: return try destination(of: Watched(body: body).heads.map(\.handle))
     case .lagged: return try destination(of: Lagged(body: body).heads.map(\.handle))
     case .unwatched: return try destination(of: Unwatched(body: body).handles)
+    case .accessChanged, .accessLive: return .gateway
     default:
       let loop = head.correlation >> 24
       return loop == 0 ? .gateway : try hub(loop)
@@ -245,10 +311,18 @@ final class SchedulerLink: LinkDelegate {
   }
 }
 
+extension PendingRequests.Entry {
+  fileprivate func giveUp() { complete(.failure(isRepeatable ? .unknownOutcome : .schedulerLost)) }
+}
+
 extension CallError {
   /// The link was lost or slow, and nobody can say what became of the request.
   static let unknownOutcome = CallError(
     .unavailable,
     "the event log did not answer in time; whether it kept the event is unknown: retry with the same eventId",
     retryAfterMilliseconds: 1000)
+  /// The same, of a request that is not asked twice.
+  static let schedulerLost = CallError(
+    .unavailable, "the event log did not answer: try again", retryAfterMilliseconds: 1000)
+  static let wrongAnswer = CallError(.internal, "a worker answered another question than asked")
 }

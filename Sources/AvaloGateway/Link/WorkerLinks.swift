@@ -15,10 +15,11 @@ final class WorkerLinks: Services {
 
   private let published: [Counter]
 
-  init(_ context: WorkerContext, _ metrics: GatewayMetrics) {
+  init(_ context: WorkerContext, _ revocations: Revocations, _ metrics: GatewayMetrics) {
     eventLoop = context.eventLoop
     scheduler = SchedulerLink(
-      eventLoop: context.eventLoop, clock: context.monotonicClock, metrics: metrics, log: context.log)
+      eventLoop: context.eventLoop, clock: context.monotonicClock, revocations: revocations, metrics: metrics,
+      log: context.log)
     presence = PresenceLink(
       eventLoop: context.eventLoop, clock: context.monotonicClock, metrics: metrics, log: context.log)
     published = EventType.allCases.map { metrics.published.with($0.wireName) }
@@ -27,8 +28,8 @@ final class WorkerLinks: Services {
   /// Connects to both; the hubs hear of it.
   func start(_ context: WorkerContext, _ hubs: [Mailbox<HubMail>]) {
     let hello = Hello(role: "gateway", instance: context.instance, incarnation: context.incarnation)
-    scheduler.hubs = hubs
     scheduler.start(
+      hubs,
       LinkClient(
         path: context.runtimeDirectory + "/scheduler.sock", name: "scheduler", on: context.eventLoop, hello: { hello },
         delegate: scheduler, log: context.log))
@@ -46,38 +47,24 @@ final class WorkerLinks: Services {
 
   func publish(_ publish: Publish, completion: @escaping (Result<Published, CallError>) -> Void) {
     let counter = self.counter(of: publish.record)
-    scheduler.request(publish) { result in
-      if case .success(.published(let published)) = result, !published.duplicate { counter?.add(1) }
-      completion(
-        result.flatMap {
-          if case .published(let published) = $0 { .success(published) } else { .failure(.wrongAnswer) }
-        })
+    scheduler.publish(publish) { (result: Result<Published, CallError>) in
+      if case .success(let published) = result, !published.duplicate { counter?.add(1) }
+      completion(result)
     }
   }
 
   func broadcast(_ broadcast: Broadcast, completion: @escaping (Result<Broadcasted, CallError>) -> Void) {
     let counter = self.counter(of: broadcast.record)
-    scheduler.request(broadcast) { result in
-      if case .success(.broadcasted(let done)) = result, !done.duplicate { counter?.add(Int(done.recipients)) }
-      completion(
-        result.flatMap {
-          if case .broadcasted(let broadcasted) = $0 { .success(broadcasted) } else { .failure(.wrongAnswer) }
-        })
+    scheduler.publish(broadcast) { (result: Result<Broadcasted, CallError>) in
+      if case .success(let done) = result, !done.duplicate { counter?.add(Int(done.recipients)) }
+      completion(result)
     }
   }
 
-  func markRead(_ mark: MarkRead, completion: @escaping (Result<MarkedRead, CallError>) -> Void) {
-    scheduler.request(mark, isRepeatable: false) { result in
-      completion(
-        result.flatMap { if case .markedRead(let marked) = $0 { .success(marked) } else { .failure(.wrongAnswer) } })
-    }
-  }
-
-  func reads(_ query: QueryReads, completion: @escaping (Result<ReadState, CallError>) -> Void) {
-    scheduler.request(query, isRepeatable: false) { result in
-      completion(
-        result.flatMap { if case .readState(let state) = $0 { .success(state) } else { .failure(.wrongAnswer) } })
-    }
+  func ask<Request: WireRequest>(
+    _ request: Request, completion: @escaping (Result<Request.Answer, CallError>) -> Void
+  ) {
+    scheduler.ask(request, completion)
   }
 
   /// A record begins with its type, and types are numbered from 1.
@@ -103,10 +90,6 @@ final class WorkerLinks: Services {
   func typing(_ typing: SetTyping, completion: @escaping (Result<Void, CallError>) -> Void) {
     completion(presence.tell(typing))
   }
-}
-
-extension CallError {
-  fileprivate static let wrongAnswer = CallError(.internal, "a worker answered another question than asked")
 }
 
 /// A hub's way out of its loop: everything is posted to the gateway's, in order.
@@ -135,6 +118,16 @@ final class GatewayPort: HubPort {
     eventLoop.execute { self.links.value.presence.forward(frames, snapshotEnds: snapshotEnds) }
   }
 
+  func accessApplied(_ position: UInt64, loop: UInt8, link: UInt32) {
+    eventLoop.execute { self.links.value.scheduler.accessApplied(position, loop: loop, number: link) }
+  }
+
+  private static func ask<Request: WireRequest>(
+    _ request: Request, of links: WorkerLinks, _ reply: @escaping (Result<ServiceAnswer, CallError>) -> Void
+  ) {
+    links.ask(request) { reply($0.map { .answered($0) }) }
+  }
+
   func request(_ request: ServiceRequest, loop: UInt8, id: UInt32) {
     eventLoop.execute {
       let links = self.links.value
@@ -144,14 +137,11 @@ final class GatewayPort: HubPort {
         links.publish(publish) { hub.post(.service(id: id, $0.map { .published($0) })) }
       case .broadcast(let broadcast):
         links.broadcast(broadcast) { hub.post(.service(id: id, $0.map { .broadcasted($0) })) }
+      case .ask(let request): GatewayPort.ask(request, of: links) { hub.post(.service(id: id, $0)) }
       case .presence(let request):
-        links.presence.request(request) { hub.post(.service(id: id, $0.map { .presence($0) })) }
+        links.presence.request(request) { hub.post(.service(id: id, $0.map { .answered($0) })) }
       case .typing(let typing):
         links.typing(typing) { hub.post(.service(id: id, $0.map { .told })) }
-      case .markRead(let mark):
-        links.markRead(mark) { hub.post(.service(id: id, $0.map { .markedRead($0) })) }
-      case .reads(let query):
-        links.reads(query) { hub.post(.service(id: id, $0.map { .readState($0) })) }
       case .membership(let webhook, let user, let topics):
         webhook.ask(user, topics) { hub.post(.service(id: id, .success(.membershipDecided))) }
       }

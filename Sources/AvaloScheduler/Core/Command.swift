@@ -17,6 +17,8 @@ public enum Command: Sendable {
   case watch(LinkID, correlation: UInt32, Watch)
   case unwatch(LinkID, correlation: UInt32, Unwatch)
   case acknowledge(LinkID, Acknowledge)
+  case access(LinkID, correlation: UInt32, AccessRequest)
+  case accessConfirmed(LinkID, AccessConfirmed)
   case ask(Question, reply: @Sendable (Answer) -> Void)
 
   /// Whether it may be turned away when the engine has too much to do, and tried again later.
@@ -24,7 +26,8 @@ public enum Command: Sendable {
     switch self {
     case .publish(let link, let correlation, _), .broadcast(let link, let correlation, _),
       .attach(let link, let correlation, _), .cursors(let link, let correlation, _),
-      .markRead(let link, let correlation, _), .queryReads(let link, let correlation, _):
+      .markRead(let link, let correlation, _), .queryReads(let link, let correlation, _),
+      .access(let link, let correlation, _):
       (link, correlation)
     default: nil
     }

@@ -6,6 +6,7 @@ import AvaloWire
 extension SchedulerCore {
   func attach(_ attach: Attach, _ link: LinkState, _ origin: Origin) throws(LogError) {
     expectAnswer(origin)
+    guard !access.revocations.covers(attach.token) else { return refuseRevoked(origin) }
     try ensureTransaction()
     let entrance = Entrance(
       ticket: attach.ticket, session: attach.session, link: link, key: log.identity.idempotencyKey)
@@ -20,12 +21,12 @@ extension SchedulerCore {
     }
     let stored = try cursors(ofDevice: device.id, isNew: isNew)
     guard
-      let positions = try positions(
-        attach.topics, session: place, stored: stored, newInbox: isNew ? "user:" + attach.user : nil, origin)
+      let answers = try answers(
+        attach.topics, of: attach.token.user, session: place, stored: stored, isNewDevice: isNew, origin)
     else { return close(session: place, of: link) }
     // Not before: a ticket is not spent on a refusal.
     guard try pass(entrance, origin) else { return close(session: place, of: link) }
-    answer(origin, Attached(cursors: positions))
+    answer(origin, Attached(answers: answers))
   }
 
   func cursors(_ cursors: Cursors, _ link: LinkState, _ origin: Origin) throws(LogError) {
@@ -36,10 +37,11 @@ extension SchedulerCore {
     try ensureTransaction()
     let device = devices.device(devices.session(session).device)
     let stored = try self.cursors(ofDevice: device.id, isNew: device.id < 0)
-    guard let positions = try positions(cursors.topics, session: session, stored: stored, newInbox: nil, origin) else {
-      return
-    }
-    answer(origin, Attached(cursors: positions))
+    guard
+      let answers = try answers(
+        cursors.topics, of: cursors.user, session: session, stored: stored, isNewDevice: false, origin)
+    else { return }
+    answer(origin, Attached(answers: answers))
   }
 
   func detach(_ detach: Detach, _ link: LinkState) {
@@ -56,13 +58,13 @@ extension SchedulerCore {
       lastTransient -= 1
       return (StoredDevice(id: lastTransient, device: "", platform: attach.platform, seen: moment.wall), true)
     }
-    if let known = try log.device(user: attach.user, device: attach.device) { return (known, false) }
+    if let known = try log.device(user: attach.token.user, device: attach.device) { return (known, false) }
     guard health == .healthy else {
       metrics.refused(.log)
       refuse(origin, SchedulerCore.unavailable)
       return nil
     }
-    let siblings = try log.devices(of: attach.user)
+    let siblings = try log.devices(of: attach.token.user)
     if siblings.count >= settings.devicesPerUserMax {
       // The one nobody has seen for longest makes room, but no open one.
       guard let oldest = siblings.first(where: { devices.place(of: $0.id) == nil }) else {
@@ -73,7 +75,7 @@ extension SchedulerCore {
       try forget(oldest.id)
     }
     let id = try log.register(
-      user: attach.user, device: attach.device, platform: attach.platform, seen: moment.wall)
+      user: attach.token.user, device: attach.device, platform: attach.platform, seen: moment.wall)
     turn.hasWrites = true
     return (StoredDevice(id: id, device: attach.device, platform: attach.platform, seen: moment.wall), true)
   }
@@ -107,30 +109,47 @@ extension SchedulerCore {
 
   // MARK: Cursors
 
-  /// Where the session starts in each topic. What has no cursor gets one, and that is kept: what arrives while the
-  /// device is away is not lost.
-  private func positions(
-    _ names: [Topic], session: Int32, stored: [StoredCursor], newInbox: String?, _ origin: Origin
-  ) throws(LogError) -> [Position]? {
-    var positions: [Position] = []
-    positions.reserveCapacity(names.count)
-    for name in names {
-      let topic = try place(ofTopic: name.name)
-      let offset: UInt64
-      if let open = cursor(ofSession: session, topic: topic) {
-        offset = min(open, topics[topic].head)
-      } else if let known = openCursor(besides: session, topic: topic) ?? stored.cursor(of: topics[topic].id) {
-        offset = min(known, topics[topic].head)
-        add(topic, offset, to: session)
-      } else {
-        guard let drawn = try drawCursor(topic, session: session, isNewInbox: name.name == newInbox, origin) else {
-          return nil
+  /// Where the session starts in each topic, or why it does not. What has no cursor gets one, and that is kept: what
+  /// arrives while the device is away is not lost.
+  private func answers(
+    _ topics: [Attach.Wanted], of user: String, session: Int32, stored: [StoredCursor], isNewDevice: Bool,
+    _ origin: Origin
+  ) throws(LogError) -> [Attached.Answer]? {
+    var answers: [Attached.Answer] = []
+    answers.reserveCapacity(topics.count)
+    let newInbox = isNewDevice ? "user:" + user : nil
+    for wanted in topics {
+      var since: UInt64 = 0
+      if !wanted.isGranted {
+        guard let membership = try membership(of: user, in: wanted.topic.name) else {
+          answers.append(.denied(.permissionDenied))
+          continue
         }
-        offset = drawn
+        since = membership
       }
-      positions.append(Position(epoch: topics[topic].epoch, offset: offset))
+      let topic = try place(ofTopic: wanted.topic.name)
+      let isNewInbox = wanted.topic.name == newInbox
+      guard
+        let offset = try cursor(
+          topic, session: session, stored: stored, hidden: max(1, since) - 1, isNewInbox: isNewInbox, origin)
+      else { return nil }
+      answers.append(.granted(Position(epoch: self.topics[topic].epoch, offset: offset), since: since))
     }
-    return positions
+    return answers
+  }
+
+  /// - `hidden`: offsets up to this one are not the user's to see.
+  private func cursor(
+    _ topic: Int32, session: Int32, stored: [StoredCursor], hidden: UInt64, isNewInbox: Bool, _ origin: Origin
+  ) throws(LogError) -> UInt64? {
+    let head = topics[topic].head
+    if let open = cursor(ofSession: session, topic: topic) { return min(max(open, hidden), head) }
+    if let known = openCursor(besides: session, topic: topic) ?? stored.cursor(of: topics[topic].id) {
+      let offset = min(max(known, hidden), head)
+      add(topic, offset, to: session)
+      return offset
+    }
+    return try drawCursor(topic, session: session, isNewInbox: isNewInbox, origin)
   }
 
   private func drawCursor(
@@ -145,17 +164,21 @@ extension SchedulerCore {
     }
     if isKept { _ = try row(ofTopic: topics[topic].name) }
     let id = topics[topic].id
-    var offset = topics[topic].head
-    if isNewInbox, id != 0 {
-      // By the clock that deletes: what is there is the device's to get, even if a wrong clock hides it now.
-      offset = max(topics[topic].floor, try log.tail(of: id, nowMilliseconds: clock.deletionTime(moment)))
-    }
+    let offset = isNewInbox && id != 0 ? try tail(ofInbox: topic) : topics[topic].head
     if isKept {
       try log.put(StoredCursor(topic: id, offset: offset), device: device)
       turn.hasWrites = true
     }
     add(topic, offset, to: session)
     return offset
+  }
+
+  /// Just before the oldest event that is there, and not about to be erased. By the clock that deletes: what is there is the
+  /// device's to get, even if a wrong clock hides it now.
+  private func tail(ofInbox topic: Int32) throws(LogError) -> UInt64 {
+    let tail = try log.tail(of: topics[topic].id, nowMilliseconds: clock.deletionTime(moment))
+    let user = String(topics[topic].name.dropFirst("user:".count))
+    return max(topics[topic].floor, tail, access.erasures[user]?.upTo ?? 0)
   }
 
   /// What the device's other open sessions say, which may be ahead of what is written.

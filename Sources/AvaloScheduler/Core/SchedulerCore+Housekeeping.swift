@@ -74,7 +74,7 @@ extension SchedulerCore {
       topics.invalidate(identity: log.identity)
       return false
     }
-    return isMerging || isExpiring || !flushQueue.isEmpty || !trimQueue.isEmpty
+    return isMerging || isExpiring || !flushQueue.isEmpty || !trimQueue.isEmpty || !access.erasures.isEmpty
   }
 
   /// When the next turn is due though nobody asks for one, monotonic milliseconds.
@@ -82,6 +82,7 @@ extension SchedulerCore {
     var deadline = nextSecond
     if case .failing(let until) = health { return max(moment.monotonic, until) }
     if isDueStale { return moment.monotonic }
+    if let settles = access.confirmations.deadline { deadline = min(deadline, settles) }
     if let nextDue {
       deadline = min(deadline, moment.monotonic + max(0, nextDue - clock.deletionTime(moment)))
     }
@@ -102,6 +103,7 @@ extension SchedulerCore {
       nextDeviceSweep = moment.monotonic + SchedulerLimits.deviceSweepMilliseconds
       try transaction { () throws(LogError) in try noteClock() }
       try sweepDevices()
+      try releaseRevocations()
       statistics = try log.statistics()
     }
     showFigures()
@@ -115,6 +117,8 @@ extension SchedulerCore {
   private func chunk() throws(LogError) {
     if !trimQueue.isEmpty {
       try trim()
+    } else if !access.erasures.isEmpty {
+      try eraseSome()
     } else if !flushQueue.isEmpty {
       try flush()
     } else if isExpiring {
@@ -122,7 +126,7 @@ extension SchedulerCore {
     }
   }
 
-  private func transaction(_ body: () throws(LogError) -> Void) throws(LogError) {
+  func transaction(_ body: () throws(LogError) -> Void) throws(LogError) {
     try ensureTransaction()
     try body()
     try log.commit()
@@ -268,6 +272,7 @@ extension SchedulerCore {
     metrics.delayed.set(delayedCount)
     metrics.watches.set(watchCount)
     metrics.sessions.set(devices.sessionCount)
+    metrics.revocations.set(access.revocations.count)
     metrics.generation.set(Double(log.identity.generation))
     metrics.healthy.set(health == .healthy ? 1 : 0)
     var backlog = 0

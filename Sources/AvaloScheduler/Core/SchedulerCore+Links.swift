@@ -16,6 +16,7 @@ extension SchedulerCore {
     let link = LinkState(id: id, place: place, instance: instance, incarnation: incarnation, gauge: gauge)
     if Int(place) == links.count { links.append(link) } else { links[Int(place)] = link }
     linkPlaces[id] = place
+    beginAccess(link)
     metrics.links.set(linkPlaces.count)
   }
 
@@ -29,6 +30,7 @@ extension SchedulerCore {
     turn.closedLinks.append(link.place)
     turn.openedSessions.removeAll { $0.link === link }
     postponed.removeAll { $0.link === link }
+    access.confirmations.closed(id)
     metrics.links.set(linkPlaces.count)
   }
 

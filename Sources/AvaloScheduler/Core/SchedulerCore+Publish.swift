@@ -17,11 +17,28 @@ extension SchedulerCore {
       turn.duplicates += 1
       return answer(origin, published(topic, offset: known.offset, duplicate: true))
     }
+    guard try mayPublish(publish, origin) else { return }
     if publish.deliverAtMilliseconds > clock.deletionTime(moment) {
       return try hold(publish, event, topic: topic, hash: hash, origin)
     }
     let offset = try append(publish.record, event, to: topic, hash: hash, content: publish.contentHash)
     answer(origin, published(topic, offset: offset, duplicate: false))
+  }
+
+  /// The last word on a user's right, in the event's own transaction. Said after the search for a duplicate: an event that
+  /// was kept stays kept.
+  private func mayPublish(_ publish: Publish, _ origin: Origin) throws(LogError) -> Bool {
+    guard let user = publish.user else { return true }
+    guard !access.revocations.covers(user.token) else {
+      refuseRevoked(origin)
+      return false
+    }
+    guard user.mustBeMember else { return true }
+    guard try membership(of: user.token.user, in: publish.topic.name) != nil else {
+      refuse(origin, .permissionDenied, "only members may publish to \(publish.topic)", .access)
+      return false
+    }
+    return true
   }
 
   func broadcast(_ broadcast: Broadcast, _ origin: Origin) throws(LogError) {

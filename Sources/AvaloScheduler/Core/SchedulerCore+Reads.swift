@@ -15,6 +15,7 @@ extension SchedulerCore {
     try ensureTransaction()
     let reader = try reader(mark.user, of: mark.chat)
     var isIn = mark.isParticipant
+    if !isIn, reader.chat != 0 { isIn = try log.member(mark.user, of: reader.chat) != nil }
     if !isIn { isIn = try reader.hasMessagesInInbox(log) }
     guard isIn else {
       return refuse(origin, .permissionDenied, "\(mark.user) is not in chat \(mark.chat)", .invalid)

@@ -25,6 +25,7 @@ public final class SchedulerCore {
   var tickets = SpentTickets()
   /// Sessions that are no device's are numbered downwards.
   var lastTransient: DeviceID = 0
+  var access: AccessState
   var turn = Turn()
   var health = Health.healthy
   var watchCount = 0
@@ -68,6 +69,7 @@ public final class SchedulerCore {
     rules = RetentionRules(default: settings.retention, byKind: settings.retentionByKind)
     nextSecond = moment.monotonic
     nextDeviceSweep = moment.monotonic
+    access = try AccessState(log)
     statistics = try log.statistics()
     delayedCount = try log.delayedCount()
     nextDue = try log.nextDue()
@@ -98,6 +100,7 @@ public final class SchedulerCore {
       fail(error)
     }
     for origin in turn.lost { refuse(origin, SchedulerCore.unavailable) }
+    settleAccess()
     do throws(LogError) {
       try answerWatches()
     } catch {
@@ -130,6 +133,10 @@ public final class SchedulerCore {
       if let link = state(of: link) { turn.boundary.append(.watch(link, correlation, watch.entries[...])) }
     case .unwatch(let link, let correlation, let unwatch):
       if let link = state(of: link) { turn.boundary.append(.unwatch(link, correlation, unwatch.handles)) }
+    case .access(let link, let correlation, let request):
+      guard let link = state(of: link) else { return }
+      try access(request, link, Origin(link: link.place, correlation: correlation))
+    case .accessConfirmed(let link, let confirmed): access.confirmations.confirmed(link, confirmed.position)
     case .acknowledge(let link, let acknowledge):
       if let link = state(of: link) { self.acknowledge(acknowledge, link) }
     case .linkOpened(let id, let instance, let incarnation, let gauge):
@@ -148,6 +155,7 @@ public final class SchedulerCore {
     turn.isOpen = false
     metrics.duplicates.add(turn.duplicates)
     metrics.marks.add(turn.receipts.count)
+    accessCommitted()
     // Only reads: ending it is no event.
     guard turn.hasWrites else { return }
     metrics.commitSeconds.observe(ContinuousClock.now - start)
@@ -173,6 +181,7 @@ public final class SchedulerCore {
     metrics.failedCommits.add()
     beginFailing(error)
     undoTurn()
+    accessLost()
     topics.invalidate(identity: log.identity)
     metrics.refused(.log, turn.requests.count)
     for case let link? in links { link.out = WireWriter() }
@@ -228,6 +237,7 @@ public final class SchedulerCore {
       topics.invalidate(identity: log.identity)
       nextDue = try log.nextDue()
       delayedCount = try log.delayedCount()
+      try recoverAccess()
       logger.notice("the event log takes events again")
     } catch {
       health = .failing(until: moment.monotonic + SchedulerLimits.retryMilliseconds)
@@ -312,6 +322,7 @@ struct Turn {
   var duplicates = 0
   var delayedChange = 0
   var hasDelayedChange = false
+  var access = AccessTurn()
   // What is to be taken back if the commit fails.
   var openedSessions: [(link: LinkState, number: UInt64)] = []
   var addedCursors: [(session: Int32, topic: Int32)] = []
@@ -349,6 +360,7 @@ struct Turn {
     duplicates = 0
     delayedChange = 0
     hasDelayedChange = false
+    access = AccessTurn()
     openedSessions.removeAll(keepingCapacity: true)
     addedCursors.removeAll(keepingCapacity: true)
   }

@@ -79,17 +79,20 @@ final class GatewayLinks: LinkDelegate {
     _ link: LinkID, _ head: Frame.Head, _ body: UnsafeRawBufferPointer
   ) throws(WireError) -> Command {
     switch head.kind {
-    case .publish: .publish(link, correlation: head.correlation, try Publish(body: body))
-    case .broadcast: .broadcast(link, correlation: head.correlation, try Broadcast(body: body))
-    case .attach: .attach(link, correlation: head.correlation, try Attach(body: body))
-    case .cursors: .cursors(link, correlation: head.correlation, try Cursors(body: body))
-    case .markRead: .markRead(link, correlation: head.correlation, try MarkRead(body: body))
-    case .queryReads: .queryReads(link, correlation: head.correlation, try QueryReads(body: body))
-    case .detach: .detach(link, try Detach(body: body))
-    case .watch: .watch(link, correlation: head.correlation, try Watch(body: body))
-    case .unwatch: .unwatch(link, correlation: head.correlation, try Unwatch(body: body))
-    case .acknowledge: .acknowledge(link, try Acknowledge(body: body))
-    default: throw .unexpectedKind(head.kind.rawValue)
+    case .publish: return .publish(link, correlation: head.correlation, try Publish(body: body))
+    case .broadcast: return .broadcast(link, correlation: head.correlation, try Broadcast(body: body))
+    case .attach: return .attach(link, correlation: head.correlation, try Attach(body: body))
+    case .cursors: return .cursors(link, correlation: head.correlation, try Cursors(body: body))
+    case .markRead: return .markRead(link, correlation: head.correlation, try MarkRead(body: body))
+    case .queryReads: return .queryReads(link, correlation: head.correlation, try QueryReads(body: body))
+    case .detach: return .detach(link, try Detach(body: body))
+    case .watch: return .watch(link, correlation: head.correlation, try Watch(body: body))
+    case .unwatch: return .unwatch(link, correlation: head.correlation, try Unwatch(body: body))
+    case .acknowledge: return .acknowledge(link, try Acknowledge(body: body))
+    case .accessConfirmed: return .accessConfirmed(link, try AccessConfirmed(body: body))
+    default:
+      guard let request = try AccessRequest(head.kind, body) else { throw .unexpectedKind(head.kind.rawValue) }
+      return .access(link, correlation: head.correlation, request)
     }
   }
 

@@ -46,6 +46,8 @@ final class LinkState {
   var handles: [UInt32: Int32] = [:]
   /// Its sessions, by its numbers.
   var sessions: [UInt64: Int32] = [:]
+  /// Was told the state of access, and hears of each change.
+  var isToldAccess = false
   /// What this turn sends.
   var out = WireWriter()
   /// Gets no Delivers until it has drained.

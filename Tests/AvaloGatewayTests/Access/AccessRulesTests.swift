@@ -14,13 +14,15 @@ import Testing
         "user:*",
       ],
       to: ann)
-    #expect(grant.granted.map(\.name) == ["user:ann", "chat:c1", "chat:c2", "presence:ann"])
+    #expect(grant.granted.map(\.name) == ["user:ann", "chat:c1", "chat:c2", "chat:c3", "presence:ann"])
+    // No claim names this one: whether they are a member is to be asked.
+    #expect(grant.ifMember.map(\.name) == ["chat:c3"])
     #expect(
       grant.denied.map { "\($0.topic) \($0.code.wireName)" } == [
-        "user:bob PERMISSION_DENIED", "chat:c3 PERMISSION_DENIED", "feed:news PERMISSION_DENIED",
+        "user:bob PERMISSION_DENIED", "feed:news PERMISSION_DENIED",
         "nonsense INVALID_ARGUMENT", "user:* INVALID_ARGUMENT",
       ])
-    #expect(!rules.mayPublish(ann, to: try #require(Topic("chat:c1"))))
+    #expect(rules.publishing(ann, to: try #require(Topic("chat:c1"))) == .denied)
   }
 
   @Test func settingsAddKindsAndRights() throws {
@@ -28,21 +30,36 @@ import Testing
       "feed": TopicRule(subscribe: .any), "team": TopicRule(subscribe: .claim),
       "chat": TopicRule(subscribe: .claim, publish: .members), "user": TopicRule(subscribe: .none),
     ])
-    func may(_ topic: String) throws -> [Bool] {
+    func may(_ topic: String) throws -> [TopicRight] {
       let topic = try #require(Topic(topic))
-      return [rules.maySubscribe(ann, to: topic), rules.mayPublish(ann, to: topic)]
+      return [rules.subscribing(ann, to: topic), rules.publishing(ann, to: topic)]
     }
-    #expect(try may("feed:anything") == [true, false])
-    #expect(try may("team:c1") == [false, false])
-    #expect(try may("chat:c1") == [true, true])
-    #expect(try may("chat:c3") == [false, false])
-    #expect(try may("user:ann") == [false, false])
-    #expect(try may("other:x") == [false, false])
+    #expect(try may("feed:anything") == [.granted, .denied])
+    #expect(try may("team:c1") == [.denied, .denied])
+    #expect(try may("chat:c1") == [.granted, .granted])
+    #expect(try may("chat:c3") == [.denied, .denied])
+    #expect(try may("user:ann") == [.denied, .denied])
+    #expect(try may("other:x") == [.denied, .denied])
+  }
+
+  @Test func membersMayReadAndWhereTheRuleSaysSoPublish() throws {
+    let rules = AccessRules(kinds: ["chat": TopicRule(subscribe: .members, publish: .members)])
+    let claimed = try #require(Topic("chat:c1"))
+    let other = try #require(Topic("chat:c3"))
+    #expect(rules.subscribing(ann, to: claimed) == .granted && rules.publishing(ann, to: claimed) == .granted)
+    #expect(rules.subscribing(ann, to: other) == .ifMember && rules.publishing(ann, to: other) == .ifMember)
+  }
+
+  @Test func aGrantLosesWhatIsRefusedAfterAll() {
+    var grant = AccessRules().grant(["user:ann", "chat:c3", "chat:c4"], to: ann)
+    grant.deny([AccessRules.Grant.Denial(topic: "chat:c3", code: .permissionDenied)])
+    #expect(grant.granted.map(\.name) == ["user:ann", "chat:c4"] && grant.ifMember.map(\.name) == ["chat:c4"])
+    #expect(grant.denied.map(\.topic) == ["chat:c3"])
   }
 
   @Test func aClaimWithAColonNamesAWholeTopic() throws {
     let rules = AccessRules(kinds: ["feed": TopicRule(subscribe: .claim)])
-    #expect(rules.maySubscribe(ann, to: try #require(Topic("feed:news"))))
-    #expect(!rules.maySubscribe(ann, to: try #require(Topic("feed:c1"))))
+    #expect(rules.subscribing(ann, to: try #require(Topic("feed:news"))) == .granted)
+    #expect(rules.subscribing(ann, to: try #require(Topic("feed:c1"))) == .denied)
   }
 }

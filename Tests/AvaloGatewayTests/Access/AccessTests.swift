@@ -50,7 +50,7 @@ import Testing
     let first = try await makeAccess(folder: folder)
     let shared = SharedAccess(first)
     let settings = try gatewaySettings(#"{"auth":{"secret_file":"gone"},"api_keys_file":"gone"}"#, folder: folder.path)
-    let (access, problems) = await Access.load(settings, stateDirectory: folder.path)
+    let (access, problems) = await Access.load(settings, stateDirectory: folder.path, revocations: .current())
     #expect(access == nil && problems.count == 2)
     #expect(shared.current === first)
     let second = try await makeAccess(#""public_url":"wss://rt.example.com""#, folder: folder)

@@ -179,6 +179,30 @@ import Testing
     }
   }
 
+  /// A revocation is kept for as long as a token can live: none may live longer.
+  @Test func believesNoTokenForLongerThanTheBound() async throws {
+    folder.write("secret", testSecret)
+    let authenticator = try await load(#"{"secret_file":"secret","leeway":"0s","lifetime_max":"1h"}"#)
+    let now = testNow / 1000
+    func verdict(_ claims: String) async throws -> Result<Identity, TokenError> {
+      let token = try makeToken(#"{"alg":"HS256"}"#, #"{"sub":"u",\#(claims)}"#, try await hmac(testSecret, .sha256))
+      return Result { () throws(TokenError) in try authenticator.authenticate(token, now: testNow) }
+    }
+    // Whatever it says, it ends an hour after it was issued.
+    #expect(
+      try await verdict(#""iat":\#(now - 60),"exp":9999999999"#).get().expiresAtMilliseconds == testNow + 3_540_000)
+    #expect(try await verdict(#""iat":\#(now - 60),"exp":\#(now + 5)"#).get().expiresAtMilliseconds == testNow + 5000)
+    #expect(try await verdict(#""iat":\#(now - 3600),"exp":9999999999"#) == .failure(.expired))
+    // Without a beginning its end must be near.
+    #expect(try await verdict(#""exp":\#(now + 3600)"#).get().expiresAtMilliseconds == testNow + 3_600_000)
+    #expect(
+      try await verdict(#""exp":\#(now + 3601)"#)
+        == .failure(.claim("iat", "is missing, and without it exp may be 3600 s ahead at most")))
+    let long = String(repeating: "j", count: Limits.tokenIDBytesMax + 1)
+    #expect(
+      try await verdict(#""exp":\#(now + 60),"jti":"\#(long)""#) == .failure(.claim("jti", "is over 256 bytes")))
+  }
+
   @Test func checksIssuerAndAudienceWhenConfigured() async throws {
     folder.write("secret", testSecret)
     let authenticator = try await load(
@@ -187,7 +211,8 @@ import Testing
       refusal(
         authenticator,
         try makeToken(
-          #"{"alg":"HS256"}"#, #"{"sub":"u","exp":9999999999\#(claims)}"#, try await hmac(testSecret, .sha256)))
+          #"{"alg":"HS256"}"#, #"{"sub":"u","exp":\#(testNow / 1000 + 60)\#(claims)}"#,
+          try await hmac(testSecret, .sha256)))
     }
     let issuer = #","iss":"https://id.example.com""#
     #expect(try await verdict(issuer + #","aud":"avalo""#) == nil)
@@ -205,7 +230,8 @@ import Testing
     let authenticator = try await load(#"{"secret_file":"secret","user_claim":"user_id","chats_claim":"rooms"}"#)
     func identity(_ claims: String) async throws -> Identity {
       try authenticator.authenticate(
-        try makeToken(#"{"alg":"HS256"}"#, #"{"exp":9999999999,\#(claims)}"#, try await hmac(testSecret, .sha256)),
+        try makeToken(
+          #"{"alg":"HS256"}"#, #"{"exp":\#(testNow / 1000 + 60),\#(claims)}"#, try await hmac(testSecret, .sha256)),
         now: testNow)
     }
     let ann = try await identity(#""user_id":"a@b.c","rooms":["r1","feed:x"],"sub":"other","chats":["c"]"#)

@@ -14,7 +14,7 @@ final class CallFixture {
   let admission = Admission()
 
   static let backend = APIKey(
-    id: "b", name: "Backend", owner: "backend", scopes: [.publish, .broadcast, .read, .connections])
+    id: "b", name: "Backend", owner: "backend", scopes: [.publish, .broadcast, .membership, .connections, .read])
   static let ann = Identity(
     user: "ann", tokenID: "t", issuedAtMilliseconds: 1, expiresAtMilliseconds: testNow + 3_600_000, chats: ["c1"])
 
@@ -71,12 +71,13 @@ final class FakeSession: CallSession {
   var subscribed: [String] = []
   var positions: [Topic: Position] = [:]
   var unsubscribed: [String] = []
-  var result: Result<Void, CallError> = .success(())
+  var result: Result<[AccessRules.Grant.Denial], CallError> = .success([])
 
   func subscribe(
-    _ topics: [Topic], positions: [Topic: Position], completion: @escaping (Result<Void, CallError>) -> Void
+    _ grant: AccessRules.Grant, positions: [Topic: Position],
+    completion: @escaping (Result<[AccessRules.Grant.Denial], CallError>) -> Void
   ) {
-    subscribed += topics.map(\.name)
+    subscribed += grant.granted.map { grant.ifMember.contains($0) ? "\($0)?" : $0.name }
     self.positions = positions
     completion(result)
   }

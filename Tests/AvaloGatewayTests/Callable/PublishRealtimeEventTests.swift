@@ -282,7 +282,14 @@ import Testing
     let publish = try #require(fixture.services.published.first)
     #expect(publish.owner == "user:ann")
     #expect(try described(publish.record).contains("from ann "))
-    for topic in ["chat:c2", "user:ann", "user:bob"] {
+    #expect(publish.user == Publish.Publisher(CallFixture.ann.token, mustBeMember: false))
+    // No claim names that chat: the scheduler looks whether they are a member, as it appends.
+    try fixture.call(name, #"{"type":"chat_message","topic":"chat:c2","payload":{}}"#, as: .user(CallFixture.ann))
+    #expect(fixture.services.published.last?.user?.mustBeMember == true)
+    // A server needs its scope alone.
+    try fixture.call(name, #"{"type":"chat_message","topic":"chat:c2","payload":{}}"#)
+    #expect(fixture.services.published.last?.user == nil)
+    for topic in ["user:ann", "user:bob"] {
       #expect(
         fixture.refusal(name, #"{"type":"chat_message","topic":"\#(topic)","payload":{}}"#, as: .user(CallFixture.ann))
           == "PERMISSION_DENIED: users may not publish to \(topic)")

@@ -53,6 +53,24 @@ import Testing
     #expect(try poll.port.take(Detach.self).count == 1)
   }
 
+  @Test func tellsOfASubscriptionThatEnds() async throws {
+    let poll = try await PollFixture()
+    try poll.ping(#"{"cursor":"user:ann=\#(epoch).4,chat:x=\#(epoch).1"}"#)
+    let attach = try #require(try poll.port.take(Attach.self).first)
+    poll.scheduler {
+      $0.frame(
+        Attached(answers: attach.message.topics.map { .granted(position($0.isGranted ? 4 : 1), since: 1) }),
+        correlation: attach.correlation)
+    }
+    poll.mail(.access(AccessChanged(position: 1, changes: [.removed(Topic("chat:x")!, users: ["ann"])])))
+    let body = Answers(try poll.received())[0].body
+    #expect(
+      body.contains(
+        #""events":[],"unsubscribed":[{"topic":"chat:x","code":"PERMISSION_DENIED","message":"you are no member of chat:x"}]"#
+      ))
+    #expect(body.contains(#""cursor":"user:ann=\#(epoch).4""#))
+  }
+
   @Test func acknowledgesWithACursorWhatCameBefore() async throws {
     let poll = try await PollFixture()
     try poll.ping(#"{"cursor":"user:ann=\#(epoch).4"}"#)
@@ -164,6 +182,7 @@ private final class PollFixture {
 
   func deliver(_ offset: UInt64, _ payload: String) { stream.deliver(offset, payload) }
   func scheduler(_ build: (inout WireWriter) -> Void) { stream.scheduler(build) }
+  func mail(_ mail: HubMail) { stream.mailbox.post(mail) }
   func received() throws -> String { try stream.received() }
   func reconnect() throws { try stream.reconnect() }
 

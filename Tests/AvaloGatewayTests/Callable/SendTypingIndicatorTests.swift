@@ -19,8 +19,21 @@ import Testing
       ])
   }
 
+  @Test func aMemberWhomOnlyTheLogKnowsMayType() async throws {
+    let fixture = try await CallFixture()
+    fixture.services.answer = { request in
+      #expect(request as? MembershipQuery == MembershipQuery(entries: [.init(chat: "c2", user: "ann")]))
+      return .success(MembershipAnswer(since: [18]))
+    }
+    try fixture.call(name, #"{"chatId":"c2","isTyping":true}"#, as: ann)
+    #expect(fixture.services.typed.map(\.chat) == ["c2"])
+    fixture.services.answer = { _ in .failure(.schedulerAway) }
+    #expect(fixture.refusal(name, #"{"chatId":"c2","isTyping":true}"#, as: ann)?.hasPrefix("UNAVAILABLE") == true)
+  }
+
   @Test func isForTheChatsParticipants() async throws {
     let fixture = try await CallFixture()
+    fixture.services.answer = { _ in .success(MembershipAnswer(since: [0])) }
     let refusal = "PERMISSION_DENIED: the user is not in the chat c2"
     #expect(fixture.refusal(name, #"{"chatId":"c2","isTyping":true}"#, as: ann) == refusal)
     let session = FakeSession()

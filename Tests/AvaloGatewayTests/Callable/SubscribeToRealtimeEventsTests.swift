@@ -1,4 +1,5 @@
 import AvaloCore
+import AvaloWire
 import Testing
 
 @testable import AvaloGateway
@@ -8,6 +9,7 @@ import Testing
 
   @Test func answersAURLWhoseTicketCarriesWhatWasGranted() async throws {
     let fixture = try await CallFixture()
+    fixture.services.answer = { _ in .success(MembershipAnswer(since: [0])) }
     let answer = try fixture.call(
       name,
       #"{"connectionId":"conn_1","deviceId":"d","platform":"web","subscriptions":["user:ann","chat:c2","chat:c1"],"#
@@ -33,6 +35,25 @@ import Testing
               positions: [Topic("user:ann")!: Position(epoch: Epoch("0000000142d1c0aa")!, offset: 17)]),
             expiresAtMilliseconds: testNow + 60_000))
     }
+  }
+
+  /// The chats that the token does not name are asked for in one question.
+  @Test func grantsTheChatsWhoseMemberTheUserIs() async throws {
+    let fixture = try await CallFixture()
+    fixture.services.answer = { _ in .success(MembershipAnswer(since: [7, 0])) }
+    let answer = try fixture.call(
+      name, #"{"subscriptions":["chat:c3","chat:c1","chat:c4"]}"#, as: .user(CallFixture.ann))
+    #expect(
+      fixture.services.asked.compactMap { $0 as? MembershipQuery }
+        == [MembershipQuery(entries: [.init(chat: "c3", user: "ann"), .init(chat: "c4", user: "ann")])])
+    #expect(
+      answer.contains(
+        #""subscriptions":["chat:c3","chat:c1"],"denied":[{"topic":"chat:c4","code":"PERMISSION_DENIED"}]"#))
+    fixture.services.answer = { _ in .failure(.schedulerAway) }
+    let error = #expect(throws: CallError.self) {
+      try fixture.call(name, #"{"subscriptions":["chat:c3"]}"#, as: .user(CallFixture.ann))
+    }
+    #expect(error?.code == .unavailable)
   }
 
   @Test func everyFieldIsOptional() async throws {
@@ -75,6 +96,7 @@ import Testing
 
   @Test func refusesWhenNothingIsAllowedOrNobodyAsks() async throws {
     let fixture = try await CallFixture()
+    fixture.services.answer = { _ in .success(MembershipAnswer(since: [0])) }
     #expect(
       fixture.refusal(name, #"{"subscriptions":["user:bob","chat:x"]}"#, as: .user(CallFixture.ann))
         == #"PERMISSION_DENIED: no topic asked for is allowed: ["user:bob", "chat:x"]"#)
@@ -105,6 +127,7 @@ import Testing
   @Test func addsTopicsToASession() async throws {
     let fixture = try await CallFixture()
     let session = FakeSession()
+    session.result = .success([AccessRules.Grant.Denial(topic: "chat:c2", code: .permissionDenied)])
     let answer = try fixture.call(
       name,
       #"{"subscriptions":["chat:c1","chat:c2"],"positions":{"chat:c1":{"epoch":"0000000000000001","offset":3}}}"#,
@@ -113,7 +136,7 @@ import Testing
       answer
         == #"{"enabled":true,"connectionId":"conn_7","subscriptions":["chat:c1"],"denied":[{"topic":"chat:c2","code":"PERMISSION_DENIED"}],"expiresAt":\#(testNow + 3_600_000)}"#
     )
-    #expect(session.subscribed == ["chat:c1"])
+    #expect(session.subscribed == ["chat:c1", "chat:c2?"])
     #expect(session.positions == [Topic("chat:c1")!: Position(epoch: Epoch(rawValue: 1), offset: 3)])
     session.result = .failure(CallError(.unavailable, "away"))
     #expect(throws: CallError(.unavailable, "away")) {

@@ -73,7 +73,7 @@ import Testing
     _ = try loop.port.take(Attach.self)
     loop.linkUp()
     let attach = try #require(try loop.port.take(Attach.self).last)
-    #expect(attach.message.topics.map(\.name) == ["user:ann"])
+    #expect(attach.message.topics.map(\.topic.name) == ["user:ann"])
     loop.scheduler { $0.frame(Attached(cursors: [position(2)]), correlation: attach.correlation) }
     try loop.watched(position(4))
     // What it was written stands: nothing comes again.

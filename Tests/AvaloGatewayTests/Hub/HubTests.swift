@@ -36,7 +36,7 @@ import Testing
     loop.turn { loop.hub.connect(loop.hub.session(of: connection)!, identity("ann"), ConnectRequest()) }
     #expect(try loop.port.take(Attach.self).isEmpty)
     loop.linkUp()
-    #expect(try loop.port.take(Attach.self).map(\.message.user) == ["ann"])
+    #expect(try loop.port.take(Attach.self).map(\.message.token.user) == ["ann"])
   }
 
   @Test func closesWhenNobodySaysWhoItIs() throws {
@@ -440,7 +440,7 @@ import Testing
     }
     #expect(query == PresenceQuery(users: ["bob"], viewer: "ann"))
     let entry = PresenceAnswer.Entry(state: PresenceState(status: .online, platform: .ios, lastSeenMilliseconds: 5))
-    loop.mail(.service(id: asked.id, .success(.presence(PresenceAnswer(entries: [entry])))))
+    loop.mail(.service(id: asked.id, .success(.answered(PresenceAnswer(entries: [entry])))))
     loop.turn()
     let answer = try #require(loop.take(ann).first)
     #expect(answer.hasPrefix(#"{"id":"x","result":{"presence":{"bob":{"status":"online""#))

@@ -84,6 +84,11 @@ func record(
   return record
 }
 
+extension Attached {
+  /// All granted, by rule or token.
+  init(cursors: [Position]) { self.init(answers: cursors.map { .granted($0, since: 0) }) }
+}
+
 extension GatewayPolicy {
   /// The built-in rules, no keys, and the settings' defaults; the engine is on for everybody.
   static func forTests(_ change: (inout GatewaySettings) -> Void = { _ in }) -> GatewayPolicy {
@@ -93,7 +98,7 @@ extension GatewayPolicy {
     return GatewayPolicy(
       Access(
         settings: settings, authenticator: Authenticator(keys: VerificationKeys(), settings: settings.auth),
-        apiKeys: APIKeys(), tickets: Tickets(key: [UInt8](repeating: 7, count: 32))))
+        apiKeys: APIKeys(), tickets: Tickets(key: [UInt8](repeating: 7, count: 32)), revocations: .current()))
   }
 }
 

@@ -178,6 +178,7 @@ final class TestPort: HubPort, @unchecked Sendable {
   private(set) var requests: [(request: ServiceRequest, id: UInt32)] = []
   private(set) var broken: [String] = []
   private(set) var brokenPresence: [String] = []
+  private(set) var applied: [(position: UInt64, link: UInt32)] = []
 
   func toScheduler(_ bytes: [UInt8], link: UInt32) {
     TestPort.split(bytes) { frames.append(($0.kind, $0.correlation, $1)) }
@@ -188,6 +189,7 @@ final class TestPort: HubPort, @unchecked Sendable {
   }
   func request(_ request: ServiceRequest, loop: UInt8, id: UInt32) { requests.append((request, id)) }
   func breakSchedulerLink(reason: String) { broken.append(reason) }
+  func accessApplied(_ position: UInt64, loop: UInt8, link: UInt32) { applied.append((position, link)) }
   func breakPresenceLink(reason: String) { brokenPresence.append(reason) }
 
   /// As ``take(_:)``, of what was sent to the presence worker.

@@ -58,8 +58,7 @@ import Testing
     let link = try bench.link()
     try bench.turn(link, bench.publish(link, "chat:c"), bench.attach(link, 1))
     let told = try bench.turn(
-      link, .cursors(link, correlation: 5, Cursors(session: 1, topics: [Topic("chat:c")!, Topic("user:ann")!])),
-      .cursors(link, correlation: 6, Cursors(session: 9, topics: [Topic("chat:c")!])))
+      link, bench.cursors(link, 1, ["chat:c", "user:ann"], as: 5), bench.cursors(link, 9, ["chat:c"], as: 6))
     #expect(
       told == [
         .attached(5, [bench.position("chat:c", 1), bench.position("user:ann", 0)]), .failed(6, .failedPrecondition),

@@ -77,7 +77,7 @@ import Testing
       Set(told[link]!.map(\.summary))
         == ["failed 1", "failed 3", "failed 4", "attached 5", "watched 6", "unwatched 7"])
     #expect(told[other] == [.failed(2, .unavailable)])
-    #expect(told[late] == [.watched(8, [bench.head(1, "user:old", 1)])])
+    #expect(told[late] == [.accessLive(0), .watched(8, [bench.head(1, "user:old", 1)])])
     #expect(bench.core.place(of: gone) == -1)
     #expect(bench.core.devices.sessionCount == 1)
     #expect(answers.all.count == 1)
@@ -210,6 +210,14 @@ extension Told {
     case .latest: "latest"
     case .lagged: "lagged"
     case .delivered: "delivered"
+    case .answered(let request, _): "answered \(request)"
+    case .changed: "changed"
+    case .accessLive: "access live"
+    case .membersChanged(let request, _): "members changed \(request)"
+    case .memberList(let request, _): "members \(request)"
+    case .memberships(let request, _): "memberships \(request)"
+    case .revoked(let request): "revoked \(request)"
+    case .erased(let request, _): "erased \(request)"
     }
   }
 }

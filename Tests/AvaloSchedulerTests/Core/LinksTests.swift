@@ -101,7 +101,7 @@ import Testing
       .linkOpened(new, instance: "gateway.1", incarnation: 2, gauge: gauge),
       bench.publish(new, "user:ann", id: "e2", as: 7),
     ])
-    #expect(told == [new: [bench.published(7, "user:ann", 2)]])
+    #expect(told == [new: [.accessLive(0), bench.published(7, "user:ann", 2)]])
   }
 
   @Test func whatIsAcknowledgedIsClampedAndNeverGoesBack() throws {

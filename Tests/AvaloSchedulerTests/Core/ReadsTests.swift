@@ -62,6 +62,18 @@ import Testing
     #expect(bench.metrics.marks.value == 2)
   }
 
+  @Test func aMemberIsInTheChatWhateverTheGatewayKnows() throws {
+    let bench = try CoreBench()
+    let link = try bench.link()
+    try bench.turn([message(bench, link, "chat:c", "m1")])
+    #expect(try mark(bench, link, participant: false) == .failed(5, .permissionDenied))
+    try bench.turn(
+      link,
+      .access(link, correlation: 1, .changeMembers(ChangeMembers(chat: "c", change: .add, users: ["ann"]))))
+    try bench.turn([message(bench, link, "chat:c", "m2")])
+    #expect(try mark(bench, link, participant: false) == marked(1, bench.now.wall), "their own since they are in it")
+  }
+
   /// In the inbox and in the chat's own topic, in any order and at any time: one message.
   @Test(arguments: LogKind.allCases) func aMessageCountsOnceWhereverItLies(_ engine: LogKind) throws {
     let bench = try CoreBench(engine)

@@ -134,6 +134,10 @@ final class ModelGateway {
     case .watched(_, let heads), .lagged(let heads): for head in heads { compare(head) }
     case .delivered(let payload, let targets): for target in targets { deliver(payload, target) }
     case .unwatched, .broadcasted, .page, .markedRead, .readState, .latest: break
+    // Who may see what is not this model's: everybody here is let in by rule.
+    case .accessLive, .changed: break
+    case .answered, .membersChanged, .memberList, .memberships, .revoked, .erased:
+      book.violation("an answer to what nobody asked: \(told)")
     }
   }
 

@@ -36,7 +36,11 @@ final class GatewayEnd: LinkDelegate, @unchecked Sendable {
       client?.start()
     }.get()
     guard case .opened(let generation)? = await next() else { return nil }
-    return generation
+    // Every link begins with the state of access.
+    while case .told(let told)? = await next() {
+      if case .accessLive = told { return generation }
+    }
+    return nil
   }
 
   func next() async -> Event? { await events.next() }

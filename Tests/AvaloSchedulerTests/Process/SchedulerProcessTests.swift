@@ -75,7 +75,9 @@ import Testing
     try await gateway.send { writer in
       publish("user:ann", id: "1", as: 1, &writer)
       writer.frame(
-        Attach(session: 1, user: "ann", device: "phone", platform: .ios, topics: [Topic("user:ann")!]), correlation: 2)
+        Attach(
+          session: 1, token: TokenName(user: "ann"), device: "phone", platform: .ios,
+          topics: [.init(Topic("user:ann")!, isGranted: true)]), correlation: 2)
     }
     #expect(await gateway.told(2).count == 2)
 

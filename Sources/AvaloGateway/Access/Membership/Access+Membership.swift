@@ -6,11 +6,13 @@ import Synchronization
 
 // What a token does not say of chats, the membership webhook may.
 extension Access {
-  /// Parts topics into granted and denied, by the token and by what the webhook has said. What it has not decided is denied
-  /// as UNAVAILABLE: ask for ``undecided(_:for:)`` first.
+  /// Parts topics into granted and denied, by the token and by what the webhook has said. What only the webhook can allow,
+  /// and it has not decided, is denied as UNAVAILABLE: ask for ``undecided(_:for:)`` first.
   func grant(_ topics: [String], to identity: Identity) -> AccessRules.Grant {
     var grant = rules.grant(topics, to: identity)
-    guard let membership, !grant.denied.isEmpty else { return grant }
+    guard let membership else { return grant }
+    // Whom it allows need not be a member besides.
+    grant.ifMember = grant.ifMember.filter { membership.decision(identity.user, $0) != .allowed }
     var denied: [AccessRules.Grant.Denial] = []
     for var denial in grant.denied {
       guard denial.code == .permissionDenied, let topic = Topic(denial.topic), rules.isByClaim(topic) else {
@@ -29,15 +31,28 @@ extension Access {
     return grant
   }
 
-  /// Those topics that only the webhook can decide, and has not.
+  /// Those topics that the token does not grant, and of which the webhook has said nothing.
   func undecided(_ topics: [String], for identity: Identity) -> [Topic] {
     guard let membership else { return [] }
-    return rules.grant(topics, to: identity).denied.compactMap { denial in
-      guard denial.code == .permissionDenied, let topic = Topic(denial.topic), rules.isByClaim(topic),
-        membership.decision(identity.user, topic) == nil
-      else { return nil }
-      return topic
+    let grant = rules.grant(topics, to: identity)
+    let denied = grant.denied.compactMap { denial in
+      denial.code == .permissionDenied ? Topic(denial.topic).flatMap { rules.isByClaim($0) ? $0 : nil } : nil
     }
+    return (grant.granted.filter(grant.ifMember.contains) + denied).filter {
+      membership.decision(identity.user, $0) == nil
+    }
+  }
+
+  /// What to tell of a topic of which the user is no member, as the scheduler says: UNAVAILABLE while the webhook, which
+  /// might allow it all the same, has not decided.
+  func denial(of topic: Topic, _ code: StatusCode, to user: String) -> AccessRules.Grant.Denial {
+    var denial = AccessRules.Grant.Denial(topic: topic.name, code: code)
+    guard code == .permissionDenied, let membership, rules.isByClaim(topic) else { return denial }
+    switch membership.decision(user, topic) {
+    case .unavailable, nil: denial.code = .unavailable
+    case .allowed, .denied: break
+    }
+    return denial
   }
 
   /// Whether a subscription that the token does not name may go on: the webhook granted it, and has not said otherwise.

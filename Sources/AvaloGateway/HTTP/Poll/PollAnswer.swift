@@ -8,10 +8,10 @@ struct PollAnswer {
   init(_ texts: [UInt8]) { self.texts = texts }
 
   /// Whether there is something to answer for: that a replay is over is none.
-  var isNews: Bool { contains { $0["event"] != nil || $0["gap"] != nil } }
+  var isNews: Bool { contains { $0["event"] != nil || $0["gap"] != nil || $0["unsubscribed"] != nil } }
   var hasEvents: Bool { contains { $0["event"] != nil } }
 
-  /// `{"success":true,"events":[…],"gaps":[…],"cursor":"…","serverTime":…}`; an event has `topic` and `offset` beside its own
+  /// `{"success":true,"events":[…],"gaps":[…],"unsubscribed":[…],"cursor":"…","serverTime":…}`; an event has `topic` and `offset` beside its own
   /// members.
   func json(cursor: String, now: Int64) -> [UInt8] {
     var json = JSONWriter(capacity: texts.count + 256)
@@ -24,6 +24,10 @@ struct PollAnswer {
       if contains({ $0["gap"] != nil || $0["skipped"] != nil }) {
         json.key("gaps")
         json.array { json in forEach { PollAnswer.writeGaps(of: $0, to: &json) } }
+      }
+      if contains({ $0["unsubscribed"] != nil }) {
+        json.key("unsubscribed")
+        json.array { json in forEach { if let ended = $0["unsubscribed"] { json.raw(ended.raw) } } }
       }
       json.member("cursor", cursor)
       json.member("serverTime", now)

@@ -191,7 +191,7 @@ extension Hub {
   private func viewer(_ session: Session, of user: String, _ known: PresenceKnown) -> PresenceState.Viewer {
     if session.user == user { return .owner }
     guard !known.chats.isEmpty, let identity = session.identity else { return .stranger }
-    let topics = Set(topics(of: session))
+    let topics = Set(admittedTopics(of: session))
     let isPartner = known.chats.contains { chat in
       policy.access.isParticipant(identity, of: chat) || Topic.chat(chat).map { topics.contains($0) } ?? false
     }

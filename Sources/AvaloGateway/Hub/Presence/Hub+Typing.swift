@@ -37,10 +37,11 @@ extension Hub {
     }
   }
 
+  /// Not while it is unknown who is in the chat: nothing is lost by it.
   private func show(
     _ key: TypingTable.Key, _ device: String, _ sequence: UInt64, expiresMilliseconds: UInt32, to topic: WatchedTopic
   ) {
-    guard !topic.live.isEmpty else { return }
+    guard !topic.live.isEmpty, accessIsCurrent else { return }
     // This first: what was delivered in this turn before comes before.
     settle(topic)
     var frames = FrameRun(writer: writer)
@@ -49,7 +50,8 @@ extension Hub {
     text.bytes.withUnsafeBytes { frames.append($0) }
     for place in 0..<Int(topic.live.count) {
       let connection = subscriptions[topic.live[place]].connection
-      guard let session = session(of: connection), !isOwn(session, key.user, device) else { continue }
+      guard isAdmitted(topic.live[place]), let session = session(of: connection), !isOwn(session, key.user, device)
+      else { continue }
       guard writer.backlog(connection) <= policy.limits.backlogBytesMax / 4 else {
         metrics.typingDropped.add(1)
         continue

@@ -101,18 +101,29 @@ import Testing
 
   // MARK: - Subscribing
 
+  /// A log that has ann as a member of these chats.
+  private func servicesWithMembers(_ chats: [String]) -> FakeServices {
+    let services = FakeServices()
+    services.answer = { request in
+      guard let query = request as? MembershipQuery else { return .failure(CallError(.internal, "not played")) }
+      return .success(MembershipAnswer(since: query.entries.map { chats.contains($0.chat) ? 1 : 0 }))
+    }
+    return services
+  }
+
   private func access(_ webhook: MembershipWebhook) throws -> AvaloGateway.Access {
     var settings = try gatewaySettings(#"{"auth":{"secret_file":"s"}}"#)
     settings.flags.engine.rollout = 10_000
     return AvaloGateway.Access(
       settings: settings, authenticator: Authenticator(keys: VerificationKeys(), settings: settings.auth),
-      apiKeys: APIKeys(), tickets: Tickets(key: [UInt8](repeating: 7, count: 32)), membership: webhook)
+      apiKeys: APIKeys(), tickets: Tickets(key: [UInt8](repeating: 7, count: 32)), revocations: .current(),
+      membership: webhook)
   }
 
   @Test func aSubscriptionWaitsForItsWord() async throws {
     let backend = Backend()
     let webhook = try webhook(backend)
-    let services = FakeServices()
+    let services = servicesWithMembers([])
     let context = CallContext(
       services: services, access: SharedAccess(try access(webhook)), admission: Admission(), wall: clock.wall,
       monotonic: clock.monotonic)
@@ -146,7 +157,7 @@ import Testing
 
   @Test func whoTypesWaitsForItsWordToo() async throws {
     let webhook = try webhook(Backend())
-    let services = FakeServices()
+    let services = servicesWithMembers([])
     let context = CallContext(
       services: services, access: SharedAccess(try access(webhook)), admission: Admission(), wall: clock.wall,
       monotonic: clock.monotonic)
@@ -182,6 +193,94 @@ import Testing
     loop.mail(.service(id: question.id, .success(.membershipDecided)))
     loop.turn()
     let attach = try #require(try loop.port.take(Attach.self).last)
-    #expect(attach.message.topics.map(\.name) == ["chat:c1"])
+    // Whom it does not allow, the log may have as a member.
+    #expect(
+      Set(attach.message.topics) == [.init(chat, isGranted: true), .init(other, isGranted: false)])
+    answer(loop, attach)
+    #expect(
+      loop.take(ann).first?.contains(
+        #""subscriptions":["chat:c1"],"denied":[{"topic":"chat:c2","code":"PERMISSION_DENIED"}]"#) == true)
+  }
+
+  /// Grants what the gateway has granted, and denies the rest.
+  private func answer(_ loop: TestLoop, _ attach: (message: Attach, correlation: UInt32)) {
+    loop.scheduler {
+      $0.frame(
+        Attached(
+          answers: attach.message.topics.map {
+            $0.isGranted
+              ? .granted(Position(epoch: testEpoch, offset: 0), since: 0) : .denied(.permissionDenied)
+          }), correlation: attach.correlation)
+    }
+  }
+
+  @Test func aMemberNeedsNoWordOfIt() async throws {
+    let backend = Backend()
+    backend.answers(500, "")
+    let webhook = try webhook(backend)
+    let services = servicesWithMembers(["c2"])
+    let context = CallContext(
+      services: services, access: SharedAccess(try access(webhook)), admission: Admission(), wall: clock.wall,
+      monotonic: clock.monotonic)
+    await ask(webhook)
+    var answers: [Result<[UInt8], CallError>] = []
+    try Array(#"{"subscriptions":["chat:c1","chat:c2"]}"#.utf8).withUnsafeBytes { text in
+      let request = CallRequest(
+        data: try JSONView(validating: text), caller: .user(identity("ann")),
+        carrier: .http(host: "rt.example.com", secure: true))
+      CallTable.invoke(SubscribeToRealtimeEvents.self, request, context) { answers.append($0) }
+    }
+    // Of the other chat it is told that it may be had another time.
+    let answer = String(decoding: try #require(answers.first).get(), as: UTF8.self)
+    #expect(answer.contains(#""subscriptions":["chat:c2"],"denied":[{"topic":"chat:c1","code":"UNAVAILABLE"}]"#))
+  }
+
+  @Test func aConnectionThatOnlyItCanLetInComesAnotherTime() async throws {
+    let backend = Backend()
+    backend.answers(500, "")
+    let webhook = try webhook(backend)
+    let loop = try TestLoop()
+    loop.mail(.policy(GatewayPolicy(try access(webhook))))
+    loop.linkUp()
+    await ask(webhook)
+    let ann = loop.open()
+    loop.turn {
+      loop.hub.connect(
+        loop.hub.session(of: ann)!, identity("ann"), ConnectRequest(subscriptions: ["chat:c1", "chat:c2"]))
+    }
+    answer(loop, try #require(try loop.port.take(Attach.self).last))
+    #expect(loop.closes[ann.slot] == CloseCode.unavailable.rawValue)
+  }
+
+  /// A token that names a chat no more: the webhook is asked, and then the log.
+  @Test func aNewTokenWaitsForItsWordToo() async throws {
+    let backend = Backend()
+    let webhook = try webhook(backend)
+    let loop = try TestLoop()
+    loop.mail(.policy(GatewayPolicy(try access(webhook))))
+    loop.linkUp()
+    let ann = loop.open()
+    var identity = identity("ann", chats: ["c1", "c2"])
+    identity.expiresAtMilliseconds = .max
+    loop.turn {
+      loop.hub.connect(
+        loop.hub.session(of: ann)!, identity, ConnectRequest(subscriptions: ["chat:c1", "chat:c2"]))
+    }
+    answer(loop, try #require(try loop.port.take(Attach.self).last))
+    _ = loop.take(ann)
+    identity.chats = []
+    let session = try #require(loop.hub.session(of: ann))
+    session.identify(identity)
+    loop.turn { loop.hub.judgeAnew(session, identity) }
+    let question = try #require(loop.port.requests.last)
+    #expect(try loop.port.take(Cursors.self).isEmpty && loop.take(ann).isEmpty)
+    await ask(webhook)
+    loop.mail(.service(id: question.id, .success(.membershipDecided)))
+    loop.turn()
+    let cursors = try #require(try loop.port.take(Cursors.self).first)
+    #expect(cursors.message.topics == [.init(other, isGranted: false)])
+    loop.scheduler { $0.frame(Attached(answers: [.denied(.permissionDenied)]), correlation: cursors.correlation) }
+    #expect(
+      loop.take(ann).map { $0.hasPrefix(#"{"unsubscribed":{"topic":"chat:c2","code":"PERMISSION_DENIED""#) } == [true])
   }
 }

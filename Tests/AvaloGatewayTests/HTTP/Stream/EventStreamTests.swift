@@ -14,8 +14,8 @@ import Testing
     let stream = try await StreamFixture()
     try stream.get("/events?deviceId=phone&subscriptions=user%3Aann", user: "ann")
     let attach = try #require(try stream.port.take(Attach.self).first)
-    #expect(attach.message.user == "ann" && attach.message.device == "phone")
-    #expect(attach.message.topics.map(\.name) == ["user:ann"])
+    #expect(attach.message.token.user == "ann" && attach.message.device == "phone")
+    #expect(attach.message.topics.map(\.topic.name) == ["user:ann"])
     #expect(try stream.received() == "")
 
     try stream.attached(attach, at: [position(4)])
@@ -157,6 +157,28 @@ import Testing
     try stream.reconnect()
     try stream.get("/events?ticket=\(webSocket)", user: nil)
     #expect(Answers(try stream.received())[0].status == 401)
+  }
+
+  /// The ticket of a stream is good as long as its token.
+  @Test func ofARevokedTokenEndsAndIsNotOpenedAgain() async throws {
+    let stream = try await StreamFixture()
+    let answer = try stream.subscribe("ann", #"{"connectionId":"c1"}"#)
+    let target = String(try #require(answer["eventsUrl"]).dropFirst("http://h".count))
+    let first = try stream.reconnect()
+    try stream.get(target, user: nil)
+    try stream.attached(try #require(try stream.port.take(Attach.self).first), at: [position(0)])
+    _ = try stream.received()
+    let revoked = AccessChanged.Change.revoked(
+      Revocation(.user("ann"), issuedBeforeMilliseconds: .max, untilMilliseconds: .max))
+    stream.http.service.calls.access.current.revocations.apply([revoked])
+    stream.mailbox.post(.access(AccessChanged(position: 1, changes: [revoked])))
+    let end = try StreamFixture.received(first)
+    #expect(end.contains("the token was revoked"))
+    #expect(end.hasSuffix("event: close\ndata: {\"code\":4507,\"reason\":\"token_revoked\"}\n\n"))
+    try stream.reconnect()
+    try stream.get(target, user: nil)
+    #expect(Answers(try stream.received())[0].status == 401)
+    #expect(try stream.port.take(Attach.self).isEmpty)
   }
 
   @Test func answersWhatWasAskedBeforeFirst() async throws {

@@ -111,7 +111,7 @@ import Testing
     tell(loop, handles, 2, .busy)
     #expect(loop.take(zoe).isEmpty)
     let attach = try #require(try loop.port.take(Attach.self).last)
-    #expect(attach.message.topics.map(\.name) == ["user:zoe"], "the log has no part in it")
+    #expect(attach.message.topics.map(\.topic.name) == ["user:zoe"], "the log has no part in it")
     loop.scheduler { $0.frame(Attached(cursors: [head]), correlation: attach.correlation) }
     let frames = loop.take(zoe)
     #expect(frames.first?.contains(#""subscriptions":["user:zoe","presence:bob","presence:ida"]"#) == true)

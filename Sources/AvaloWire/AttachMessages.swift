@@ -1,0 +1,154 @@
+import AvaloCore
+
+// Sessions: whose device they are, where it stopped, and what they are let into.
+
+/// A session has authenticated: register its device and tell where it stopped. Answered, after the commit, by
+/// ``Attached`` or ``Failed``. After a new link the gateway attaches every open session again.
+public struct Attach: WireMessage, Equatable {
+  public static let kind = FrameKind.attach
+  /// The gateway's number for the session, unique within its incarnation.
+  public var session: UInt64
+  /// What it authenticated with. Refused UNAUTHENTICATED when that was revoked.
+  public var token: TokenName
+  /// Empty for a session that is no device: its cursors live as long as it does.
+  public var device: String
+  public var platform: Platform
+  /// What it will subscribe to; a topic without a cursor gets one: an inbox's at its oldest retained event when the
+  /// device is new, at the head otherwise.
+  public var topics: [Wanted]
+  /// The id of the single-use ticket the session was opened with, spent by this; empty when there was none. A second
+  /// ``Attach`` of another session with it is refused UNAUTHENTICATED.
+  public var ticket: String
+
+  /// A topic that a session subscribes to.
+  public struct Wanted: Sendable, Hashable {
+    public var topic: Topic
+    /// The gateway's rules or the token let the user in; otherwise they have to be a member.
+    public var isGranted: Bool
+
+    public init(_ topic: Topic, isGranted: Bool) {
+      self.topic = topic
+      self.isGranted = isGranted
+    }
+  }
+
+  public init(
+    session: UInt64, token: TokenName, device: String, platform: Platform, topics: [Wanted], ticket: String = ""
+  ) {
+    self.session = session
+    self.token = token
+    self.device = device
+    self.platform = platform
+    self.topics = topics
+    self.ticket = ticket
+  }
+
+  public func encode(into writer: inout WireWriter) {
+    writer.integer(session)
+    writer.token(token)
+    writer.string(device)
+    writer.integer(platform.rawValue)
+    writer.list(topics) { $0.wanted($1) }
+    writer.string(ticket)
+  }
+  public init(from reader: inout WireReader) throws(WireError) {
+    session = try reader.integer()
+    token = try reader.token()
+    device = try reader.identifierOrNone()
+    platform = try reader.platform()
+    topics = try reader.list { (r: inout WireReader) throws(WireError) in try r.wanted() }
+    ticket = try reader.string()
+  }
+}
+
+/// Where the device stopped, in the order of the request's topics. Answers ``Attach`` and ``Cursors``.
+public struct Attached: WireMessage, Equatable {
+  public static let kind = FrameKind.attached
+  public enum Answer: Sendable, Equatable {
+    /// Where it starts. What lies before the offset `since` is not the user's to see: they were no member then; 0 when
+    /// they did not have to be one.
+    case granted(Position, since: UInt64)
+    case denied(StatusCode)
+  }
+  public var answers: [Answer]
+
+  public init(answers: [Answer]) { self.answers = answers }
+
+  public func encode(into writer: inout WireWriter) {
+    writer.list(answers) {
+      switch $1 {
+      case .granted(let position, let since):
+        $0.integer(StatusCode.ok.rawValue)
+        $0.position(position)
+        $0.integer(since)
+      case .denied(let code): $0.integer(code.rawValue)
+      }
+    }
+  }
+  public init(from reader: inout WireReader) throws(WireError) {
+    answers = try reader.list { (r: inout WireReader) throws(WireError) in
+      guard let code = StatusCode(rawValue: try r.integer()) else { throw .malformed("status code") }
+      return code == .ok ? .granted(try r.position(), since: try r.integer()) : .denied(code)
+    }
+  }
+}
+
+/// An attached session subscribes to more: where did its device stop there? Answered by ``Attached`` or ``Failed``.
+public struct Cursors: WireMessage, Equatable {
+  public static let kind = FrameKind.cursors
+  public var session: UInt64
+  public var user: String
+  public var topics: [Attach.Wanted]
+
+  public init(session: UInt64, user: String, topics: [Attach.Wanted]) {
+    self.session = session
+    self.user = user
+    self.topics = topics
+  }
+
+  public func encode(into writer: inout WireWriter) {
+    writer.integer(session)
+    writer.string(user)
+    writer.list(topics) { $0.wanted($1) }
+  }
+  public init(from reader: inout WireReader) throws(WireError) {
+    session = try reader.integer()
+    user = try reader.identifier()
+    topics = try reader.list { (r: inout WireReader) throws(WireError) in try r.wanted() }
+  }
+}
+
+/// Sessions that ended.
+public struct Detach: WireMessage, Equatable {
+  public static let kind = FrameKind.detach
+  public var sessions: [UInt64]
+
+  public init(sessions: [UInt64]) { self.sessions = sessions }
+
+  public func encode(into writer: inout WireWriter) { writer.list(sessions) { $0.integer($1) } }
+  public init(from reader: inout WireReader) throws(WireError) {
+    sessions = try reader.list { (r: inout WireReader) throws(WireError) in try r.integer() }
+  }
+}
+
+extension WireWriter {
+  /// string user, string token id, i64 issued at.
+  mutating func token(_ token: TokenName) {
+    string(token.user)
+    string(token.tokenID)
+    integer(token.issuedAtMilliseconds)
+  }
+  mutating func wanted(_ wanted: Attach.Wanted) {
+    string(wanted.topic.name)
+    boolean(wanted.isGranted)
+  }
+}
+
+extension WireReader {
+  mutating func token() throws(WireError) -> TokenName {
+    TokenName(user: try identifier(), tokenID: try string(), issuedAtMilliseconds: try integer())
+  }
+  mutating func wanted() throws(WireError) -> Attach.Wanted {
+    Attach.Wanted(try topic(), isGranted: try boolean())
+  }
+}
