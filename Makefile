@@ -8,8 +8,9 @@ RELEASE := swift build -c release --static-swift-stdlib
 # Programs to package. Given, nothing is built: make package BINARIES=folder
 BINARIES ?=
 PACKAGES := .build/package
+CLIENT_TOOLS := nodejs esbuild node-typescript
 
-.PHONY: help deps deps-test build run demo test test-all conformance lint format bench chaos package package-test clean
+.PHONY: help deps deps-test build run demo test test-all deps-clients clients test-clients conformance lint format bench chaos package package-test clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -18,7 +19,10 @@ deps: ## install what building and running needs
 	@scripts/install-packages libsystemd-dev libsqlite3-dev
 
 deps-test: deps ## install what the tests need besides
-	@scripts/install-packages --optional prometheus systemd openssl
+	@scripts/install-packages --optional prometheus systemd openssl $(CLIENT_TOOLS)
+
+deps-clients: ## install what building the clients for the web and testing them needs
+	@scripts/install-packages $(CLIENT_TOOLS)
 
 build: deps ## build the release
 	$(RELEASE)
@@ -30,15 +34,23 @@ demo: build ## start, connect two users, publish, show the delivery, stop
 	.build/release/avaloctl sandbox -- avaloctl demo
 
 test: deps-test ## build, and run every test that ends within minutes; what needs root or a tool is skipped by name
+	@scripts/test-clients unit
 	swift build --build-tests
 	swift test --skip-build --no-parallel
 
 test-all: export AVALO_QUIET_MACHINE = 1
-test-all: test chaos conformance demo package-test ## all tests, and what takes long; on a machine that does nothing else
+test-all: test test-clients chaos conformance demo package-test ## all tests, and what takes long; on a machine that does nothing else
 
 chaos: deps-test ## kill each worker a hundred times under load
 	swift build --build-tests
 	AVALO_CHAOS_KILLS=100 swift test --skip-build --no-parallel --filter ChaosTests
+
+clients: deps-clients ## build the client for the web, in clients/web/dist
+	node clients/web/build.mjs
+
+test-clients: deps-clients ## the client for the web against a made-up clock and against a real server
+	swift build --build-tests
+	scripts/test-clients unit integration
 
 conformance: ## the WebSocket codec against Autobahn's test cases (fetched from PyPI)
 	@scripts/install-packages python3-venv
@@ -61,4 +73,4 @@ package-test: package ## install, upgrade, remove and purge the package under a 
 	@scripts/package-test $(PACKAGES)/avalo_*.deb
 
 clean: ## remove what was built and what `make run` keeps
-	rm -rf .build .avalo
+	rm -rf .build .avalo clients/web/dist clients/web/.build

@@ -1,0 +1,44 @@
+/**
+ * Builds the client and its tests with the `tsc` and `esbuild` on the PATH.
+ *
+ *   node build.mjs            dist/: bundles, source maps, types
+ *   node build.mjs tests KIND compiles the tests of a kind and says where they are
+ */
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = dirname(fileURLToPath(import.meta.url));
+const run = (tool, ...args) => execFileSync(tool, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] });
+const esbuild = (...args) => run('esbuild', '--bundle', '--log-level=warning', ...args);
+
+/** By the names under which `package.json` offers them. */
+const entries = { avalo: 'src/index.ts' };
+
+export function build() {
+  rmSync(join(root, 'dist'), { recursive: true, force: true });
+  run('tsc', '-p', '.');
+  const common = ['--minify', '--sourcemap', '--target=es2022', '--external:react'];
+  for (const [name, source] of Object.entries(entries)) {
+    esbuild(source, '--format=esm', `--outfile=dist/${name}.min.mjs`, ...common);
+  }
+  esbuild('src/index.ts', '--format=iife', '--global-name=Avalo', '--outfile=dist/avalo.iife.min.js', ...common);
+}
+
+/** Answers the folder of the compiled tests. */
+export function buildTests(kind) {
+  const out = join(root, '.build', kind);
+  rmSync(out, { recursive: true, force: true });
+  mkdirSync(out, { recursive: true });
+  run('tsc', '-p', 'test');
+  const sources = readdirSync(join(root, 'test', kind)).filter(name => name.endsWith('.test.ts'));
+  esbuild(...sources.map(name => `test/${kind}/${name}`), '--platform=node', '--target=node18', '--format=esm', '--sourcemap=inline',
+    '--out-extension:.js=.mjs', `--outdir=${out}`);
+  return out;
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  if (process.argv[2] === 'tests') console.log(buildTests(process.argv[3]));
+  else build();
+}

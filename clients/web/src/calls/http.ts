@@ -1,0 +1,70 @@
+/** Functions of the server over HTTP: with a token, or through the Firebase SDK. */
+import type { Environment } from '../environment.js';
+import { RealtimeError } from '../errors.js';
+import type { CallableFactory } from '../types/options.js';
+
+export interface Caller {
+  environment: Environment;
+  /** Where the server is, without a slash at the end. */
+  url: string;
+  callable: CallableFactory | undefined;
+}
+
+/** Status codes of answers that are not the server's own, such as a proxy's. */
+const byStatus: Record<number, string> = {
+  400: 'INVALID_ARGUMENT', 401: 'UNAUTHENTICATED', 403: 'PERMISSION_DENIED', 404: 'NOT_FOUND', 429: 'RESOURCE_EXHAUSTED',
+};
+
+/**
+ * Calls a function and answers its result.
+ *
+ * @param ms how long it may take
+ * @throws RealtimeError
+ */
+export async function callOverHTTP(
+  { environment, url, callable }: Caller, name: string, data: unknown, token: string | undefined, ms: number,
+  signal?: AbortSignal,
+): Promise<any> {
+  const abort = new AbortController();
+  const stop = () => abort.abort();
+  signal?.addEventListener('abort', stop);
+  let late = false;
+  const timer = environment.setTimeout(() => ((late = true), stop()), ms);
+  try {
+    if (callable) return (await orAborted(callable(name)(data), abort.signal)).data;
+    if (!environment.fetch) throw new RealtimeError('UNIMPLEMENTED', 'there is no fetch here');
+    const response = await environment.fetch(`${url}/${name}`, {
+      method: 'POST', signal: abort.signal, headers: headers(token), body: JSON.stringify({ data }),
+    });
+    return await resultOf(response);
+  } catch (thrown) {
+    throw late ? new RealtimeError('DEADLINE_EXCEEDED', `${name} was not answered within ${ms} ms`) : RealtimeError.from(thrown);
+  } finally {
+    environment.clearTimeout(timer);
+    signal?.removeEventListener('abort', stop);
+  }
+}
+
+export function headers(token: string | undefined): Record<string, string> {
+  const all: Record<string, string> = { 'Content-Type': 'application/json' };
+  if (token !== undefined) all.Authorization = `Bearer ${token}`;
+  return all;
+}
+
+/** The result in an answer, or its error, thrown. */
+export async function resultOf(response: Response): Promise<any> {
+  const answer = await response.json().catch(() => null);
+  if (answer?.error?.status) throw RealtimeError.of(answer.error);
+  if (response.ok && answer && 'result' in answer) return answer.result;
+  throw RealtimeError.of({
+    status: byStatus[response.status] ?? 'UNAVAILABLE', message: `the answer, with status ${response.status}, is not the server's`,
+  });
+}
+
+/** What a function answers, or an error as soon as nobody waits for it any more. */
+function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    signal.addEventListener('abort', () => reject(new RealtimeError('CANCELLED', 'the call was given up')));
+    work.then(resolve, reject);
+  });
+}

@@ -1,0 +1,60 @@
+import type { Environment } from '../environment.js';
+import { RealtimeError } from '../errors.js';
+import type { ServerFrame } from '../types/frames.js';
+import { callsMax } from '../limits.js';
+
+interface Pending {
+  resolve(result: any): void;
+  reject(error: RealtimeError): void;
+  timer: unknown;
+}
+
+/** Calls over a socket that wait for their answers. */
+export class PendingCalls {
+  #waiting = new Map<number, Pending>();
+  #lastID = 0;
+
+  constructor(private readonly environment: Environment) {}
+
+  get hasRoom(): boolean {
+    return this.#waiting.size < callsMax;
+  }
+
+  /**
+   * Sends a call and answers its result.
+   *
+   * @param send puts text on the socket
+   * @throws RealtimeError; CANCELLED when the socket is lost before the answer
+   */
+  call(name: string, data: unknown, ms: number, send: (text: string) => void): Promise<any> {
+    const id = ++this.#lastID;
+    return new Promise((resolve, reject) => {
+      const timer = this.environment.setTimeout(
+        () => this.#take(id)?.reject(new RealtimeError('DEADLINE_EXCEEDED', `${name} was not answered within ${ms} ms`)), ms);
+      this.#waiting.set(id, { resolve, reject, timer });
+      send(JSON.stringify({ id, call: name, data }));
+    });
+  }
+
+  /** Takes a frame if it answers a call; answers whether it did. */
+  take({ id, result, error }: ServerFrame): boolean {
+    const call = typeof id === 'number' ? this.#take(id) : undefined;
+    if (error) call?.reject(RealtimeError.of(error));
+    else call?.resolve(result);
+    return call !== undefined;
+  }
+
+  /** The socket is gone. */
+  lost(): void {
+    for (const id of [...this.#waiting.keys()]) {
+      this.#take(id)?.reject(new RealtimeError('CANCELLED', 'the connection was lost before the answer'));
+    }
+  }
+
+  #take(id: number): Pending | undefined {
+    const call = this.#waiting.get(id);
+    this.#waiting.delete(id);
+    this.environment.clearTimeout(call?.timer);
+    return call;
+  }
+}

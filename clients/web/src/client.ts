@@ -1,0 +1,361 @@
+import { callOverHTTP, type Caller } from './calls/http.js';
+import { PendingCalls } from './calls/pending.js';
+import { TypingThrottle } from './calls/typing.js';
+import { Acks } from './delivery/acks.js';
+import { Emitter } from './delivery/emitter.js';
+import { Inbox } from './delivery/inbox.js';
+import { type Environment, keep, newID, recall, surroundings } from './environment.js';
+import { type ErrorCode, RealtimeError } from './errors.js';
+import * as limits from './limits.js';
+import { Runner } from './session/runner.js';
+import { Tokens } from './session/tokens.js';
+import { Subscriptions } from './subscriptions.js';
+import type * as calls from './types/calls.js';
+import {
+  type ConnectionInfo, ConnectionState, type DisconnectReason, type Listener, type RealtimeEventMap,
+} from './types/client.js';
+import type { Platform, UserPresence } from './types/events.js';
+import type { ConnectRequest, ReadyFrame, ServerFrame } from './types/frames.js';
+import type { ClientOptions, TokenSource } from './types/options.js';
+
+const deviceKey = 'avalo.deviceId';
+
+/** What waiting for a connection ends with. */
+const codes: Partial<Record<DisconnectReason, ErrorCode>> = {
+  client: 'CANCELLED', max_attempts: 'UNAVAILABLE', unauthenticated: 'UNAUTHENTICATED',
+  permission_denied: 'PERMISSION_DENIED', limit: 'RESOURCE_EXHAUSTED',
+};
+
+/**
+ * A connection to Avalo Realtime that looks after itself: it comes back after any loss where it was, hands each event to
+ * its listeners once, and acknowledges what they have seen.
+ *
+ * ```ts
+ * const client = new RealtimeWebSocketClient({ url: 'https://rt.example.com' });
+ * client.on(RealtimeEventType.CHAT_MESSAGE, event => show(event.payload));
+ * await client.connect(userId, ({ forceRefresh }) => auth.currentUser.getIdToken(forceRefresh));
+ * ```
+ */
+export class RealtimeWebSocketClient {
+  readonly deviceId: string;
+  readonly #options: ClientOptions;
+  readonly #environment: Environment;
+  readonly #caller: Caller;
+  readonly #runner: Runner;
+  readonly #calls: PendingCalls;
+  readonly #acks: Acks;
+  readonly #typing = new TypingThrottle();
+  readonly #emitter = new Emitter<RealtimeEventMap>(thrown => this.#complain(thrown));
+  readonly #states = new Emitter<{ state: [ConnectionState, ConnectionInfo] }>(thrown => this.#complain(thrown));
+  readonly #subscriptions: Subscriptions;
+  readonly #tokens = new Tokens();
+  #inbox: Inbox | undefined;
+  #userId: string | null = null;
+  #connectionId: string | null = null;
+  #state: ConnectionState = ConnectionState.DISCONNECTED;
+  /** `connect` calls that wait. */
+  #waiting: { resolve(): void; reject(error: RealtimeError): void }[] = [];
+  #unwatch: (() => void) | undefined;
+
+  constructor(options: ClientOptions = {}) {
+    const environment = (this.#environment = { ...surroundings(), ...options.environment });
+    this.#options = options;
+    const url = (options.url ?? (globalThis as any).location?.origin ?? '').replace(/\/+$/, '');
+    this.#caller = { environment, url, callable: options.callable };
+    const { reconnectInterval = 3000, maxReconnectAttempts = 10, pingInterval = 25_000 } = options;
+    this.#runner = new Runner({ reconnectInterval, maxReconnectAttempts, pingInterval }, this.#caller, {
+      tokens: this.#tokens,
+      request: name => this.#request(name === 'websocket'),
+      ready: ready => this.#ready(ready),
+      frame: frame => this.#frame(frame),
+      lost: () => this.#lost(),
+      changed: () => this.#changed(),
+      log: (message, facts) => options.debug && console.debug(`[avalo] ${message}`, facts ?? ''),
+    });
+    this.#calls = new PendingCalls(environment);
+    this.#acks = new Acks(run => {
+      const timer = environment.setTimeout(run, limits.ackDelay);
+      return () => environment.clearTimeout(timer);
+    }, acks => {
+      if (options.positions) keep(options.positions, this.#positionsKey, String(this.#inbox!.positions));
+      if (this.#runner.isDuplex) this.#runner.send({ ack: acks });
+    });
+    this.#subscriptions = new Subscriptions(options.subscriptions ?? [], {
+      connection: () => this.#runner.machine.phase !== 'connected' ? 'none' : this.#runner.isDuplex ? 'duplex' : 'fixed',
+      join: topics => this.#join(topics),
+      leave: topics => this.call('unsubscribe', { subscriptions: topics }),
+      reopen: () => this.#run(machine => machine.reopen()),
+    });
+    this.deviceId = options.deviceId ?? recall(environment.local, deviceKey) ?? newID('dev_', environment.random);
+    if (!options.deviceId) keep(environment.local, deviceKey, this.deviceId);
+  }
+
+  /**
+   * Connects, and stays connected until `disconnect`. Without arguments: as last time. Called again while it connects it
+   * waits for the same connection; with another token it goes on with that one.
+   *
+   * @returns when events are coming in
+   * @throws RealtimeError when that will not be: refused, given up, or disconnected meanwhile
+   */
+  connect(userId = this.#userId, token = this.#tokens.source): Promise<void> {
+    const { callable } = this.#options;
+    if (!userId || (token === undefined && !callable)) {
+      return Promise.reject(new RealtimeError('FAILED_PRECONDITION', 'connect(userId, authToken) comes first'));
+    }
+    if (userId !== this.#userId) {
+      this.#run(machine => machine.disconnect());
+      this.#userId = userId;
+      this.#inbox = new Inbox(userId, recall(this.#options.positions, this.#positionsKey), this.#emitter, this.#acks);
+    }
+    const isSame = token === this.#tokens.source;
+    this.#tokens.source = token;
+    const { phase } = this.#runner.machine;
+    if (phase === 'connected') {
+      if (!isSame) void this.#refresh(false);
+      return Promise.resolve();
+    }
+    const connected = new Promise<void>((resolve, reject) => this.#waiting.push({ resolve, reject }));
+    // Who does not wait is not to be troubled by what becomes of it.
+    connected.catch(() => {});
+    this.#unwatch ??= this.#environment.watch(event => this.#page(event));
+    // Single-flight: one attempt at a time, whoever asks for it.
+    if (!isSame || (phase !== 'token' && phase !== 'opening')) {
+      this.#run(machine => machine.connect(this.#tokens.isRefreshable, this.#environment.isOnline()));
+    }
+    return connected;
+  }
+
+  /** Ends the connection; nothing comes back until `connect`. */
+  disconnect(): void {
+    this.#acks.flush();
+    this.#unwatch?.();
+    this.#unwatch = undefined;
+    this.#run(machine => machine.disconnect());
+  }
+
+  /** Goes on with another token; also after the last one was refused. */
+  setToken(token: TokenSource): void {
+    this.#tokens.source = token;
+    if (this.#runner.machine.phase === 'connected') void this.#refresh(false);
+    else this.#run(machine => machine.newToken(this.#tokens.isRefreshable));
+  }
+
+  /** Listens to events of a type, or to what the client says of itself. Answers how to stop that. */
+  on<Name extends keyof RealtimeEventMap>(name: Name, listener: Listener<RealtimeEventMap[Name]>): () => void {
+    return this.#emitter.on(name, listener);
+  }
+
+  off<Name extends keyof RealtimeEventMap>(name: Name, listener: Listener<RealtimeEventMap[Name]>): void {
+    this.#emitter.off(name, listener);
+  }
+
+  /** Hears of each change of state, with what else is known then. Answers how to stop that. */
+  onStateChange(listener: (state: ConnectionState, info: ConnectionInfo) => void): () => void {
+    return this.#states.on('state', ([state, info]) => listener(state, info));
+  }
+
+  getState(): ConnectionState {
+    return this.#state;
+  }
+
+  /** Round trip in milliseconds; `null` before the first. */
+  getLatency(): number | null {
+    return this.#runner.latency;
+  }
+
+  getConnectionInfo(): ConnectionInfo {
+    const { reason, attempts } = this.#runner.machine;
+    return {
+      connectionId: this.#connectionId, userId: this.#userId, deviceId: this.deviceId, state: this.#state, reason,
+      latency: this.getLatency(), reconnectAttempts: attempts, transport: this.#runner.ladder.current,
+    };
+  }
+
+  /**
+   * Adds topics, now and for every later connection.
+   *
+   * @returns what the server granted; nothing while there is no connection, when `ready` will tell
+   */
+  subscribe(topics: string | string[]): Promise<calls.SubscribeResult> {
+    return this.#subscriptions.add([topics].flat());
+  }
+
+  unsubscribe(topics: string | string[]): Promise<void> {
+    const names = [topics].flat();
+    for (const topic of names) this.#inbox?.positions.forget(topic);
+    return this.#subscriptions.remove(names);
+  }
+
+  /**
+   * Hears how users are: first how each is now, then each change, as `presence_update` events. At most 1 000 users.
+   *
+   * @returns a function that ends it
+   */
+  watchPresence(userIds: string | string[], listener?: Listener<RealtimeEventMap['presence_update']>): () => void {
+    const users = [userIds].flat();
+    const topics = users.map(user => `presence:${user}`);
+    const off = listener && this.on('presence_update', event => users.includes(event.payload.userId) && listener(event));
+    this.#subscriptions.watch(topics).catch(thrown => this.#complain(thrown));
+    let isOver = false;
+    return () => {
+      if (isOver) return;
+      isOver = true;
+      off?.();
+      // Lost on the way, it is made good by the next connection.
+      this.#subscriptions.unwatch(topics).catch(() => {});
+    };
+  }
+
+  /** Says how the user is. */
+  updatePresence(presence: calls.PresenceUpdate): Promise<calls.OwnPresence> {
+    return this.call('updatePresenceV1', presence);
+  }
+
+  /** How users are now, by their ids. At most 1 000. */
+  async getPresence(userIds: string[]): Promise<Record<string, UserPresence>> {
+    return (await this.call<{ presence: Record<string, UserPresence> }>('getPresenceV1', { userIds })).presence;
+  }
+
+  /** Says that the user types, or has stopped. Call it with every key press: what need not go out does not. */
+  async sendTyping(chatId: string, isTyping = true): Promise<void> {
+    if (!this.#typing.take(chatId, isTyping, this.#environment.now())) return;
+    try {
+      await this.call('sendTypingIndicatorV1', { chatId, isTyping });
+    } catch (thrown) {
+      this.#typing.failed(chatId);
+      throw thrown;
+    }
+  }
+
+  /** The user has read the chat up to that message. */
+  sendReadReceipt(chatId: string, messageId: string): Promise<calls.ReadResult> {
+    return this.call('sendReadReceiptV1', { chatId, messageId });
+  }
+
+  /** The user has read all of the chat. */
+  markChatAsRead(chatId: string): Promise<calls.ReadResult> {
+    return this.call('markChatAsReadV1', { chatId });
+  }
+
+  /** Publishes to a topic whose members may. Tried again, by whatever way, it is kept once. */
+  publish(event: calls.EventDraft): Promise<calls.PublishResult> {
+    return this.call('publishRealtimeEvent', { eventId: newID('evt_', this.#environment.random), ...event });
+  }
+
+  /**
+   * Calls any function of the server: over the socket, or over HTTP while there is none or when it is lost before the answer.
+   *
+   * @throws RealtimeError
+   */
+  async call<Result = any>(name: string, data: unknown, ms = this.#callTimeout): Promise<Result> {
+    if (this.#runner.isDuplex && this.#calls.hasRoom) {
+      try {
+        return await this.#calls.call(name, data, ms, text => this.#runner.sendText(text));
+      } catch (thrown) {
+        // All functions may be called again: they say how it is, or name what they make.
+        if ((thrown as RealtimeError).code !== 'CANCELLED') throw thrown;
+      }
+    }
+    if (this.#tokens.source === undefined && !this.#options.callable) {
+      throw new RealtimeError('FAILED_PRECONDITION', 'connect(userId, authToken) comes first');
+    }
+    if (!this.#environment.isOnline()) throw new RealtimeError('UNAVAILABLE', 'there is no network');
+    try {
+      return await callOverHTTP(this.#caller, name, data, await this.#tokens.any(false), ms);
+    } catch (thrown) {
+      if ((thrown as RealtimeError).code !== 'UNAUTHENTICATED' || !this.#tokens.isRefreshable) throw thrown;
+      return await callOverHTTP(this.#caller, name, data, await this.#tokens.any(true), ms);
+    }
+  }
+
+  // MARK: - What the runner asks and tells
+
+  get #callTimeout(): number {
+    return this.#options.callTimeout ?? 10_000;
+  }
+
+  get #positionsKey(): string {
+    return `avalo.positions.${this.#userId}`;
+  }
+
+  #run(input: Parameters<Runner['run']>[0]): void {
+    this.#runner.run(input);
+  }
+
+  /** Gives the connection a new token, without ending it. */
+  async #refresh(force: boolean): Promise<void> {
+    const { machine } = this.#runner;
+    const { generation } = machine;
+    try {
+      const token = await this.#tokens.get(force);
+      if (token && machine.generation === generation && this.#runner.isDuplex) this.#runner.send({ connect: { token } });
+    } catch (thrown) {
+      this.#complain(thrown);
+    }
+  }
+
+  #request(isWebSocket: boolean): ConnectRequest {
+    const subscriptions = this.#subscriptions.request(`user:${this.#userId}`, isWebSocket);
+    const positions = this.#inbox!.positions.of(subscriptions);
+    this.#inbox!.began(Object.keys(positions));
+    const platform: Platform = this.#options.platform ?? 'web';
+    return { deviceId: this.deviceId, platform, subscriptions, positions };
+  }
+
+  #ready(ready: ReadyFrame): void {
+    this.#connectionId = ready.connectionId;
+    const { connectionId, subscriptions, denied, unread } = ready;
+    this.#emitter.emit('ready', { connectionId, subscriptions, denied, ...(unread && { unread }) });
+    for (const one of denied) this.#emitter.emit('denied', one);
+    this.#inbox!.receipts(ready.receipts);
+    // When the machine, too, knows that it is connected.
+    void Promise.resolve().then(() => this.#subscriptions.ready(`user:${this.#userId}`));
+  }
+
+  async #join(topics: string[]): Promise<calls.SubscribeResult> {
+    const data = { subscriptions: topics, positions: this.#inbox!.positions.of(topics) };
+    const answer: ReadyFrame = await this.#calls.call(
+      'subscribeToRealtimeEventsV1', data, this.#callTimeout, text => this.#runner.sendText(text));
+    const { subscriptions, denied, unread } = answer;
+    for (const one of denied) this.#emitter.emit('denied', one);
+    this.#inbox!.receipts(answer.receipts);
+    return { subscriptions, denied, ...(unread && { unread }) };
+  }
+
+  #frame(frame: ServerFrame): void {
+    if (this.#calls.take(frame) || this.#inbox!.take(frame)) return;
+    if (frame.expiring && typeof this.#tokens.source === 'function') void this.#refresh(true);
+  }
+
+  #lost(): void {
+    this.#connectionId = null;
+    this.#acks.flush();
+    this.#calls.lost();
+  }
+
+  #changed(): void {
+    const { phase, reason, wasTried } = this.#runner.machine;
+    const state = phase === 'connected' ? ConnectionState.CONNECTED
+      : phase === 'idle' || phase === 'stopped' ? ConnectionState.DISCONNECTED
+      : wasTried ? ConnectionState.RECONNECTING : ConnectionState.CONNECTING;
+    if (state === ConnectionState.CONNECTED) for (const one of this.#waiting.splice(0)) one.resolve();
+    if (state === ConnectionState.DISCONNECTED) {
+      const error = new RealtimeError(codes[reason!] ?? 'FAILED_PRECONDITION', `disconnected: ${reason}`);
+      for (const one of this.#waiting.splice(0)) one.reject(error);
+    }
+    if (state === this.#state) return;
+    this.#state = state;
+    this.#states.emit('state', [state, this.getConnectionInfo()]);
+  }
+
+  #page(event: 'online' | 'offline' | 'wake' | 'leave'): void {
+    if (event === 'leave') this.#acks.flush();
+    else this.#run(machine => machine[event]());
+  }
+
+  #complain(thrown: unknown): void {
+    const error = thrown instanceof Error ? thrown : new Error(String(thrown));
+    // Nobody who listens for errors: they are told where errors are looked for.
+    if (!this.#emitter.emit('error', error)) console.error('[avalo]', error);
+  }
+}

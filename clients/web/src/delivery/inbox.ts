@@ -1,0 +1,105 @@
+/**
+ * What comes in: frames of any transport become events for the listeners, each once, and then acknowledgements. An event is
+ * processed when its listeners have run; only then its position counts.
+ */
+import type { RealtimeEventMap } from '../types/client.js';
+import type { RealtimeEvent, RealtimeEventType } from '../types/events.js';
+import type { EventFrame, Receipt, ServerFrame } from '../types/frames.js';
+import type { Acks } from './acks.js';
+import type { Emitter } from './emitter.js';
+import { Positions } from './positions.js';
+import { Recent } from './recent.js';
+import { seenMax, versionsMax } from '../limits.js';
+
+export class Inbox {
+  positions: Positions;
+  /** Ids of events that were handed on. */
+  #seen = new Recent<true>(seenMax);
+  /** Versions of keyed state that were handed on. */
+  #versions = new Recent<number>(versionsMax);
+  /** Topics that are being caught up, with the number of events that came so far. */
+  #resuming = new Map<string, number>();
+
+  constructor(
+    private readonly userId: string, positions: string | null, private readonly emitter: Emitter<RealtimeEventMap>,
+    private readonly acks: Acks,
+  ) {
+    this.positions = new Positions(positions);
+  }
+
+  /** A new connection begins, with these positions presented. */
+  began(presented: Iterable<string>): void {
+    this.#resuming = new Map([...presented].map(topic => [topic, 0]));
+    // Presence is told anew on each connection, and may have forgotten its count.
+    this.#versions.drop(key => key.startsWith('presence:'));
+  }
+
+  /** Takes a frame if it is one of delivery; answers whether it was. */
+  take(frame: ServerFrame): boolean {
+    if (frame.event) this.#event(frame as EventFrame);
+    else if (frame.gap) {
+      this.#gap(frame.gap);
+      this.acks.add(frame.gap.topic, this.positions.skip(frame.gap));
+    } else if (frame.live) {
+      this.positions.live(frame.live);
+      const { topic } = frame.live;
+      const events = this.#resuming.get(topic);
+      if (this.#resuming.delete(topic)) this.emitter.emit('recovered', { topic, events: events! });
+    } else if (frame.unsubscribed) {
+      this.positions.forget(frame.unsubscribed.topic);
+      this.emitter.emit('unsubscribed', frame.unsubscribed);
+    } else return false;
+    return true;
+  }
+
+  /** Receipts that a new connection or subscription brings, handed on like those that come live. */
+  receipts(receipts: Receipt[] = []): void {
+    for (const { version, ...payload } of receipts) {
+      const event = {
+        eventId: `receipt_${payload.chatId}_${payload.userId}_${version}`, type: 'read_receipt' as const,
+        targetUserId: this.userId, sourceUserId: payload.userId, payload, timestamp: payload.readAt,
+      };
+      this.#event({ event, topic: `chat:${payload.chatId}`, version, snapshot: true });
+    }
+  }
+
+  #event(frame: EventFrame): void {
+    const { topic, offset } = frame;
+    if (offset === undefined) {
+      if (this.#isNewer(frame)) this.#handOn(frame);
+      return;
+    }
+    // Ahead of the event, as it lies before it.
+    if (frame.skipped) this.#gap({ topic, ...frame.skipped });
+    const events = this.#resuming.get(topic);
+    if (events !== undefined && !frame.ahead) this.#resuming.set(topic, events + 1);
+    if (this.positions.isPast(frame)) return;
+    if (this.#seen.add(frame.event.eventId, true)) this.#handOn(frame);
+    this.acks.add(topic, this.positions.processed(frame));
+  }
+
+  #handOn({ event, topic, offset, ahead, snapshot }: EventFrame): void {
+    const whole: RealtimeEvent<any, any> = { ...event, targetUserId: event.targetUserId ?? this.userId, topic };
+    if (offset !== undefined) whole.offset = offset;
+    if (ahead) whole.ahead = true;
+    if (snapshot) whole.snapshot = true;
+    this.emitter.emit(whole.type as RealtimeEventType, whole);
+    this.emitter.emit('event', whole);
+  }
+
+  /** Of two states of one thing the higher version counts; what has no version always does. */
+  #isNewer({ event, topic, version, snapshot }: EventFrame): boolean {
+    if (version === undefined) return true;
+    const { chatId, userId } = event.payload as { chatId?: string; userId?: string };
+    const key = event.type === 'read_receipt' ? `read:${chatId}:${userId}` : topic;
+    const known = this.#versions.get(key) ?? -1;
+    if (version < known || (version === known && !(snapshot && key === topic))) return false;
+    this.#versions.set(key, version);
+    return true;
+  }
+
+  #gap(gap: NonNullable<ServerFrame['gap']>): void {
+    this.#resuming.delete(gap.topic);
+    this.emitter.emit('gap', gap);
+  }
+}

@@ -1,0 +1,36 @@
+/** Every bound of the client, with its reason. Times are in milliseconds. */
+
+/** The longest delay between two attempts: longer, and people reach for the reload button. */
+export const backoffMax = 30_000;
+/** A connection that has held for so long was a success: the next failure is the first. */
+export const stableAfter = 5_000;
+/** From the token to `ready`. The server gives up on a silent one after the same time. */
+export const connectTimeout = 10_000;
+/** How long after a ping something must come in. The server's own grace. */
+export const pongGrace = 10_000;
+/** The same when there is a doubt already: after a sleep, or a change of network. */
+export const probeGrace = 4_000;
+/** Acknowledgements wait so long for more of them; the server takes one a topic for all before. */
+export const ackDelay = 50;
+/** Ids of events seen, to leave what comes twice: more than a reconnect ever brings again. */
+export const seenMax = 2_000;
+/** Versions of keyed state, by chat and user. */
+export const versionsMax = 5_000;
+/** Typing is told again so often while it goes on; it ends by itself after 5 s. */
+export const typingEvery = 3_000;
+/** Chats of which it is remembered when typing was told last. */
+export const typingChatsMax = 100;
+/** Calls that wait for an answer on one socket; the server allows 100 frames a second. */
+export const callsMax = 256;
+/** What a stream or a poll may subscribe to, by the protocol. */
+export const streamTopicsMax = 32;
+/** How long a poll is held by the server. */
+export const pollHold = 25_000;
+/** Failures of a transport that never got ready, before the next one is tried. */
+export const failuresPerRung = 2;
+/** When, on a lesser transport, a WebSocket is tried again: soon (the server may just have been away), then rarely. */
+export const upgradeDelays = [5_000, 60_000, 300_000];
+/** One line of a stream: an event of 64 KiB with its frame, escaped. */
+export const streamLineMax = 1 << 20;
+/** A timer that fires so late was held up by a sleep or a busy page, and what has come in is given so long to be read. */
+export const lateGrace = 1_000;

@@ -1,0 +1,209 @@
+/**
+ * Does what the machine says: timers, tokens, transports, pings. Nothing is decided here but which of the pure values is
+ * asked.
+ */
+import type { Caller } from '../calls/http.js';
+import type { Environment } from '../environment.js';
+import { keep, recall } from '../environment.js';
+import { openPolls } from '../transport/poll.js';
+import { openStream } from '../transport/sse.js';
+import type { OpenTransport, Opening, Transport } from '../transport/transport.js';
+import { openWebSocket, webSocketPasses } from '../transport/websocket.js';
+import type { TransportName } from '../types/client.js';
+import type { ConnectRequest, ReadyFrame, ServerFrame } from '../types/frames.js';
+import type { Ending } from './codes.js';
+import { Ladder } from './ladder.js';
+import { Liveness } from './liveness.js';
+import type { Tokens } from './tokens.js';
+import { type Action, Machine, type MachineOptions } from './machine.js';
+
+const transportKey = 'avalo.transport';
+const open: Record<TransportName, OpenTransport> = { websocket: openWebSocket, sse: openStream, poll: openPolls };
+
+/** What the runner needs of the client around it. */
+export interface RunnerHooks {
+  readonly tokens: Tokens;
+  /** What to subscribe to and from where; asked when a transport is opened. */
+  request(transport: TransportName): ConnectRequest;
+  ready(ready: ReadyFrame): void;
+  /** Any other frame that is not about the connection itself. */
+  frame(frame: ServerFrame): void;
+  /** The transport is gone: what waits for an answer from it waits in vain. */
+  lost(): void;
+  /** Phase, reason or attempts are others now. */
+  changed(): void;
+  log(message: string, facts?: unknown): void;
+}
+
+export class Runner {
+  readonly machine: Machine;
+  readonly ladder: Ladder;
+  #transport: Transport | undefined;
+  #liveness: Liveness | undefined;
+  #timers = new Map<string, unknown>();
+  /** What the server said of coming back. */
+  #retryAfterMs: number | undefined;
+  #stopProbe: (() => void) | undefined;
+
+  constructor(
+    options: Omit<MachineOptions, 'random'> & { pingInterval: number }, private readonly caller: Caller,
+    private readonly hooks: RunnerHooks,
+  ) {
+    this.machine = new Machine({ ...options, random: caller.environment.random });
+    const { webSocket, fetch, session } = this.#environment;
+    this.ladder = new Ladder(recall(session, transportKey), name =>
+      name === 'websocket' ? !!webSocket : name === 'poll' ? !!fetch || !!caller.callable : !!fetch);
+    this.#pingInterval = options.pingInterval;
+  }
+
+  readonly #pingInterval: number;
+  get #environment(): Environment {
+    return this.caller.environment;
+  }
+
+  get latency(): number | null {
+    return this.#liveness?.latency ?? null;
+  }
+
+  /** Whether calls and acknowledgements can be sent. */
+  get isDuplex(): boolean {
+    return this.machine.phase === 'connected' && this.#transport!.isDuplex;
+  }
+
+  send(frame: unknown): void {
+    this.sendText(JSON.stringify(frame));
+  }
+
+  sendText(text: string): void {
+    this.#transport!.send(text);
+  }
+
+  /** Hands an input to the machine and does what comes of it. */
+  run(input: (machine: Machine) => Action[]): void {
+    const before = this.machine.phase;
+    const actions = input(this.machine);
+    for (const action of actions) this.#do(action);
+    const { phase, attempts, reason } = this.machine;
+    if (before !== phase || actions.length) this.hooks.log(phase, { attempts, reason, transport: this.ladder.current });
+    this.hooks.changed();
+  }
+
+  #do(action: Action): void {
+    switch (action.do) {
+      case 'timer':
+        return this.#timer(action.name, action.ms, () => this.run(machine => {
+          if (action.name === 'deadline' && machine.phase === 'opening') this.ladder.failed();
+          return machine.timer(action.name, action.generation);
+        }));
+      case 'token': return void this.#token(action.generation, action.force);
+      case 'open': return this.#open(action.generation);
+      case 'probe':
+        this.#liveness!.probe(this.#environment.now());
+        return this.#tick(this.machine.generation);
+      case 'drop': return this.#drop();
+    }
+  }
+
+  async #token(generation: number, force: boolean): Promise<void> {
+    try {
+      const token = await this.hooks.tokens.get(force);
+      this.run(machine => token === null ? machine.tokenFailed(generation, true) : machine.tokenReady(generation));
+    } catch (thrown) {
+      this.hooks.log('no token', String(thrown));
+      this.run(machine => machine.tokenFailed(generation, false));
+    }
+  }
+
+  #open(generation: number): void {
+    const name = this.ladder.current;
+    this.#retryAfterMs = undefined;
+    const opening = { ...this.caller, token: this.hooks.tokens.last, request: this.hooks.request(name) };
+    try {
+      this.#transport = open[name](opening, {
+        alive: () => this.#liveness?.heard(this.#environment.now()),
+        frame: frame => this.#frame(generation, name, opening, frame),
+        closed: ending => this.#closed(generation, ending),
+      });
+    } catch (thrown) {
+      // A WebSocket refuses an address that it does not understand, or a page's policy does.
+      this.hooks.log('cannot open', String(thrown));
+      this.#closed(generation, { code: 0 });
+    }
+  }
+
+  #frame(generation: number, name: TransportName, opening: Opening, frame: ServerFrame): void {
+    if (frame.ready) {
+      this.ladder.ready();
+      keep(this.#environment.session, transportKey, name);
+      const interval = Math.min(this.#pingInterval, frame.ready.pingInterval ?? Infinity);
+      // What cannot be asked is waited for as long as the server's own interval.
+      const { isDuplex } = this.#transport!;
+      this.#liveness = new Liveness(
+        isDuplex ? interval : frame.ready.pingInterval ?? interval, isDuplex, this.#environment.now());
+      this.hooks.ready(frame.ready);
+      this.run(machine => machine.ready(generation));
+      this.#tick(generation);
+      this.#planUpgrade(generation, opening);
+    } else if (frame.pong) this.#liveness?.pong(this.#environment.now());
+    else if (frame.goaway) this.#retryAfterMs = frame.goaway.retryAfterMs ?? 0;
+    else {
+      if (frame.error && frame.id === undefined) {
+        this.#retryAfterMs = frame.error.details?.retryAfterMs;
+        this.hooks.log('the server says', frame.error);
+      }
+      this.hooks.frame(frame);
+    }
+  }
+
+  #closed(generation: number, ending: Ending): void {
+    this.hooks.log('closed', ending);
+    if (this.machine.phase === 'opening' && ending.code < 4000 && !ending.status) this.ladder.failed();
+    const retryAfterMs = ending.retryAfterMs ?? this.#retryAfterMs;
+    this.run(machine => machine.closed(generation, retryAfterMs === undefined ? ending : { ...ending, retryAfterMs }));
+  }
+
+  /** Looks after the connection, now and until it ends. */
+  #tick(generation: number): void {
+    const { machine } = this;
+    while (machine.generation === generation && machine.phase === 'connected') {
+      const wish = this.#liveness!.next(this.#environment.now());
+      if (wish.do === 'sleep') return this.#timer('tick', wish.ms, () => this.#tick(generation));
+      if (wish.do === 'dead') {
+        this.hooks.log('silent');
+        return this.#closed(generation, { code: 0 });
+      }
+      this.send({ ping: {} });
+    }
+  }
+
+  /** On a lesser transport: looks now and then whether WebSockets pass, and changes to them. */
+  #planUpgrade(generation: number, opening: Opening): void {
+    const ms = this.ladder.nextProbe();
+    if (ms === null) return;
+    this.#timer('upgrade', ms, () => {
+      this.#planUpgrade(generation, opening);
+      this.#stopProbe?.();
+      this.#stopProbe = webSocketPasses(opening, () => {
+        if (this.machine.generation !== generation) return;
+        this.ladder.upgrade();
+        this.run(machine => machine.reopen());
+      });
+    });
+  }
+
+  #timer(name: string, ms: number, run: () => void): void {
+    this.#environment.clearTimeout(this.#timers.get(name));
+    this.#timers.set(name, this.#environment.setTimeout(run, ms));
+  }
+
+  #drop(): void {
+    for (const timer of this.#timers.values()) this.#environment.clearTimeout(timer);
+    this.#timers.clear();
+    this.#stopProbe?.();
+    this.#stopProbe = undefined;
+    const transport = this.#transport;
+    this.#transport = undefined;
+    transport?.close();
+    this.hooks.lost();
+  }
+}

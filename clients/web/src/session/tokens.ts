@@ -1,0 +1,40 @@
+import { RealtimeError } from '../errors.js';
+import type { TokenSource } from '../types/options.js';
+
+/** Where tokens come from, and the one that came last. */
+export class Tokens {
+  #source: TokenSource | undefined;
+  /** `undefined` before the first, and where the Firebase SDK has it. */
+  last: string | undefined;
+
+  get source(): TokenSource | undefined {
+    return this.#source;
+  }
+
+  set source(source: TokenSource | undefined) {
+    if (source !== this.#source) this.last = undefined;
+    this.#source = source;
+  }
+
+  /** Whether asking again may bring another one; a token that is a text stays what it is. */
+  get isRefreshable(): boolean {
+    return typeof this.#source !== 'string';
+  }
+
+  /** Answers a token; `null` when nobody is signed in, `undefined` where none is needed. */
+  async get(forceRefresh: boolean): Promise<string | null | undefined> {
+    const source = this.#source;
+    if (source === undefined) return undefined;
+    const token = typeof source === 'function' ? await source({ forceRefresh }) : source;
+    // Another source, set meanwhile, has another user's.
+    if (source === this.#source) this.last = token || undefined;
+    return token || null;
+  }
+
+  /** For a call by the way: the last one will do until it is refused. */
+  async any(forceRefresh: boolean): Promise<string | undefined> {
+    const token = (!forceRefresh && this.last) || (await this.get(forceRefresh));
+    if (token === null) throw new RealtimeError('UNAUTHENTICATED', 'nobody is signed in');
+    return token;
+  }
+}

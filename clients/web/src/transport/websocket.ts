@@ -1,0 +1,56 @@
+import { subscribeCall } from './subscribe.js';
+import { type OpenTransport, shuttable } from './transport.js';
+import type { WebSocketLike } from '../environment.js';
+
+/** A WebSocket: with a `connect` frame, or by a ticket where the Firebase SDK has the token. */
+export const openWebSocket: OpenTransport = (opening, outer) => {
+  const { environment, url, callable, token, request } = opening;
+  const sink = shuttable(outer);
+  let socket: WebSocketLike | undefined;
+
+  function open(address: string, first?: unknown): void {
+    socket = new environment.webSocket!(address, ['avalo.v1']);
+    socket.onopen = () => first && socket!.send(JSON.stringify(first));
+    socket.onmessage = ({ data }) => {
+      sink.alive();
+      let frame;
+      try {
+        frame = JSON.parse(data);
+      } catch {
+        sink.closed({ code: 1007 });
+        return socket!.close();
+      }
+      sink.frame(frame);
+    };
+    // An error is always followed by a close.
+    socket.onerror = () => {};
+    socket.onclose = ({ code }) => sink.closed({ code });
+  }
+
+  if (callable) {
+    void subscribeCall(opening, sink).then(answer => {
+      if (answer && !sink.isShut) open(answer.wsUrl!);
+    });
+  } else {
+    open(`${url.replace(/^http/, 'ws')}/ws`, { connect: { token, ...request } });
+  }
+  return {
+    isDuplex: true,
+    send: text => socket!.send(text),
+    close: () => {
+      sink.isShut = true;
+      socket?.close(1000);
+    },
+  };
+};
+
+/** Whether WebSockets pass: opens one, and closes it at once. */
+export function webSocketPasses({ environment, url }: Parameters<OpenTransport>[0], told: () => void): () => void {
+  const socket = new environment.webSocket!(`${url.replace(/^http/, 'ws')}/ws`, ['avalo.v1']);
+  socket.onopen = () => {
+    socket.close(1000);
+    told();
+  };
+  socket.onerror = socket.onclose = () => {};
+  return () => socket.close(1000);
+}

@@ -1,0 +1,87 @@
+/** What the server's functions take and answer. */
+import type { Denied } from './client.js';
+import type { Location, Payload, Platform, PresenceStatus, Priority, RealtimeEventType } from './events.js';
+
+export type Visibility = 'everyone' | 'chat_partners' | 'nobody';
+
+/** What is not there stays as it is; `null` takes it away. */
+export interface PresenceUpdate {
+  status?: PresenceStatus | null;
+  platform?: Platform;
+  /** At most 256 bytes. */
+  customStatus?: string | null;
+  /** At most 128 bytes. */
+  activity?: string | null;
+  location?: Location | null;
+  visibility?: { activity?: Visibility; location?: Visibility } | null;
+}
+
+export interface OwnPresence {
+  success: true;
+  userId: string;
+  status: PresenceStatus;
+  lastSeenAt: number;
+  lastActiveAt: number;
+  platform: Platform | null;
+  customStatus: string | null;
+  activity: string | null;
+  location: Location | null;
+  visibility: { activity: Visibility; location: Visibility };
+}
+
+export interface SubscribeResult {
+  subscriptions: string[];
+  denied: Denied[];
+  unread?: Record<string, number>;
+}
+
+export interface ReadResult {
+  success: true;
+  /** How many messages this newly covers. */
+  markedCount: number;
+  /** As Firestore writes a time; `null` when nothing was ever read. */
+  readAt: { _seconds: number; _nanoseconds: number } | null;
+  /** Milliseconds since 1970, or 0. */
+  readAtMs: number;
+}
+
+/** An event as it is published. Exactly one of `targetUserId` and `topic`. */
+export interface EventDraft {
+  type: RealtimeEventType | Uppercase<RealtimeEventType>;
+  payload: Payload;
+  targetUserId?: string;
+  topic?: string;
+  /** Made when absent. The same id again is kept once. */
+  eventId?: string;
+  sourceUserId?: string;
+  /** Milliseconds since 1970. */
+  timestamp?: number;
+  priority?: Priority;
+  /** Seconds. */
+  ttl?: number;
+  chatId?: string;
+  messageId?: string;
+  /** Milliseconds since 1970: hold the event until then. */
+  deliverAt?: number;
+}
+
+export interface PublishResult {
+  success: true;
+  eventId: string;
+  topic: string;
+  /** Absent, as is the offset, for an event that is held. */
+  epoch?: string;
+  offset?: number;
+  scheduled?: true;
+  durability: 'memory' | 'os' | 'disk';
+  /** It had been published before. */
+  duplicate: boolean;
+}
+
+export interface BroadcastResult {
+  success: true;
+  eventId: string;
+  recipients: number;
+  durability: 'memory' | 'os' | 'disk';
+  duplicate: boolean;
+}

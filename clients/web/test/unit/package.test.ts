@@ -1,0 +1,40 @@
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { test } from 'node:test';
+import { gzipSync } from 'node:zlib';
+
+/** The tests run in the package's folder, after it was built. */
+const read = (path: string) => readFileSync(path, 'utf8');
+
+test('the core is at most 10 kB, minified and compressed', () => {
+  const bytes = gzipSync(readFileSync('dist/avalo.min.mjs'), { level: 9 }).length;
+  assert(bytes <= 10_000, `${bytes} bytes`);
+});
+
+test('everything that the package offers is there', () => {
+  const { exports, main, types, unpkg } = JSON.parse(read('package.json'));
+  const paths = [main, types, unpkg, ...Object.values(exports).flatMap((one: any) => (typeof one === 'string' ? [one] : Object.values(one)))];
+  for (const path of paths) assert(existsSync(path as string), String(path));
+});
+
+test('no bundle needs another package at run time, and each has its source map', () => {
+  assert.equal(JSON.parse(read('package.json')).dependencies, undefined);
+  for (const name of readdirSync('dist').filter(name => /js$/.test(name))) {
+    const text = read(`dist/${name}`);
+    const imports = [...text.matchAll(/\b(?:from|import)\s*"([^"]+)"/g)].map(match => match[1]);
+    assert.deepEqual(imports.filter(one => one !== 'react'), [], name);
+    assert(existsSync(`dist/${name}.map`), name);
+  }
+});
+
+test('every file can be explained, and every bound has its reason', () => {
+  const walk = (folder: string): string[] => readdirSync(folder).flatMap(name =>
+    name.includes('.') ? [`${folder}/${name}`] : walk(`${folder}/${name}`));
+  for (const path of walk('src')) {
+    const lines = read(path).split('\n');
+    assert(lines.length <= 400, `${path} has ${lines.length} lines`);
+    for (const line of lines) assert(line.length <= 140, `${path}: ${line}`);
+  }
+  const bounds = read('src/limits.ts').split('\n');
+  bounds.forEach((line, i) => line.startsWith('export') && assert(bounds[i - 1]!.includes('*/'), line));
+});
