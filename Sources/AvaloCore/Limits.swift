@@ -16,6 +16,9 @@ public enum Limits {
   public static let jsonDepthMax = 32
   /// Recipients of one broadcast that is answered when committed.
   public static let broadcastRecipientsMax = 1000
+  /// Recipients of one broadcast in the background: some seconds of the log's spare time, a request of a few megabytes. A
+  /// larger audience is a `feed:`, which keeps one copy for all.
+  public static let broadcastJobRecipientsMax = 100_000
   /// Members of one chat: a removal looks at each of its subscribers, and a change of all of them is one transaction.
   /// Larger audiences are a `feed:`, or named by their tokens.
   public static let chatMembersMax = 10_000

@@ -17,6 +17,8 @@ public protocol AccessStore: AnyObject {
   /// Adds a member, or gives one another first offset.
   func put(_ member: StoredMember, topic: TopicID) throws(LogError)
   func removeMember(_ user: String, of topic: TopicID) throws(LogError)
+  /// Topics that the user is a member of, at most `limit`.
+  func memberships(of user: String, limit: Int) throws(LogError) -> [TopicID]
   /// Takes the user out of at most `limit` topics; returns out of how many.
   func removeMemberships(of user: String, limit: Int) throws(LogError) -> Int
 

@@ -6,7 +6,7 @@ import AvaloCore
 /// and when something expires is decided by the caller. Everything between `begin` and `commit` becomes visible and
 /// durable together or not at all. After any thrown error the transaction is to be rolled back, and everything read
 /// or written in it forgotten; after a failed `commit` the caller calls ``reopen()`` before it goes on.
-public protocol EventLog: AccessStore, ReadStore {
+public protocol EventLog: AccessStore, ReadStore, BroadcastStore {
   /// Which log this is. Changes by ``mint(nowMilliseconds:)``, and by ``reopen()`` if that had not been committed.
   var identity: LogIdentity { get }
   var durability: Durability { get }
@@ -39,7 +39,8 @@ public protocol EventLog: AccessStore, ReadStore {
   func append(
     topic: TopicID, offset: UInt64, expires: Int64, record: [UInt8], key: StoredKey?, message: ChatMessage?
   ) throws(LogError)
-  /// Stores a record once for many topics; `count` of them follow by ``append(topic:offset:shared:message:)``.
+  /// Stores a record once for many topics; `count` of them follow by ``append(topic:offset:shared:message:)``, in this
+  /// transaction or later ones, before it expires.
   func appendShared(expires: Int64, record: [UInt8], count: Int) throws(LogError) -> Int64
   func append(topic: TopicID, offset: UInt64, shared: Int64, message: ChatMessage?) throws(LogError)
   /// The offset just before the oldest event that has not expired, or the head when there is none.
@@ -83,6 +84,8 @@ public protocol EventLog: AccessStore, ReadStore {
   /// When the next is due; `nil` when none is held.
   func nextDue() throws(LogError) -> Int64?
   func release(delayed id: Int64) throws(LogError)
+  /// The event that is held for the topic under that idempotency key.
+  func delayed(topic: String, hash: UInt64) throws(LogError) -> Int64?
   /// How many are held. Takes its time when there are many.
   func delayedCount() throws(LogError) -> Int
 
@@ -123,15 +126,20 @@ public struct ReadRequest: Sendable, Equatable {
   public var upTo: UInt64
   /// Rows stop after the first that reaches it.
   public var bytesMax: Int
+  public var rowsMax: Int
   /// Events that expired by then are left out.
   public var nowMilliseconds: Int64
 
-  public init(topic: String, epoch: Epoch, after: UInt64, upTo: UInt64, bytesMax: Int, nowMilliseconds: Int64) {
+  public init(
+    topic: String, epoch: Epoch, after: UInt64, upTo: UInt64, bytesMax: Int, rowsMax: Int = StoreLimits.pageRowsMax,
+    nowMilliseconds: Int64
+  ) {
     self.topic = topic
     self.epoch = epoch
     self.after = after
     self.upTo = upTo
     self.bytesMax = bytesMax
+    self.rowsMax = rowsMax
     self.nowMilliseconds = nowMilliseconds
   }
 }

@@ -31,6 +31,14 @@ public struct LogIdentity: Sendable, Equatable {
     return max(1, hash.finalize())
   }
 
+  /// The name under which is remembered, in no topic, what became of an event that was held for later.
+  public func hash(ofHeld hash: UInt64) -> UInt64 {
+    var held = SipHash(key: idempotencyKey)
+    held.combine("held")
+    withUnsafeBytes(of: hash.littleEndian) { held.combine($0) }
+    return max(1, held.finalize())
+  }
+
   /// A later generation: the second it was minted in, so that a file that was lost and made anew does not repeat one.
   public func next(nowMilliseconds: Int64, using generator: inout some RandomNumberGenerator) -> LogIdentity {
     let second = UInt32(clamping: nowMilliseconds / 1000)

@@ -14,8 +14,27 @@ enum LogSchema {
     migrator.registerMigration("access") { db in try db.execute(sql: access) }
     migrator.registerMigration("clock") { db in try db.execute(sql: clock) }
     migrator.registerMigration("reads") { db in try db.execute(sql: reads) }
+    migrator.registerMigration("broadcasts") { db in try db.execute(sql: broadcasts) }
     return migrator
   }
+
+  /// Broadcasts by their idempotency key's hash (`state`: 1 receiving, 2 running, 3 finished), and what is stored for one
+  /// until it is finished: its event under -1, until that is in `events`, and its recipients, one id a line, under the
+  /// number of the first. Held events are found by their key, too.
+  private static let broadcasts = """
+    CREATE TABLE broadcasts (
+      id INTEGER PRIMARY KEY,
+      owner TEXT NOT NULL, event TEXT NOT NULL, content INTEGER NOT NULL, attempt INTEGER NOT NULL,
+      state INTEGER NOT NULL, recipients INTEGER NOT NULL, received INTEGER NOT NULL,
+      done INTEGER NOT NULL, failed INTEGER NOT NULL, started INTEGER NOT NULL, finished INTEGER NOT NULL,
+      expires INTEGER NOT NULL, shared INTEGER NOT NULL
+    );
+    CREATE TABLE broadcastParts (
+      broadcast INTEGER NOT NULL, first INTEGER NOT NULL, bytes BLOB NOT NULL,
+      PRIMARY KEY (broadcast, first)
+    );
+    CREATE INDEX delayedHash ON delayed (hash);
+    """
 
   /// Messages of chats by the topic they lie in, the chat and the log's sequence, each message once; and up to where
   /// users have read. A message waits in `recent`, too, until it is merged.

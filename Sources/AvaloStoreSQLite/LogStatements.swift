@@ -46,6 +46,7 @@ struct LogStatements {
   let dueDelayed: Statement
   let nextDelayed: Statement
   let deleteDelayed: Statement
+  let delayedNamed: Statement
 
   init(_ db: Connection) throws(LogError) {
     begin = try db.prepare("BEGIN")
@@ -109,5 +110,6 @@ struct LogStatements {
       "SELECT id, topic, hash, content, record FROM delayed WHERE id < ? ORDER BY id LIMIT ?")
     nextDelayed = try db.prepare("SELECT id FROM delayed ORDER BY id LIMIT 1")
     deleteDelayed = try db.prepare("DELETE FROM delayed WHERE id = ?")
+    delayedNamed = try db.prepare("SELECT id FROM delayed WHERE hash = ? AND topic = ? ORDER BY id LIMIT 1")
   }
 }

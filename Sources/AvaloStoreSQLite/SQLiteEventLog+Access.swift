@@ -44,8 +44,12 @@ extension SQLiteEventLog {
     try accessSQL.deleteMember.bind(1, topic).bind(2, user).run()
   }
 
+  public func memberships(of user: String, limit: Int) throws(LogError) -> [TopicID] {
+    try integers(accessSQL.membershipsOf.bind(1, user).bind(2, Int64(limit)))
+  }
+
   public func removeMemberships(of user: String, limit: Int) throws(LogError) -> Int {
-    let topics = try integers(accessSQL.membershipsOf.bind(1, user).bind(2, Int64(limit)))
+    let topics = try memberships(of: user, limit: limit)
     for topic in topics { try removeMember(user, of: topic) }
     return topics.count
   }

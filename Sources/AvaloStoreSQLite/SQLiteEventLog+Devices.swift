@@ -88,6 +88,12 @@ extension SQLiteEventLog {
 
   public func release(delayed id: Int64) throws(LogError) { try sql.deleteDelayed.bind(1, id).run() }
 
+  public func delayed(topic: String, hash: UInt64) throws(LogError) -> Int64? {
+    guard try sql.delayedNamed.bind(1, hash).bind(2, topic).step() else { return nil }
+    defer { sql.delayedNamed.reset() }
+    return sql.delayedNamed.integer(0)
+  }
+
   public func delayedCount() throws(LogError) -> Int {
     Int(try connection.integer("SELECT count(*) FROM delayed"))
   }

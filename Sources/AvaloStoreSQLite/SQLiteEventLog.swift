@@ -15,6 +15,7 @@ public final class SQLiteEventLog: EventLog {
   private(set) var sql: LogStatements
   private(set) var accessSQL: AccessStatements
   private(set) var readSQL: ReadStatements
+  private(set) var broadcastSQL: BroadcastStatements
   let recent = RecentIndex()
   /// What the running transaction adds to `recent`.
   var staged = IndexTier()
@@ -58,6 +59,7 @@ public final class SQLiteEventLog: EventLog {
     sql = try LogStatements(connection)
     accessSQL = try AccessStatements(connection)
     readSQL = try ReadStatements(connection)
+    broadcastSQL = try BroadcastStatements(connection)
     checkpointer = try Checkpointer(path: file.path)
     try loadRecent()
     checkpointer.start()
@@ -137,6 +139,7 @@ public final class SQLiteEventLog: EventLog {
     sql = try LogStatements(connection)
     accessSQL = try AccessStatements(connection)
     readSQL = try ReadStatements(connection)
+    broadcastSQL = try BroadcastStatements(connection)
     self.connection = connection
     self.marks = marks
     identity = marks.identity

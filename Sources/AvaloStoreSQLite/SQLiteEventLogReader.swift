@@ -123,6 +123,7 @@ private struct PageFiller {
   let topic: TopicID
   let nowMilliseconds: Int64
   private let bytesMax: Int
+  private let rowsMax: Int
   private var bytes = 0
   private var rows = 0
   /// The last offset looked at.
@@ -132,10 +133,11 @@ private struct PageFiller {
     self.topic = topic.id
     nowMilliseconds = request.nowMilliseconds
     bytesMax = min(request.bytesMax, StoreLimits.pageBytesMax)
+    rowsMax = min(request.rowsMax, StoreLimits.pageRowsMax)
     last = max(request.after, topic.floor)
   }
 
-  var isFull: Bool { rows > 0 && (bytes >= bytesMax || rows >= StoreLimits.pageRowsMax) }
+  var isFull: Bool { rows > 0 && (bytes >= bytesMax || rows >= rowsMax) }
 
   mutating func count(_ recordBytes: Int) {
     bytes += recordBytes

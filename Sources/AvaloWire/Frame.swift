@@ -84,6 +84,21 @@ public struct FrameKind: RawRepresentable, Hashable, Sendable {
   public static let readState = FrameKind(rawValue: 0x0123)
   public static let latest = FrameKind(rawValue: 0x0124)
 
+  public static let beginBroadcast = FrameKind(rawValue: 0x0130)
+  public static let broadcastBegun = FrameKind(rawValue: 0x0131)
+  public static let broadcastPart = FrameKind(rawValue: 0x0132)
+  public static let broadcastPartTaken = FrameKind(rawValue: 0x0133)
+  public static let broadcastQuery = FrameKind(rawValue: 0x0134)
+  public static let broadcastStatus = FrameKind(rawValue: 0x0135)
+  public static let cancelDelayed = FrameKind(rawValue: 0x0136)
+  public static let delayedCancelled = FrameKind(rawValue: 0x0137)
+  public static let readTopic = FrameKind(rawValue: 0x0138)
+  public static let topicPage = FrameKind(rawValue: 0x0139)
+  public static let membershipsQuery = FrameKind(rawValue: 0x013A)
+  public static let memberships = FrameKind(rawValue: 0x013B)
+  public static let lease = FrameKind(rawValue: 0x0140)
+  public static let leaseLost = FrameKind(rawValue: 0x0141)
+
   // 0x02xx: gateway and presence.
   public static let sessions = FrameKind(rawValue: 0x0201)
   public static let sessionsEnd = FrameKind(rawValue: 0x0202)

@@ -182,3 +182,39 @@ public struct MembershipAnswer: WireMessage, Equatable {
     since = try reader.list { (r: inout WireReader) throws(WireError) in try r.integer() }
   }
 }
+
+/// Which chats is the user a member of? Answered by ``Memberships``.
+public struct MembershipsQuery: WireRequest, Equatable {
+  public typealias Answer = Memberships
+  public static let kind = FrameKind.membershipsQuery
+  public var user: String
+  /// At most ``WireLimits/batchEntriesMax`` count.
+  public var limit: UInt32
+
+  public init(user: String, limit: UInt32) {
+    self.user = user
+    self.limit = limit
+  }
+
+  public func encode(into writer: inout WireWriter) {
+    writer.string(user)
+    writer.integer(limit)
+  }
+  public init(from reader: inout WireReader) throws(WireError) {
+    user = try reader.identifier()
+    limit = try reader.integer()
+  }
+}
+
+/// Answers ``MembershipsQuery``.
+public struct Memberships: WireMessage, Equatable {
+  public static let kind = FrameKind.memberships
+  /// Ids of chats, in no order.
+  public var chats: [String]
+
+  public init(chats: [String]) { self.chats = chats }
+  public func encode(into writer: inout WireWriter) { writer.list(chats) { $0.string($1) } }
+  public init(from reader: inout WireReader) throws(WireError) {
+    chats = try reader.list { (r: inout WireReader) throws(WireError) in try r.identifier() }
+  }
+}

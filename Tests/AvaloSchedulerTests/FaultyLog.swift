@@ -8,7 +8,7 @@ final class FaultyLog: EventLog {
     case topic, createTopic, append, bytes, evict, expire, key, putKey
     case device, register, touch, forget, cursors, putCursor
     case hold, due, release, maintain, note
-    case readAccess, writeAccess, readReads, writeReads
+    case readAccess, writeAccess, readReads, writeReads, readBroadcasts, writeBroadcasts
   }
 
   let inner: any EventLog
@@ -177,6 +177,10 @@ final class FaultyLog: EventLog {
     try inner.release(delayed: id)
   }
   func delayedCount() throws(LogError) -> Int { try inner.delayedCount() }
+  func delayed(topic: String, hash: UInt64) throws(LogError) -> Int64? {
+    try pass(.due)
+    return try inner.delayed(topic: topic, hash: hash)
+  }
 
   func maintain(rows: Int, before: Int64) throws(LogError) -> Bool {
     try pass(.maintain)
@@ -214,6 +218,10 @@ final class FaultyLog: EventLog {
   func removeMember(_ user: String, of topic: TopicID) throws(LogError) {
     try pass(.writeAccess)
     try inner.removeMember(user, of: topic)
+  }
+  func memberships(of user: String, limit: Int) throws(LogError) -> [TopicID] {
+    try pass(.readAccess)
+    return try inner.memberships(of: user, limit: limit)
   }
   func removeMemberships(of user: String, limit: Int) throws(LogError) -> Int {
     try pass(.writeAccess)

@@ -60,6 +60,9 @@ import Testing
         }
       }
     }
+    #expect(
+      try bench.log.memberships(of: "ann", limit: 9).count == 5 && bench.log.memberships(of: "zoe", limit: 9) == [])
+    #expect(try bench.log.memberships(of: "ann", limit: 2).count == 2)
     #expect(try bench.transaction { try bench.log.removeMemberships(of: "ann", limit: 3) } == 3)
     #expect(try bench.transaction { try bench.log.removeMemberships(of: "ann", limit: 3) } == 2)
     #expect(try bench.transaction { try bench.log.removeMemberships(of: "ann", limit: 3) } == 0)

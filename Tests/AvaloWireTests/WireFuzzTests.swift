@@ -22,6 +22,10 @@ import Testing
     message(MembersChanged.self), message(ListMembers.self), message(MemberList.self), message(MembershipQuery.self),
     message(MembershipAnswer.self), message(Revoke.self), message(Revoked.self), message(Erase.self),
     message(Erased.self),
+    message(BeginBroadcast.self), message(BroadcastBegun.self), message(BroadcastPart.self),
+    message(BroadcastPartTaken.self), message(BroadcastQuery.self), message(BroadcastStatus.self),
+    message(CancelDelayed.self), message(DelayedCancelled.self), message(ReadTopic.self), message(TopicPage.self),
+    message(Lease.self), message(LeaseLost.self), message(MembershipsQuery.self), message(Memberships.self),
     message(MarkRead.self), message(MarkedRead.self), message(QueryReads.self), message(ReadState.self),
     (
       Latest.kind,
@@ -148,6 +152,25 @@ import Testing
     writer.frame(Disconnect(user: "a", connectionID: "c", mayReturn: true))
     writer.frame(Disconnected(count: 1))
     writer.frame(EndSessions(sessions: [1], mayReturn: false))
+    writer.frame(BeginBroadcast(owner: "s", attempt: 1, contentHash: 2, record: Sample.record, recipients: 1500))
+    writer.frame(BroadcastBegun(broadcast: 1, durability: .os, duplicate: false))
+    writer.frame(BroadcastPart(broadcast: 1, attempt: 1, first: 0, recipients: ["a", "b"]))
+    writer.frame(BroadcastPartTaken(received: 2))
+    writer.frame(BroadcastQuery(owner: "s", broadcast: 1))
+    writer.frame(
+      BroadcastStatus(
+        eventID: "e", recipients: 2, done: 1, failed: 0, startedMilliseconds: 1, finishedMilliseconds: 0))
+    writer.frame(CancelDelayed(owner: "s", eventID: "e", topic: "user:abc"))
+    writer.frame(DelayedCancelled(topic: topic, duplicate: false))
+    writer.frame(MembershipsQuery(user: "a", limit: 1))
+    writer.frame(Memberships(chats: ["c", "d"]))
+    writer.frame(
+      Lease(session: 1, place: 2, user: "a", connection: "c", use: .poll, beganMicroseconds: 3))
+    writer.frame(LeaseLost(session: 1, place: 2))
+    writer.frame(ReadTopic(topic: topic, after: position, sinceMilliseconds: 1, limit: 2))
+    writer.frame(
+      TopicPage(
+        head: position, floor: 0, after: 1, through: 9, rows: [.init(offset: 2, record: Sample.record)]))
     writer.frame(MarkRead(user: "a", chat: "c", isParticipant: true, messageID: "m"))
     writer.frame(MarkedRead(count: 1, readMilliseconds: 2))
     writer.frame(QueryReads(user: "a", chats: ["c", "d"]))

@@ -31,8 +31,12 @@ extension MemoryEventLog {
     set(user, of: topic, since: nil)
   }
 
+  public func memberships(of user: String, limit: Int) throws(LogError) -> [TopicID] {
+    Array(state.access.members.filter { $0.value[user] != nil }.keys.prefix(limit))
+  }
+
   public func removeMemberships(of user: String, limit: Int) throws(LogError) -> Int {
-    let topics = state.access.members.filter { $0.value[user] != nil }.keys.prefix(limit)
+    let topics = try memberships(of: user, limit: limit)
     for topic in topics { set(user, of: topic, since: nil) }
     return topics.count
   }

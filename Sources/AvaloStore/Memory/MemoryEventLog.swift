@@ -9,9 +9,6 @@ public final class MemoryEventLog: EventLog {
   let state: MemoryLogState
   /// Takes back what the running transaction did, the last first.
   var undo: [() -> Void] = []
-  /// Records of the running transaction that many topics share. Arrays share their storage by themselves: this only
-  /// names them until the references are made.
-  private var shared: [(expires: Int64, record: [UInt8])] = []
   private var inTransaction = false
   private var generator: any RandomNumberGenerator
   private var expiryHand = 1
@@ -51,7 +48,6 @@ public final class MemoryEventLog: EventLog {
   }
 
   private func end() {
-    shared.removeAll(keepingCapacity: true)
     inTransaction = false
     state.unlock()
   }
@@ -97,18 +93,7 @@ public final class MemoryEventLog: EventLog {
     if let key { try put(key, topic: topic) }
   }
 
-  public func appendShared(expires: Int64, record: [UInt8], count: Int) throws(LogError) -> Int64 {
-    shared.append((expires, record))
-    return Int64(shared.count - 1)
-  }
-
-  public func append(topic: TopicID, offset: UInt64, shared: Int64, message: ChatMessage?) throws(LogError) {
-    let body = self.shared[Int(shared)]
-    add(.init(offset: offset, expires: body.expires, record: body.record), to: topic)
-    note(message, in: topic, offset: offset, expires: body.expires)
-  }
-
-  private func add(_ event: MemoryLogState.Event, to topic: TopicID) {
+  func add(_ event: MemoryLogState.Event, to topic: TopicID) {
     let index = Int(topic)
     precondition(event.offset == state.topics[index].head + 1, "offset \(event.offset) is not the next one")
     let before = state.topics[index].expiresFirst
@@ -285,12 +270,17 @@ public final class MemoryEventLog: EventLog {
 
   public func delayedCount() throws(LogError) -> Int { state.delayed.count }
 
+  public func delayed(topic: String, hash: UInt64) throws(LogError) -> Int64? {
+    state.delayed.first { $0.hash == hash && $0.topic == topic }?.id
+  }
+
   // MARK: Housekeeping
 
   public func maintain(rows: Int, before: Int64) throws(LogError) -> Bool {
     state.lock()
     defer { state.unlock() }
-    var seen = 0
+    var seen = state.broadcasts.shared.count
+    state.broadcasts.shared = state.broadcasts.shared.filter { $0.value.expires >= before }
     for _ in state.topics where seen < rows {
       if keyHand >= state.topics.count { keyHand = 0 }
       seen += state.topics[keyHand].keys.count

@@ -21,7 +21,9 @@ final class MemoryEventLogReader: EventLogReader {
       guard event.expires > request.nowMilliseconds else { continue }
       page.rows.append((event.offset, event.record))
       bytes += event.record.count
-      if bytes >= min(request.bytesMax, StoreLimits.pageBytesMax) || page.rows.count == StoreLimits.pageRowsMax {
+      if bytes >= min(request.bytesMax, StoreLimits.pageBytesMax)
+        || page.rows.count >= min(request.rowsMax, StoreLimits.pageRowsMax)
+      {
         page.through = event.offset
         break
       }

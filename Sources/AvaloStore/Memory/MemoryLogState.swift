@@ -46,6 +46,7 @@ final class MemoryLogState: @unchecked Sendable {
   /// By user and the topic of the chat.
   var markers: [String: [TopicID: StoredMarker]] = [:]
   var access = MemoryAccess()
+  var broadcasts = MemoryBroadcasts()
   var bytes = 0
 
   private let mutex: UnsafeMutablePointer<pthread_mutex_t>
