@@ -26,6 +26,23 @@ public enum SchedulerLimits {
   public static let delayMilliseconds: Int64 = 365 * 24 * 3600 * 1000
   /// Delayed events that become due in one turn.
   public static let dueMax = 200
+  /// What became of a held event is known for so long after its time: longer than anybody tries again to take it back.
+  static let delayedKnownMilliseconds: Int64 = 24 * 3600 * 1000
+  /// Broadcasts in the background at a time, those included whose recipients are coming: each has up to 13 MB of
+  /// recipients in the log, and all of them share what time the log can spare.
+  static let broadcastsMax = 16
+  /// What a call that found too many is told to wait: a broadcast of the largest size takes some seconds.
+  static let broadcastRetryMilliseconds: UInt32 = 5000
+  /// Recipients that stop coming for so long are given up: a gateway hands one part in after the other.
+  static let broadcastPartMilliseconds: Int64 = 60_000
+  /// Recipients served in a turn in which nothing was asked for: a few milliseconds, for which a publish may wait.
+  static let broadcastChunkIdle = 200
+  /// The same beside requests: a small share of what the turn costs anyway.
+  static let broadcastChunkBusy = 50
+  /// Finished broadcasts that can be asked about: a busy week's campaigns.
+  static let broadcastsKeptMax = 1000
+  /// For so long: those of a weekend are looked at on Monday.
+  static let broadcastKeptMilliseconds: Int64 = 7 * 24 * 3600 * 1000
   /// Topics remembered though nobody watches them: a publish to one of these reads nothing.
   public static let idleTopicsMax = 1 << 16
   /// Revocations kept at a time: each gateway holds them all, about 100 bytes each, and hears them all on a new link.
@@ -67,6 +84,8 @@ public enum SchedulerLimits {
   static let receiptsMax = 1000
   /// A receipt is told for as long: the time that its type's event lives.
   static let receiptMilliseconds: Int64 = 24 * 3600 * 1000
+  /// Receipts that wait for a link that is full: some 300 bytes each, one a user and chat.
+  static let missedReceiptsMax = 4096
   /// A chat of so many members at most has its receipts sent to their inboxes too; in larger ones to who watches it.
   static let receiptInboxesMax = 100
   /// Between two turns when nothing happens: how long the watchdog's question may wait.

@@ -10,12 +10,15 @@ public struct SchedulerMetrics: Sendable {
   let duplicates: Counter
   let acknowledged: Counter
   let marks: Counter
+  let broadcastRecipients: CounterFamily
+  let cancelled: Counter
   let refused: CounterFamily
   let commits: Counter
   let failedCommits: Counter
   let commitSeconds: Histogram
   let groupSize: Histogram
   let lagged: Counter
+  let leasesLost: Counter
   let reads: Counter
   let readRows: Counter
   let clockJumps: Counter
@@ -28,6 +31,7 @@ public struct SchedulerMetrics: Sendable {
   let sessions: Gauge
   let links: Gauge
   let delayed: Gauge
+  let broadcasts: Gauge
   let bytes: Gauge
   let generation: Gauge
   let healthy: Gauge
@@ -59,6 +63,11 @@ public struct SchedulerMetrics: Sendable {
       "avalo_log_duplicates_total", help: "Publishes answered with what an earlier one had been answered.")
     acknowledged = registry.counter("avalo_log_acknowledged_total", help: "Acknowledgements that moved a cursor.")
     marks = registry.counter("avalo_read_marks_total", help: "Times a user's read marker in a chat moved.")
+    broadcastRecipients = registry.counter(
+      "avalo_broadcast_recipients_total",
+      help: "Users served by broadcasts in the background, and users not reached before the event's time was over.",
+      labels: ["result": ["done", "failed"]])
+    cancelled = registry.counter("avalo_log_delayed_cancelled_total", help: "Held events that were taken back.")
     refused = registry.counter(
       "avalo_scheduler_refused_total", help: "Requests turned away, by reason.",
       labels: ["reason": Refusal.allCases.map(\.rawValue)])
@@ -69,6 +78,9 @@ public struct SchedulerMetrics: Sendable {
       "avalo_log_commit_seconds", help: "What a commit took, from its call to its return.")
     groupSize = registry.histogram(
       "avalo_log_group_size", help: "Requests that shared a commit.", edges: HistogramEdges.batch)
+    leasesLost = registry.counter(
+      "avalo_leases_lost_total",
+      help: "Polls and streams that another request of the same connection took the place of.")
     lagged = registry.counter(
       "avalo_link_lagged_total", help: "Times a gateway got no more events because too much waited for it.")
     reads = registry.counter("avalo_log_reads_total", help: "Pages read for sessions that are behind.")
@@ -86,6 +98,8 @@ public struct SchedulerMetrics: Sendable {
     sessions = registry.gauge("avalo_scheduler_sessions", help: "Sessions that are attached.")
     links = registry.gauge("avalo_scheduler_links", help: "Gateways that are linked.")
     delayed = registry.gauge("avalo_log_delayed", help: "Events held for later.")
+    broadcasts = registry.gauge(
+      "avalo_broadcasts", help: "Broadcasts in the background: those under way and those whose users are coming.")
     bytes = registry.gauge("avalo_log_bytes", help: "Bytes of the log, its write-ahead log included.")
     generation = registry.gauge("avalo_log_generation", help: "The log's generation; a change is a loss or a restore.")
     healthy = registry.gauge("avalo_log_healthy", help: "1 when the log takes events, 0 while it refuses them.")
@@ -97,6 +111,10 @@ public struct SchedulerMetrics: Sendable {
 
   func accessChanges(_ kind: AccessChange, _ count: Int) {
     if count > 0 { accessChanges.with(kind.rawValue).add(count) }
+  }
+  func served(_ done: Int, failed: Int) {
+    if done > 0 { broadcastRecipients.with("done").add(done) }
+    if failed > 0 { broadcastRecipients.with("failed").add(failed) }
   }
   func refused(_ reason: Refusal, _ count: Int = 1) { refused.with(reason.rawValue).add(count) }
 }

@@ -28,6 +28,8 @@ enum Told: Equatable, Sendable {
   case membersChanged(UInt32, MembersChanged)
   case memberList(UInt32, MemberList)
   case memberships(UInt32, [UInt64])
+  case membershipsOf(UInt32, [String])
+  case leaseLost(UInt32, LeaseLost)
   case revoked(UInt32)
   case erased(UInt32, Erased)
   case watched(UInt32, [Head])
@@ -39,6 +41,10 @@ enum Told: Equatable, Sendable {
   case markedRead(UInt32, MarkedRead)
   case readState(UInt32, ReadState)
   case latest(String, version: UInt64, [UInt32])
+  case begun(UInt32, BroadcastBegun)
+  case partTaken(UInt32, UInt32)
+  case broadcastStatus(UInt32, BroadcastStatus)
+  case delayedCancelled(UInt32, DelayedCancelled)
 
   static func read(_ frames: [UInt8]) throws -> [Told] {
     var told: [Told] = []
@@ -71,6 +77,8 @@ enum Told: Equatable, Sendable {
     case .membersChanged: self = .membersChanged(head.correlation, try MembersChanged(body: body))
     case .memberList: self = .memberList(head.correlation, try MemberList(body: body))
     case .membershipAnswer: self = .memberships(head.correlation, try MembershipAnswer(body: body).since)
+    case .leaseLost: self = .leaseLost(head.correlation, try LeaseLost(body: body))
+    case .memberships: self = .membershipsOf(head.correlation, try Memberships(body: body).chats.sorted())
     case .revoked:
       _ = try Revoked(body: body)
       self = .revoked(head.correlation)
@@ -80,6 +88,10 @@ enum Told: Equatable, Sendable {
     case .lagged: self = .lagged(try Lagged(body: body).heads)
     case .failed: self = .failed(head.correlation, try Failed(body: body).code)
     case .markedRead: self = .markedRead(head.correlation, try MarkedRead(body: body))
+    case .broadcastBegun: self = .begun(head.correlation, try BroadcastBegun(body: body))
+    case .broadcastPartTaken: self = .partTaken(head.correlation, try BroadcastPartTaken(body: body).received)
+    case .broadcastStatus: self = .broadcastStatus(head.correlation, try BroadcastStatus(body: body))
+    case .delayedCancelled: self = .delayedCancelled(head.correlation, try DelayedCancelled(body: body))
     case .readState: self = .readState(head.correlation, try ReadState(body: body))
     case .latest:
       let latest = try Latest(body: body)

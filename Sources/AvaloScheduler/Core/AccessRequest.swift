@@ -5,6 +5,7 @@ public enum AccessRequest: Sendable, Equatable {
   case changeMembers(ChangeMembers)
   case listMembers(ListMembers)
   case memberships(MembershipQuery)
+  case membershipsOf(MembershipsQuery)
   case revoke(Revoke)
   case erase(Erase)
 
@@ -14,6 +15,7 @@ public enum AccessRequest: Sendable, Equatable {
     case .changeMembers: self = .changeMembers(try ChangeMembers(body: body))
     case .listMembers: self = .listMembers(try ListMembers(body: body))
     case .membershipQuery: self = .memberships(try MembershipQuery(body: body))
+    case .membershipsQuery: self = .membershipsOf(try MembershipsQuery(body: body))
     case .revoke: self = .revoke(try Revoke(body: body))
     case .erase: self = .erase(try Erase(body: body))
     default: return nil

@@ -9,10 +9,12 @@ public enum Command: Sendable {
   case linkDrained(LinkID)
   case publish(LinkID, correlation: UInt32, Publish)
   case broadcast(LinkID, correlation: UInt32, Broadcast)
+  case broadcasts(LinkID, correlation: UInt32, BroadcastRequest)
   case attach(LinkID, correlation: UInt32, Attach)
   case cursors(LinkID, correlation: UInt32, Cursors)
   case markRead(LinkID, correlation: UInt32, MarkRead)
   case queryReads(LinkID, correlation: UInt32, QueryReads)
+  case lease(LinkID, correlation: UInt32, Lease)
   case detach(LinkID, Detach)
   case watch(LinkID, correlation: UInt32, Watch)
   case unwatch(LinkID, correlation: UInt32, Unwatch)
@@ -25,7 +27,8 @@ public enum Command: Sendable {
   var request: (link: LinkID, correlation: UInt32)? {
     switch self {
     case .publish(let link, let correlation, _), .broadcast(let link, let correlation, _),
-      .attach(let link, let correlation, _), .cursors(let link, let correlation, _),
+      .broadcasts(let link, let correlation, _), .attach(let link, let correlation, _),
+      .cursors(let link, let correlation, _),
       .markRead(let link, let correlation, _), .queryReads(let link, let correlation, _),
       .access(let link, let correlation, _):
       (link, correlation)

@@ -11,6 +11,7 @@ extension SchedulerCore {
     switch request {
     case .listMembers(let list): try listMembers(list, origin)
     case .memberships(let query): try memberships(query, origin)
+    case .membershipsOf(let query): try memberships(of: query, origin)
     case .changeMembers(let change):
       guard isWritable(origin) else { return }
       try changeMembers(change, link, origin)
@@ -100,6 +101,14 @@ extension SchedulerCore {
     since.reserveCapacity(query.entries.count)
     for entry in query.entries { since.append(try membership(of: entry.user, in: "chat:" + entry.chat) ?? 0) }
     answer(origin, MembershipAnswer(since: since))
+  }
+
+  private func memberships(of query: MembershipsQuery, _ origin: Origin) throws(LogError) {
+    var chats: [String] = []
+    for topic in try log.memberships(of: query.user, limit: min(Int(query.limit), WireLimits.batchEntriesMax)) {
+      if let chat = try log.name(of: topic).flatMap(Topic.init), chat.kind == "chat" { chats.append(String(chat.id)) }
+    }
+    answer(origin, Memberships(chats: chats))
   }
 
   /// The first offset of the user's present membership; `nil` for no member. Only chats have members.

@@ -44,8 +44,30 @@ extension SchedulerCore {
     answer(origin, Attached(answers: answers))
   }
 
+  /// Of two sessions of one named connection the later one stands. The other hears it, and acknowledges nothing more:
+  /// what it was written last may never have arrived.
+  func lease(_ lease: Lease, _ link: LinkState, _ correlation: UInt32) {
+    let name = LeaseTable.Name(user: lease.user, connection: lease.connection, use: lease.use)
+    let holder = LeaseTable.Holder(
+      link: link.id, session: lease.session, place: lease.place, correlation: correlation,
+      began: lease.beganMicroseconds)
+    guard let loser = leases.take(name, holder), let itsLink = state(of: loser.link) else { return }
+    if let session = itsLink.sessions[loser.session] { close(session: session, of: itsLink) }
+    turn.leasesLost.append(loser)
+    metrics.leasesLost.add()
+  }
+
+  /// Told whatever became of the turn's transaction: a lease is none of the log's.
+  func tellLeasesLost() {
+    for loser in turn.leasesLost {
+      state(of: loser.link)?.out.frame(
+        LeaseLost(session: loser.session, place: loser.place), correlation: loser.correlation)
+    }
+  }
+
   func detach(_ detach: Detach, _ link: LinkState) {
     for number in detach.sessions {
+      leases.end(number, of: link.id)
       if let session = link.sessions[number] { close(session: session, of: link) }
     }
   }

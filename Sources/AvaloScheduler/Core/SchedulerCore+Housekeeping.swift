@@ -82,6 +82,7 @@ extension SchedulerCore {
     var deadline = nextSecond
     if case .failing(let until) = health { return max(moment.monotonic, until) }
     if isDueStale { return moment.monotonic }
+    if broadcasts.isServing { return moment.monotonic }
     if let settles = access.confirmations.deadline { deadline = min(deadline, settles) }
     if let nextDue {
       deadline = min(deadline, moment.monotonic + max(0, nextDue - clock.deletionTime(moment)))
@@ -93,6 +94,7 @@ extension SchedulerCore {
     nextSecond = moment.monotonic + SchedulerLimits.flushMilliseconds
     isExpiring = true
     tickets.forget(nowMilliseconds: moment.monotonic)
+    try dropAbandonedBroadcasts()
     topics.forgetIdle(beyond: SchedulerLimits.idleTopicsMax + watchCount + devices.sessionCount)
     if flushQueue.isEmpty {
       // In the order of their rows: a thousand cursors are a few dozen pages.
@@ -104,6 +106,7 @@ extension SchedulerCore {
       try transaction { () throws(LogError) in try noteClock() }
       try sweepDevices()
       try releaseRevocations()
+      try releaseFinishedBroadcasts()
       statistics = try log.statistics()
     }
     showFigures()
@@ -270,6 +273,7 @@ extension SchedulerCore {
     metrics.topics.set(statistics.topics)
     metrics.bytes.set(statistics.bytes)
     metrics.delayed.set(delayedCount)
+    metrics.broadcasts.set(broadcasts.count)
     metrics.watches.set(watchCount)
     metrics.sessions.set(devices.sessionCount)
     metrics.revocations.set(access.revocations.count)

@@ -31,6 +31,7 @@ extension SchedulerCore {
     turn.openedSessions.removeAll { $0.link === link }
     postponed.removeAll { $0.link === link }
     access.confirmations.closed(id)
+    leases.end(id)
     metrics.links.set(linkPlaces.count)
   }
 

@@ -2,7 +2,7 @@ import AvaloCore
 import AvaloStore
 import AvaloWire
 
-// Publish, broadcast, and what was held for later.
+// Publish, and broadcast to as many as one transaction takes.
 extension SchedulerCore {
   func publish(_ publish: Publish, _ origin: Origin) throws(LogError) {
     expectAnswer(origin)
@@ -61,12 +61,23 @@ extension SchedulerCore {
     let recipients = broadcast.recipients.filter { seen.insert($0).inserted }
     var record = broadcast.record
     let expires = stamp(&record, event, rule: rules.index(ofKind: "user"))
-    let message = try message(record, event)
     let shared = try log.appendShared(expires: expires, record: record, count: recipients.count)
-    turn.hasWrites = true
+    try append(record, event, shared: shared, to: recipients)
+    try log.put(
+      key(hash, broadcast.contentHash, offset: UInt64(recipients.count), until: expires), topic: 0)
+    answer(
+      origin, Broadcasted(recipients: UInt32(recipients.count), durability: log.durability, duplicate: false))
+  }
+
+  /// Appends references to a shared record to the users' inboxes.
+  func append(
+    _ record: [UInt8], _ event: EventHead, shared: Int64, to users: some Sequence<String>
+  ) throws(LogError) {
+    let message = try message(record, event)
     let place = Int32(turn.records.count)
     var isWatched = false
-    for user in recipients {
+    turn.hasWrites = true
+    for user in users {
       let topic = try row(ofTopic: "user:" + user)
       let offset = topics[topic].head + 1
       try log.append(topic: topics[topic].id, offset: offset, shared: shared, message: message)
@@ -77,33 +88,6 @@ extension SchedulerCore {
       turn.deliveries.append(Delivery(topic: topic, record: place, offset: offset, priority: event.priority))
     }
     if isWatched { turn.records.append(record) }
-    try log.put(
-      key(hash, broadcast.contentHash, offset: UInt64(recipients.count), until: expires), topic: 0)
-    answer(
-      origin, Broadcasted(recipients: UInt32(recipients.count), durability: log.durability, duplicate: false))
-  }
-
-  /// Appends what was held until now. Removing it there and appending it here are one transaction.
-  func releaseDue() throws(LogError) {
-    let now = clock.deletionTime(moment)
-    guard let due = nextDue, due <= now, health == .healthy else { return }
-    try ensureTransaction()
-    for held in try log.due(nowMilliseconds: now, limit: SchedulerLimits.dueMax) {
-      try log.release(delayed: held.id)
-      turn.hasWrites = true
-      turn.delayedChange -= 1
-      turn.hasDelayedChange = true
-      var record = held.record
-      guard let event = record.withUnsafeBytes({ EventHead($0) }) else {
-        logger.error("a held event does not parse", metadata: ["id": "\(held.id)"])
-        continue
-      }
-      // Its way begins now: whoever measures it does not measure the wait.
-      let accepted = moment.wall * 1000
-      record.withUnsafeMutableBytes { EventRecord.setAccepted(accepted, in: $0) }
-      let topic = try row(ofTopic: held.topic)
-      _ = try append(record, event, to: topic, hash: held.hash, content: held.content)
-    }
   }
 
   // MARK: Steps
@@ -123,7 +107,7 @@ extension SchedulerCore {
   }
 
   /// Checks what the gateway should have checked: a bad row fails alone, before it joins a group.
-  private func admit(_ record: [UInt8], owner: String, _ origin: Origin) -> EventHead? {
+  func admit(_ record: [UInt8], owner: String, _ origin: Origin) -> EventHead? {
     guard health == .healthy else {
       metrics.refused(.log)
       refuse(origin, SchedulerCore.unavailable)
@@ -152,14 +136,14 @@ extension SchedulerCore {
   func counts(_ key: StoredKey) -> Bool { key.until > clock.deletionTime(moment) }
 
   /// The event's idempotency key.
-  private func hash(_ record: [UInt8], owner: String) -> UInt64 {
+  func hash(_ record: [UInt8], owner: String) -> UInt64 {
     record.withUnsafeBytes { bytes in
       guard let event = EventRecord(bytes) else { preconditionFailure("a record that was not admitted") }
       return log.identity.hash(owner: owner, eventID: event.eventID)
     }
   }
 
-  private func append(
+  func append(
     _ record: [UInt8], _ event: EventHead, to topic: Int32, hash: UInt64, content: UInt64
   ) throws(LogError) -> UInt64 {
     var record = record
@@ -181,38 +165,15 @@ extension SchedulerCore {
     return offset
   }
 
-  private func hold(
-    _ publish: Publish, _ event: EventHead, topic: Int32, hash: UInt64, _ origin: Origin
-  ) throws(LogError) {
-    guard publish.deliverAtMilliseconds <= moment.wall + SchedulerLimits.delayMilliseconds else {
-      return refuse(origin, .invalidArgument, "deliverAt is more than a year ahead", .invalid)
-    }
-    guard delayedCount + turn.delayedChange < settings.delayedMax else {
-      return refuse(origin, .resourceExhausted, "\(settings.delayedMax) events are held for later already", .limit)
-    }
-    let due = publish.deliverAtMilliseconds
-    try log.hold(
-      DelayedEvent(
-        due: due, topic: publish.topic.name, hash: hash, content: publish.contentHash, record: publish.record))
-    // Known until it is done and as long as the event lives then.
-    try log.put(
-      key(hash, publish.contentHash, offset: 0, until: due + Int64(event.ttlSeconds) * 1000, after: due),
-      topic: topics[topic].id)
-    turn.hasWrites = true
-    turn.delayedChange += 1
-    turn.hasDelayedChange = true
-    answer(origin, Published(position: .none, durability: log.durability, duplicate: false))
-  }
-
   /// Writes the expiry into the record: TTL counts from now, the moment of acceptance.
-  private func stamp(_ record: inout [UInt8], _ event: EventHead, rule: UInt8) -> Int64 {
+  func stamp(_ record: inout [UInt8], _ event: EventHead, rule: UInt8) -> Int64 {
     let seconds = min(event.ttlSeconds, rules[rule].ageSecondsMax)
     let expires = moment.wall + Int64(seconds) * 1000
     record.withUnsafeMutableBytes { EventRecord.setExpiry(expires, in: $0) }
     return expires
   }
 
-  private func key(_ hash: UInt64, _ content: UInt64, offset: UInt64, until: Int64, after: Int64 = 0) -> StoredKey {
+  func key(_ hash: UInt64, _ content: UInt64, offset: UInt64, until: Int64, after: Int64 = 0) -> StoredKey {
     StoredKey(
       hash: hash, content: content, offset: offset, accepted: moment.wall,
       until: max(until, max(moment.wall, after) + StoreLimits.keyMillisecondsMin))
@@ -223,11 +184,15 @@ extension SchedulerCore {
     return Published(position: position, durability: log.durability, duplicate: duplicate)
   }
 
-  private func refuseConflict(_ record: [UInt8], _ origin: Origin) {
-    let id = record.withUnsafeBytes { bytes in
+  func refuseConflict(_ record: [UInt8], _ origin: Origin) {
+    refuse(
+      origin, .alreadyExists, "eventId \"\(eventID(of: record))\" was published before with other content", .conflict)
+  }
+
+  func eventID(of record: [UInt8]) -> String {
+    record.withUnsafeBytes { bytes in
       EventRecord(bytes).map { String(decoding: $0.eventID, as: UTF8.self) } ?? ""
     }
-    refuse(origin, .alreadyExists, "eventId \"\(id)\" was published before with other content", .conflict)
   }
 
   private func advance(_ topic: Int32, to offset: UInt64, bytes: Int) {

@@ -13,9 +13,8 @@ extension SchedulerCore {
       return refuse(origin, SchedulerCore.unavailable)
     }
     try ensureTransaction()
-    let reader = try reader(mark.user, of: mark.chat)
-    var isIn = mark.isParticipant
-    if !isIn, reader.chat != 0 { isIn = try log.member(mark.user, of: reader.chat) != nil }
+    let reader = try reader(mark.user, of: mark.chat, isParticipant: mark.isParticipant)
+    var isIn = mark.isParticipant || reader.isMember
     if !isIn { isIn = try reader.hasMessagesInInbox(log) }
     guard isIn else {
       return refuse(origin, .permissionDenied, "\(mark.user) is not in chat \(mark.chat)", .invalid)
@@ -44,7 +43,7 @@ extension SchedulerCore {
     var state = ReadState(unread: [], receipts: [])
     var asked = Set<TopicID>()
     for chat in query.chats.prefix(SchedulerLimits.readChatsMax) {
-      let reader = try reader(query.user, of: chat)
+      let reader = try reader(query.user, of: chat, isParticipant: true)
       asked.insert(reader.chat)
       state.unread.append(.init(chat: chat, count: try unreadCount(reader)))
       try addReceipts(of: reader.chat, chat, to: &state.receipts)
@@ -54,7 +53,7 @@ extension SchedulerCore {
       for id in try log.chats(in: inbox, limit: SchedulerLimits.inboxChatsMax) where !asked.contains(id) {
         guard let name = try log.name(of: id) else { continue }
         let chat = String(name.dropFirst("chat:".utf8.count))
-        let count = try unreadCount(try reader(query.user, of: chat))
+        let count = try unreadCount(try reader(query.user, of: chat, isParticipant: false))
         if count > 0 { state.unread.append(.init(chat: chat, count: count)) }
       }
     }
@@ -96,6 +95,8 @@ extension SchedulerCore {
     var scopes: [Scope]
     /// The user as the source of their own messages.
     var source: UInt64
+    /// By the log.
+    var isMember: Bool
 
     func hasMessagesInInbox(_ log: any EventLog) throws(LogError) -> Bool {
       guard chat != 0, let inbox = scopes.first, inbox.topic != chat else { return false }
@@ -114,18 +115,22 @@ extension SchedulerCore {
     }
   }
 
-  private func reader(_ user: String, of chat: String) throws(LogError) -> Reader {
+  /// - `isParticipant`: by what the gateway knows. Who is neither that nor a member has what is in their inbox, and nothing
+  ///   of the chat's own topic.
+  private func reader(_ user: String, of chat: String, isParticipant: Bool) throws(LogError) -> Reader {
     var scopes: [Reader.Scope] = []
     let inbox = topics[try place(ofTopic: "user:" + user)]
     if inbox.id != 0 { scopes.append(.init(topic: inbox.id, floor: inbox.floor)) }
     let own = topics[try place(ofTopic: "chat:" + chat)]
-    if own.id != 0 {
+    let membership = own.id == 0 ? nil : try log.member(user, of: own.id)
+    if own.id != 0, isParticipant || membership != nil {
       // A member's begin with the first offset of the membership.
-      let since = try log.member(user, of: own.id) ?? 1
+      let since = membership ?? 1
       scopes.append(.init(topic: own.id, floor: max(own.floor, since == 0 ? 0 : since - 1)))
     }
     return Reader(
-      user: user, chat: own.id, scopes: scopes, source: Reader.hash(user, "user", log.identity.idempotencyKey))
+      user: user, chat: own.id, scopes: scopes, source: Reader.hash(user, "user", log.identity.idempotencyKey),
+      isMember: membership != nil)
   }
 
   private struct Moved {
@@ -201,8 +206,10 @@ extension SchedulerCore {
 
   /// A receipt on its way to everybody in the chat, once it is committed.
   struct Receipt {
-    /// Places of topics.
-    var topics: [Int32]
+    /// Whose receipt of which chat: of two the later counts.
+    var key: String
+    /// Names of topics whose watchers are told.
+    var topics: Set<String>
     var version: UInt64
     var record: [UInt8]
   }
@@ -229,7 +236,7 @@ extension SchedulerCore {
       }
     }
     return Receipt(
-      topics: Set(names).compactMap { topics.place(of: $0) }, version: marker.version, record: record)
+      key: "\(marker.chat) \(marker.user)", topics: Set(names), version: marker.version, record: record)
   }
 
   private func addReceipts(
@@ -247,19 +254,33 @@ extension SchedulerCore {
   }
 
   /// Sends the turn's receipts to every link that watches a topic they concern, in one frame each. A link that is full
-  /// gets none: whoever subscribes anew is told where everybody stands.
+  /// gets the latest of each user and chat when it has drained.
   func deliverReceipts() {
+    for case let link? in links where !link.isStuck && !link.missedReceipts.isEmpty {
+      for receipt in link.takeMissedReceipts() { send(receipt, to: link) }
+    }
     for receipt in turn.receipts {
-      var handles: [Int32: [UInt32]] = [:]
-      for topic in receipt.topics {
-        topics[topic].forEachWatcher { handles[$0.link, default: []].append($0.handle) }
+      var places = Set<Int32>()
+      for name in receipt.topics {
+        guard let topic = topics.place(of: name) else { continue }
+        topics[topic].forEachWatcher { places.insert($0.link) }
       }
-      for (place, targets) in handles {
-        guard let link = links[Int(place)], !link.isStuck else { continue }
-        Latest.write(
-          version: receipt.version, record: receipt.record, targets: targets.prefix(WireLimits.batchEntriesMax),
-          into: &link.out)
+      for place in places {
+        guard let link = links[Int(place)] else { continue }
+        if link.isStuck { link.miss(receipt) } else { send(receipt, to: link) }
       }
     }
+  }
+
+  private func send(_ receipt: Receipt, to link: LinkState) {
+    var handles: [UInt32] = []
+    for name in receipt.topics {
+      guard let topic = topics.place(of: name) else { continue }
+      topics[topic].forEachWatcher { if $0.link == link.place { handles.append($0.handle) } }
+    }
+    guard !handles.isEmpty else { return }
+    Latest.write(
+      version: receipt.version, record: receipt.record, targets: handles.prefix(WireLimits.batchEntriesMax),
+      into: &link.out)
   }
 }

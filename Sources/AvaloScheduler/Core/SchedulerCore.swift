@@ -26,6 +26,8 @@ public final class SchedulerCore {
   /// Sessions that are no device's are numbered downwards.
   var lastTransient: DeviceID = 0
   var access: AccessState
+  var broadcasts: BroadcastTable
+  var leases = LeaseTable()
   var turn = Turn()
   var health = Health.healthy
   var watchCount = 0
@@ -70,6 +72,7 @@ public final class SchedulerCore {
     nextSecond = moment.monotonic
     nextDeviceSweep = moment.monotonic
     access = try AccessState(log)
+    broadcasts = try BroadcastTable(log, now: moment.monotonic)
     statistics = try log.statistics()
     delayedCount = try log.delayedCount()
     nextDue = try log.nextDue()
@@ -95,11 +98,13 @@ public final class SchedulerCore {
     }
     do throws(LogError) {
       try releaseDue()
+      try serveBroadcast()  // behind all that was asked for
       try commitTurn()
     } catch {
       fail(error)
     }
     for origin in turn.lost { refuse(origin, SchedulerCore.unavailable) }
+    tellLeasesLost()
     settleAccess()
     do throws(LogError) {
       try answerWatches()
@@ -117,6 +122,8 @@ public final class SchedulerCore {
       try self.publish(publish, Origin(link: place(of: link), correlation: correlation))
     case .broadcast(let link, let correlation, let broadcast):
       try self.broadcast(broadcast, Origin(link: place(of: link), correlation: correlation))
+    case .broadcasts(let link, let correlation, let request):
+      try self.broadcast(request, Origin(link: place(of: link), correlation: correlation))
     case .attach(let link, let correlation, let attach):
       guard let link = state(of: link) else { return }
       try self.attach(attach, link, Origin(link: link.place, correlation: correlation))
@@ -127,6 +134,8 @@ public final class SchedulerCore {
       try markRead(mark, Origin(link: place(of: link), correlation: correlation))
     case .queryReads(let link, let correlation, let query):
       try queryReads(query, Origin(link: place(of: link), correlation: correlation))
+    case .lease(let link, let correlation, let lease):
+      if let link = state(of: link) { self.lease(lease, link, correlation) }
     case .detach(let link, let detach):
       if let link = state(of: link) { self.detach(detach, link) }
     case .watch(let link, let correlation, let watch):
@@ -155,6 +164,7 @@ public final class SchedulerCore {
     turn.isOpen = false
     metrics.duplicates.add(turn.duplicates)
     metrics.marks.add(turn.receipts.count)
+    metrics.served(turn.served, failed: turn.unserved)
     accessCommitted()
     // Only reads: ending it is no event.
     guard turn.hasWrites else { return }
@@ -238,6 +248,7 @@ public final class SchedulerCore {
       nextDue = try log.nextDue()
       delayedCount = try log.delayedCount()
       try recoverAccess()
+      broadcasts = try BroadcastTable(log, now: moment.monotonic)
       logger.notice("the event log takes events again")
     } catch {
       health = .failing(until: moment.monotonic + SchedulerLimits.retryMilliseconds)
@@ -316,10 +327,14 @@ struct Turn {
   var questions: [(Question, @Sendable (Answer) -> Void)] = []
   var cuts: [(link: LinkID, reason: String)] = []
   var closedLinks: [Int32] = []
+  var leasesLost: [LeaseTable.Holder] = []
   var appended = 0
   /// By ``EventType/rawValue``.
   var appendedByType = [Int](repeating: 0, count: 256)
   var duplicates = 0
+  /// Recipients of broadcasts in the background who have it now, and who will not get it any more.
+  var served = 0
+  var unserved = 0
   var delayedChange = 0
   var hasDelayedChange = false
   var access = AccessTurn()
@@ -346,6 +361,7 @@ struct Turn {
     questions.removeAll()
     cuts.removeAll()
     closedLinks.removeAll()
+    leasesLost.removeAll()
   }
 
   private mutating func forgetTransaction() {
@@ -358,6 +374,8 @@ struct Turn {
     appended = 0
     for type in EventType.allCases { appendedByType[Int(type.rawValue)] = 0 }
     duplicates = 0
+    served = 0
+    unserved = 0
     delayedChange = 0
     hasDelayedChange = false
     access = AccessTurn()

@@ -64,9 +64,15 @@ final class GatewayLinks: LinkDelegate {
   func link(_ link: Link, received frames: ByteBuffer) {
     guard let place = link.attachment as? Place else { return }
     link.walk(frames) { head, body in
-      if head.kind == .read {
+      let wish: PageReader.Wish? =
+        switch head.kind {
+        case .read: .page(try Read(body: body))
+        case .readTopic: .topic(try ReadTopic(body: body))
+        default: nil
+        }
+      if let wish {
         let request = PageReader.Request(
-          link: place.id, gauge: place.gauge, correlation: head.correlation, read: try Read(body: body))
+          link: place.id, gauge: place.gauge, correlation: head.correlation, wish: wish)
         if !self.reader.post(request) { self.refuse(link, head.correlation) }
         return
       }
@@ -85,12 +91,16 @@ final class GatewayLinks: LinkDelegate {
     case .cursors: return .cursors(link, correlation: head.correlation, try Cursors(body: body))
     case .markRead: return .markRead(link, correlation: head.correlation, try MarkRead(body: body))
     case .queryReads: return .queryReads(link, correlation: head.correlation, try QueryReads(body: body))
+    case .lease: return .lease(link, correlation: head.correlation, try Lease(body: body))
     case .detach: return .detach(link, try Detach(body: body))
     case .watch: return .watch(link, correlation: head.correlation, try Watch(body: body))
     case .unwatch: return .unwatch(link, correlation: head.correlation, try Unwatch(body: body))
     case .acknowledge: return .acknowledge(link, try Acknowledge(body: body))
     case .accessConfirmed: return .accessConfirmed(link, try AccessConfirmed(body: body))
     default:
+      if let request = try BroadcastRequest(head.kind, body) {
+        return .broadcasts(link, correlation: head.correlation, request)
+      }
       guard let request = try AccessRequest(head.kind, body) else { throw .unexpectedKind(head.kind.rawValue) }
       return .access(link, correlation: head.correlation, request)
     }

@@ -11,7 +11,14 @@ final class PageReader: Sendable {
     var link: LinkID
     var gauge: LinkGauge
     var correlation: UInt32
-    var read: Read
+    var wish: Wish
+  }
+
+  enum Wish: Sendable {
+    /// For sessions that are behind.
+    case page(Read)
+    /// For a server.
+    case topic(ReadTopic)
   }
 
   private let queue = CommandQueue<Request>(max: SchedulerLimits.readsMax)
@@ -84,26 +91,52 @@ final class PageReader: Sendable {
   }
 
   private func answer(_ request: Request, from reader: any EventLogReader, into out: inout WireWriter) {
-    let read = request.read
     do throws(LogError) {
-      let outcome = try reader.read(
-        ReadRequest(
-          topic: read.topic.name, epoch: read.epoch, after: read.after, upTo: read.upTo,
-          bytesMax: min(Int(read.bytesMax), SchedulerLimits.pageBytesMax), nowMilliseconds: wall.milliseconds))
-      metrics.reads.add()
-      switch outcome {
-      case .page(let page):
+      switch request.wish {
+      case .page(let read): try answer(read, request.correlation, from: reader, into: &out)
+      case .topic(let read):
+        let page = try TopicReader(reader: reader, now: wall.milliseconds).page(read)
+        metrics.reads.add()
         metrics.readRows.add(page.rows.count)
-        ReadResult.write(
-          epoch: read.epoch, floor: page.floor, through: page.through, rows: page.rows,
-          correlation: request.correlation, into: &out)
-      case .otherEpoch(let epoch):
-        out.frame(Failed(.failedPrecondition, "the topic's epoch is \(epoch)"), correlation: request.correlation)
+        out.frame(page, correlation: request.correlation)
       }
     } catch {
       log.warning(
-        "a page of the log cannot be read", metadata: ["topic_kind": "\(read.topic.kind)", "reason": "\(error)"])
+        "a page of the log cannot be read", metadata: ["topic_kind": "\(request.topic.kind)", "reason": "\(error)"])
       out.frame(SchedulerCore.unreadable, correlation: request.correlation)
+    }
+  }
+
+  private func answer(
+    _ read: Read, _ correlation: UInt32, from reader: any EventLogReader, into out: inout WireWriter
+  ) throws(LogError) {
+    let outcome = try reader.read(
+      ReadRequest(
+        topic: read.topic.name, epoch: read.epoch, after: read.after, upTo: read.upTo,
+        bytesMax: min(Int(read.bytesMax), SchedulerLimits.pageBytesMax), nowMilliseconds: wall.milliseconds))
+    metrics.reads.add()
+    switch outcome {
+    case .page(let page):
+      metrics.readRows.add(page.rows.count)
+      ReadResult.write(
+        epoch: read.epoch, floor: page.floor, through: page.through, rows: page.rows, correlation: correlation,
+        into: &out)
+    case .otherEpoch(let epoch):
+      out.frame(Failed(.failedPrecondition, "the topic's epoch is \(epoch)"), correlation: correlation)
+    }
+  }
+}
+
+extension PageReader.Request {
+  /// Of one for a session that is behind.
+  init(link: LinkID, gauge: LinkGauge, correlation: UInt32, read: Read) {
+    self.init(link: link, gauge: gauge, correlation: correlation, wish: .page(read))
+  }
+
+  fileprivate var topic: Topic {
+    switch wish {
+    case .page(let read): read.topic
+    case .topic(let read): read.topic
     }
   }
 }

@@ -54,8 +54,21 @@ final class LinkState {
   var isStuck = false
   /// Handles that missed Delivers, or whose topics began a new epoch.
   var lagging: Set<UInt32> = []
+  /// Receipts it did not get because it was stuck, by whose they are of which chat.
+  private(set) var missedReceipts: [String: SchedulerCore.Receipt] = [:]
   /// Targets of the event that is being delivered.
   var targets: [Deliver.Target] = []
+
+  /// Beyond the bound the rest is not told: who subscribes anew hears where everybody stands.
+  func miss(_ receipt: SchedulerCore.Receipt) {
+    guard missedReceipts[receipt.key] != nil || missedReceipts.count < SchedulerLimits.missedReceiptsMax else { return }
+    missedReceipts[receipt.key] = receipt
+  }
+
+  func takeMissedReceipts() -> [SchedulerCore.Receipt] {
+    defer { missedReceipts.removeAll() }
+    return missedReceipts.values.sorted { $0.version < $1.version }
+  }
 
   init(id: LinkID, place: Int32, instance: String, incarnation: UInt64, gauge: LinkGauge) {
     self.id = id

@@ -383,4 +383,27 @@ import Testing
     #expect(told[link] == [.failed(1, .unavailable)])
     #expect(told[other] == [.accessLive(0)])
   }
+
+  @Test(arguments: LogKind.allCases) func saysWhichChatsAUserIsAMemberOf(_ engine: LogKind) throws {
+    let bench = try CoreBench(engine)
+    let link = try bench.link()
+    for chat in ["c1", "c2", "c3"] {
+      try bench.turn(
+        link,
+        .access(
+          link, correlation: 1,
+          .changeMembers(ChangeMembers(chat: chat, change: .add, users: chat == "c3" ? ["bob"] : ["ann", "bob"]))))
+    }
+    func ask(_ user: String, limit: UInt32 = 256) throws -> [Told] {
+      try bench.turn(
+        link, .access(link, correlation: 2, .membershipsOf(MembershipsQuery(user: user, limit: limit))))
+    }
+    #expect(try ask("ann") == [.membershipsOf(2, ["c1", "c2"])])
+    #expect(try ask("zoe") == [.membershipsOf(2, [])])
+    guard case .membershipsOf(2, let some)? = try ask("bob", limit: 2).first else {
+      Issue.record("no answer")
+      return
+    }
+    #expect(some.count == 2)
+  }
 }

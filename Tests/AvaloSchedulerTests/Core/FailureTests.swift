@@ -218,6 +218,12 @@ extension Told {
     case .memberships(let request, _): "memberships \(request)"
     case .revoked(let request): "revoked \(request)"
     case .erased(let request, _): "erased \(request)"
+    case .begun(let request, _): "begun \(request)"
+    case .partTaken(let request, _): "part taken \(request)"
+    case .broadcastStatus(let request, _): "status \(request)"
+    case .delayedCancelled(let request, _): "cancelled \(request)"
+    case .membershipsOf(let request, _): "memberships of \(request)"
+    case .leaseLost: "lease lost"
     }
   }
 }

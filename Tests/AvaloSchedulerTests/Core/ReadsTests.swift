@@ -191,4 +191,49 @@ import Testing
     #expect(try unread(bench, link) == ["c": 1])
     #expect(try mark(bench, link) == marked(1, bench.now.wall))
   }
+
+  /// Who was written to in their inbox, and is in the chat neither by the gateway's word nor the log's, learns nothing of how
+  /// much is said there.
+  @Test(arguments: LogKind.allCases) func aStrangerCountsTheirInboxAlone(_ engine: LogKind) throws {
+    let bench = try CoreBench(engine)
+    let link = try bench.link()
+    try bench.turn(
+      ["m1", "m2", "m3"].map { message(bench, link, "chat:c", $0) } + [message(bench, link, "user:ann", "m3")])
+    #expect(try unread(bench, link, []) == ["c": 1])
+    #expect(try mark(bench, link, participant: false) == marked(1, bench.now.wall))
+    // A participant counts both, and a message that lies in both once.
+    #expect(try unread(bench, link, ["c"]) == ["c": 0])
+    try bench.turn([message(bench, link, "chat:c", "m4"), message(bench, link, "user:ann", "m4")])
+    try bench.turn([message(bench, link, "chat:c", "m5")])
+    #expect(try unread(bench, link, []) == ["c": 1])
+    #expect(try unread(bench, link, ["c"]) == ["c": 2])
+    // And so does a member, whatever the gateway knows.
+    try bench.turn(
+      link,
+      .access(link, correlation: 1, .changeMembers(ChangeMembers(chat: "c", change: .add, users: ["ann"]))))
+    try bench.turn([message(bench, link, "chat:c", "m6")])
+    #expect(try unread(bench, link, []) == ["c": 2])
+  }
+
+  /// A link that was too full is told when it has drained: of each user and chat the latest, once.
+  @Test func receiptsThatALinkMissedAreSentWhenItHasDrained() throws {
+    let bench = try CoreBench()
+    let link = try bench.link()
+    try bench.turn(link, bench.watch(link, [(1, "chat:c")]))
+    try bench.turn([message(bench, link, "chat:c", "m1"), message(bench, link, "chat:c", "m2")])
+    bench.wait(in: link, bench.settings.linkBacklogBytesMax + 1)
+    for id in ["m1", "m2"] {
+      let told = try bench.turn(
+        link, .markRead(link, correlation: 5, MarkRead(user: "ann", chat: "c", isParticipant: true, messageID: id)))
+      #expect(told.count == 1, "answered, and no more: \(told)")
+    }
+    bench.wait(in: link, 0)
+    let told = try bench.turn(link, .linkDrained(link))
+    let receipts = told.compactMap {
+      if case .latest(let payload, _, let handles) = $0 { (payload, handles) } else { nil }
+    }
+    #expect(receipts.count == 1 && receipts.first?.1 == [1])
+    #expect(receipts.first?.0.contains(#""messageId":"m2""#) == true)
+    #expect(try bench.turn(link, .linkDrained(link)).isEmpty)
+  }
 }

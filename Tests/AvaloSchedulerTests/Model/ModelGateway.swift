@@ -136,7 +136,8 @@ final class ModelGateway {
     case .unwatched, .broadcasted, .page, .markedRead, .readState, .latest: break
     // Who may see what is not this model's: everybody here is let in by rule.
     case .accessLive, .changed: break
-    case .answered, .membersChanged, .memberList, .memberships, .revoked, .erased:
+    case .answered, .membersChanged, .memberList, .memberships, .revoked, .erased, .begun, .partTaken,
+      .broadcastStatus, .delayedCancelled, .membershipsOf, .leaseLost:
       book.violation("an answer to what nobody asked: \(told)")
     }
   }
