@@ -9,10 +9,12 @@ public enum GatewayLimits {
   public static let httpHeadBytesMax = 16 << 10
   /// Browsers send about twenty, proxies add some.
   public static let httpHeadersMax = 64
-  /// A broadcast carries 64 KiB of payload and 1 000 user ids.
+  /// A publish or broadcast carries 64 KiB of payload, and 1 000 user ids.
   public static let httpBodyBytesDefault = 256 << 10
   /// From a small publish to the largest broadcast that is worth one request.
   public static let httpBodyBytesRange = (4 << 10)...(1 << 20)
+  /// Of a broadcast in the background, by a key that may: 100 000 ids of the largest size, and the payload.
+  static let broadcastBodyBytesMax = 14 << 20
   /// From a head's first byte to its last, and from a head's end to the body's. Whoever is slower holds a descriptor
   /// for nothing.
   public static let httpReadTimeDefault: Duration = .seconds(10)
@@ -114,6 +116,10 @@ public enum GatewayLimits {
   public static let presenceTopicsPerConnectionDefault = 1000
   /// Users of one presence query.
   public static let presenceUsersMax = 1000
+  /// Events of one page of a topic, unless the caller says otherwise.
+  static let topicPageDefault: UInt32 = 100
+  /// At most: a page is cut at half a megabyte anyway.
+  static let topicPageMax: UInt32 = 1000
   /// Members of one page of a chat's.
   public static let membersPageDefault = 100
   /// From now: a delayed event lies in the log until then.

@@ -86,6 +86,14 @@ public final class Access: Sendable {
     return try result.get()
   }
 
+  /// The server that an `Authorization` header speaks for; `nil` when it speaks for somebody else, or nobody.
+  func server(authorization: String?) throws(CallError) -> APIKey? {
+    guard let value = authorization, value.contains(APIKeys.prefix),
+      case .server(let key) = try caller(authorization: value, now: 0)
+    else { return nil }
+    return key
+  }
+
   private func caller(_ value: UnsafeRawBufferPointer, now: Int64) throws(CallError) -> Caller {
     let scheme = "bearer "
     guard value.count > scheme.utf8.count, zip(value, scheme.utf8).allSatisfy({ $0 | 0x20 == $1 }) else {

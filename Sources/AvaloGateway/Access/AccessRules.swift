@@ -117,7 +117,8 @@ public struct AccessRules: Sendable {
     let chats = topics.count > 8 ? Set(identity.chats) : nil
     let claims = { (name: String) in chats?.contains(name) ?? identity.chats.contains(name) }
     for name in topics where seen.insert(name).inserted {
-      guard let topic = Topic(name) else {
+      // The engine's own are no topics to anybody, but for users' presence.
+      guard let topic = Topic(name), !topic.isReserved || topic.isPresence else {
         grant.denied.append(Grant.Denial(topic: name, code: .invalidArgument))
         continue
       }
@@ -131,6 +132,9 @@ public struct AccessRules: Sendable {
     }
     return grant
   }
+
+  /// Whether the log's members may subscribe to chats.
+  var hasMembers: Bool { rule("chat").subscribe == .members }
 
   private func rule(_ kind: Substring) -> TopicRule {
     // Most installations have no rules of their own.

@@ -1,4 +1,5 @@
 import AvaloCore
+import AvaloWire
 
 // Who may call what, in the same words everywhere.
 extension CallRequest {
@@ -33,6 +34,20 @@ extension CallRequest {
       }
     }
     return chats
+  }
+
+  /// The same, and over HTTP, where no session knows, the chats that the log has the user as a member of. Without an answer
+  /// of the log it is what is known here: then less is shown, never more.
+  func findChats(of identity: Identity, _ context: CallContext, _ completion: @escaping ([String]) -> Void) {
+    let known = chats(of: identity)
+    guard case .http = carrier, context.access.current.rules.hasMembers, known.count < Limits.presenceChatsMax else {
+      return completion(known)
+    }
+    let query = MembershipsQuery(user: identity.user, limit: UInt32(Limits.presenceChatsMax))
+    context.services.ask(query) { result in
+      guard let found = try? result.get() else { return completion(known) }
+      completion(known + found.chats.filter { !known.contains($0) })
+    }
   }
 
   /// `data` when it is an object; nothing when it is `null`.

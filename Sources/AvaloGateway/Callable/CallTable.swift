@@ -5,6 +5,9 @@ public enum CallTable {
   static let callables: [any Callable.Type] = [
     PublishRealtimeEvent.self,
     BroadcastToUsers.self,
+    GetBroadcast.self,
+    CancelDelayedEvent.self,
+    ReadTopicEvents.self,
     SubscribeToRealtimeEvents.self,
     Unsubscribe.self,
     UpdatePresence.self,

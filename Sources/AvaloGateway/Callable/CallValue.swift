@@ -26,6 +26,23 @@ enum CallValue {
     return id
   }
 
+  /// What an event is known by to its publisher.
+  static func eventID(_ view: JSONView) throws(CallError) -> String {
+    guard let id = view.string, (1...Limits.eventIDBytesMax).contains(id.utf8.count),
+      id.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F })
+    else {
+      throw refusal("eventId", "a text of 1 to \(Limits.eventIDBytesMax) bytes without control characters", view)
+    }
+    return id
+  }
+
+  static func topic(_ view: JSONView) throws(CallError) -> Topic {
+    guard let topic = view.string.flatMap(Topic.init) else {
+      throw refusal("topic", "a topic such as \"user:u\" or \"chat:c\"", view)
+    }
+    return topic
+  }
+
   /// Texts that should be topics; whether they are is looked at one by one.
   static func topicNames(_ view: JSONView, _ field: String, max: Int) throws(CallError) -> [String] {
     guard view.kind == .array else { throw refusal(field, "a list of topics", view) }

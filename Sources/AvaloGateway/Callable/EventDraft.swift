@@ -34,12 +34,9 @@ struct EventDraft {
       } else if key.matches("targetUserId") {
         targetUser = try CallValue.identifier(value, "targetUserId")
       } else if key.matches("topic") {
-        guard let name = value.string, Topic(name) != nil else {
-          throw CallValue.refusal("topic", "a topic such as \"user:u\" or \"chat:c\"", value)
-        }
-        topicName = name
+        topicName = try CallValue.topic(value).name
       } else if key.matches("eventId") {
-        eventID = try EventDraft.eventID(value)
+        eventID = try CallValue.eventID(value)
       } else if key.matches("sourceUserId") {
         sourceUserID = try CallValue.identifier(value, "sourceUserId")
       } else if key.matches("timestamp") {
@@ -72,6 +69,15 @@ struct EventDraft {
     }
     if chatID == nil { chatID = try lifted(payload["chatId"], "payload.chatId") }
     if messageID == nil { messageID = try lifted(payload["messageId"], "payload.messageId") }
+  }
+
+  /// The chat it belongs to, when that is an id.
+  var chat: String? {
+    get throws(CallError) {
+      guard let chatID else { return nil }
+      guard Topic.isWellFormedID(chatID.utf8) else { throw CallError(.invalidArgument, "chatId is no id: \(chatID)") }
+      return chatID
+    }
   }
 
   /// The event with every default, ready for the log.
@@ -122,8 +128,8 @@ struct EventDraft {
     return type
   }
 
-  /// The others are no events of a log: keyed state and ephemeral facts have paths of their own.
-  private static func isPublishable(_ type: EventType) -> Bool { type.retention == .durable }
+  /// Who is typing and how a user is go paths of their own; who has read what is the user's own to say.
+  private static func isPublishable(_ type: EventType) -> Bool { type != .readReceipt }
 
   private static func payload(_ view: JSONView) throws(CallError) -> JSONView {
     guard view.kind == .object else { throw CallValue.refusal("payload", "an object", view) }
@@ -134,14 +140,6 @@ struct EventDraft {
     }
     try TypeKeys.check(view)
     return view
-  }
-
-  private static func eventID(_ view: JSONView) throws(CallError) -> String {
-    let expected = "a text of 1 to \(Limits.eventIDBytesMax) bytes without control characters"
-    guard let id = view.string, (1...Limits.eventIDBytesMax).contains(id.utf8.count),
-      id.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F })
-    else { throw CallValue.refusal("eventId", expected, view) }
-    return id
   }
 
   /// A member of the payload that read state needs. A message's must be an id; in other events it may be what it likes.

@@ -14,20 +14,21 @@ enum GetPresence: Callable {
       named = try CallValue.users(value, "userIds", max: GatewayLimits.presenceUsersMax)
     }
     guard let users = named else { throw CallError(.invalidArgument, "userIds is missing: a list of user ids") }
-    Gathering(users, reply).ask(viewer, context.services)
+    guard let viewer else { return Gathering(users, reply).ask(("", []), context.services) }
+    request.findChats(of: viewer, context) { chats in
+      Gathering(users, reply).ask((viewer.user, chats), context.services)
+    }
   }
 
-  /// Who looks, and the chats they are in; nobody for a server.
-  private static func viewer(
-    _ request: CallRequest, _ context: CallContext
-  ) throws(CallError) -> (user: String, chats: [String]) {
+  /// Who looks; nobody for a server.
+  private static func viewer(_ request: CallRequest, _ context: CallContext) throws(CallError) -> Identity? {
     switch request.caller {
     case .user(let identity):
       try context.require(\.presence, for: identity)
-      return (identity.user, request.chats(of: identity))
+      return identity
     case .server(let key):
       try key.require(.read)
-      return ("", [])
+      return nil
     case .anonymous:
       throw CallError(.unauthenticated, "a token is missing: Authorization: Bearer <token or API key>")
     }

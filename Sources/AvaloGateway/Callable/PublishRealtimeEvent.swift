@@ -12,6 +12,7 @@ enum PublishRealtimeEvent: Callable {
     let data = try request.object("type, payload, and targetUserId or topic")
     let accepted = context.wall.microseconds
     let draft = try EventDraft(data, now: accepted / 1000)
+    if draft.type.retention != .durable { return try PublishedFact.tell(draft, by: request.caller, context, reply) }
     let topic = try topic(of: draft)
     let (owner, user) = try publisher(request.caller, to: topic, access.rules)
 
@@ -53,9 +54,12 @@ enum PublishRealtimeEvent: Callable {
     switch (draft.targetUser.flatMap(Topic.inbox(of:)), draft.topicName.flatMap(Topic.init)) {
     case (let inbox?, nil): return inbox
     case (nil, let topic?):
-      guard !topic.isPresence else {
+      guard !topic.isReserved else {
         throw CallError(
-          .invalidArgument, "nothing can be published to \(topic): users' presence is their own to change")
+          .invalidArgument,
+          topic.isPresence
+            ? "nothing can be published to \(topic): users' presence is their own to change"
+            : "nothing can be published to \(topic): topics of kind \(topic.kind) are the engine's own")
       }
       return topic
     case (nil, nil): throw CallError(.invalidArgument, "targetUserId or topic is missing: who is the event for?")

@@ -11,22 +11,36 @@ enum UpdatePresence: Callable {
   static func call(_ request: CallRequest, _ context: CallContext, reply: @escaping CallReply) throws(CallError) {
     let identity = try request.user()
     try context.require(\.presence, for: identity)
-    var update = SetPresence(user: identity.user)
+    var update = try update(of: identity.user, try request.object("at least one of \(fields)"))
     if case .session(let session) = request.carrier { update.session = session.number }
-    update.chats = Array(request.chats(of: identity).prefix(Limits.presenceChatsMax))
+    request.findChats(of: identity, context) { chats in
+      update.chats = Array(chats.prefix(Limits.presenceChatsMax))
+      send(update, context, reply)
+    }
+  }
+
+  /// What `data`, or a server's payload, says.
+  /// - `other`: a member of it that is somebody else's to read.
+  static func update(of user: String, _ data: JSONView, besides other: String? = nil) throws(CallError) -> SetPresence {
+    var update = SetPresence(user: user)
     var isEmpty = true
-    try request.object("at least one of \(fields)").forEachMember { (key, value) throws(CallError) in
+    try data.forEachMember { (key, value) throws(CallError) in
+      if let other, key.string == other { return }
       isEmpty = false
       try read(key, value, into: &update)
     }
     guard !isEmpty else { throw CallError(.invalidArgument, "nothing is to be updated: there are \(fields)") }
+    return update
+  }
+
+  private static func send(_ update: SetPresence, _ context: CallContext, _ reply: @escaping CallReply) {
     context.services.presence(update) { result in
       reply(
         result.map { answer in
           var json = JSONWriter(capacity: 256)
           json.object {
             $0.member("success", true)
-            $0.member("userId", identity.user)
+            $0.member("userId", update.user)
             $0.members(answer.state)
             $0.visibility(answer.state)
           }

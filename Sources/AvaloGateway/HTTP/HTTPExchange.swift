@@ -20,6 +20,7 @@ struct HTTPExchange {
   private let route: HTTPRoute
   private let access: Access
   private let hasToNameHost: Bool
+  private let bodyBytesMax: Int
   private var body: ByteBuffer?
 
   init(_ head: HTTPRequestHead, access: Access, draining: Bool) {
@@ -27,6 +28,7 @@ struct HTTPExchange {
     facts = HTTPRequestFacts(head.headers)
     route = HTTPRoute(head)
     hasToNameHost = head.version == .http1_1
+    bodyBytesMax = HTTPExchange.bodyBytesMax(route, facts, access)
     due = Due(
       // Behind a request to change the protocol, the parser reads no further one.
       keepAlive: head.isKeepAlive && head.version == .http1_1 && !draining && !facts.hasUpgrade
@@ -63,7 +65,14 @@ struct HTTPExchange {
     .error(CallError(.invalidArgument, "the body may have \(bodyBytesMax) bytes"))
   }
 
-  private var bodyBytesMax: Int { access.settings.limits.httpBodyBytesMax }
+  /// A broadcast to very many users is larger than other requests: for who has the right to one.
+  private static func bodyBytesMax(_ route: HTTPRoute, _ facts: HTTPRequestFacts, _ access: Access) -> Int {
+    let usual = access.settings.limits.httpBodyBytesMax
+    guard case .call(let callable) = route, callable == BroadcastToUsers.self, facts.contentLength ?? .max > usual,
+      let key = try? access.server(authorization: facts.authorization), key.scopes.contains(.broadcast)
+    else { return usual }
+    return max(usual, GatewayLimits.broadcastBodyBytesMax)
+  }
 
   // MARK: Answering
 

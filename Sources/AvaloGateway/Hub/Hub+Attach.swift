@@ -9,6 +9,7 @@ extension Hub {
   func attach(_ session: Session) {
     guard let token = session.token else { return }
     writeAcknowledgements()
+    askLease(session)
     if session.stage == .attaching { askReads(session) }
     // A frame has room for so many names.
     let batches = joiners(of: session).batches()

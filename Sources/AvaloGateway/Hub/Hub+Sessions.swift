@@ -134,6 +134,7 @@ extension Hub {
     forEachSubscription(of: session) { leave($0) }
     session.firstSubscription = Subscription.none
     endPresence(session)
+    leases[session.number] = nil
     if session.stage == .awaitingConnect || session.stage == .attaching { metrics.attempts(.abandoned).add(1) }
     guard session.isCounted else { return }
     delist(session)

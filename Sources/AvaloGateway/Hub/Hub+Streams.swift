@@ -17,7 +17,25 @@ extension Hub {
       }
     }
     session.entry = Session.Entry(answer: answer)
+    // A connection that nobody named is this request's alone.
+    if request.connectionID != nil { leases[session.number] = clock.microseconds }
     connect(session, identity, request)
+  }
+
+  /// Says that the session is its connection's, before it is attached.
+  func askLease(_ session: Session) {
+    guard let began = leases[session.number] else { return }
+    toScheduler.frame(
+      Lease(
+        session: session.number, place: session.connection.slot, user: session.user,
+        connection: session.connectionID, use: face == .poll ? .poll : .stream, beganMicroseconds: began),
+      correlation: UInt32(loop) << 24)
+  }
+
+  /// A later request of the connection was taken, here or at another gateway.
+  func leaseLost(_ lost: LeaseLost) {
+    guard let session = session(lost.session, lost.place), session.stage != .closing else { return }
+    if face == .poll { whenSuperseded?(session.connection) } else { supersede(session) }
   }
 
   private func supersede(_ session: Session) {

@@ -233,6 +233,7 @@ extension Hub {
       guard case .read(let key)? = requests.remove(head.correlation) else { return }
       read(key, try ReadResult(body: body))
     case .readState: entered(head.correlation, try ReadState(body: body))
+    case .leaseLost: leaseLost(try LeaseLost(body: body))
     case .latest: latest(try Latest(body: body))
     case .failed: failed(head.correlation, try Failed(body: body))
     default: throw .unexpectedKind(head.kind.rawValue)

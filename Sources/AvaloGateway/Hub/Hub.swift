@@ -54,6 +54,10 @@ final class Hub: LoopApplication {
   var typing = TypingTable()
   /// Told why a poll is refused, which is its answer.
   var whenRefused: ((ConnectionID, CallError) -> Void)?
+  /// Told of a poll that another request took the place of, at whichever gateway.
+  var whenSuperseded: ((ConnectionID) -> Void)?
+  /// When sessions of connections that their clients named began, by number, in microseconds since 1970.
+  var leases: [UInt64: Int64] = [:]
   /// Monotonic seconds by which every session is to be gone, while draining.
   var drainEnds: UInt32?
 

@@ -54,8 +54,10 @@ extension JSONWriter {
   }
 
   /// The event as the publisher gave it, with the server's defaults.
-  private mutating func eventObject(_ record: EventRecord, _ topic: Topic) {
+  /// - `offset`: where it lies, when that belongs into the object.
+  mutating func eventObject(_ record: EventRecord, _ topic: Topic, offset: UInt64? = nil) {
     object {
+      if let offset { $0.member("offset", offset) }
       $0.member("eventId", utf8: record.eventID)
       $0.member("type", record.type.wireName)
       if topic.isInbox { $0.targetMember(topic) }
@@ -98,7 +100,7 @@ extension JSONWriter {
     }
   }
 
-  private mutating func members(_ hole: Hole) {
+  mutating func members(_ hole: Hole) {
     member("from", hole.from)
     member("to", hole.to)
     member("reason", hole.reason.wireName)

@@ -112,6 +112,12 @@ final class SchedulerLink: LinkDelegate {
       switch head.kind {
       case .published: .success(try Published(body: body))
       case .broadcasted: .success(try Broadcasted(body: body))
+      case .broadcastBegun: .success(try BroadcastBegun(body: body))
+      case .broadcastPartTaken: .success(try BroadcastPartTaken(body: body))
+      case .broadcastStatus: .success(try BroadcastStatus(body: body))
+      case .delayedCancelled: .success(try DelayedCancelled(body: body))
+      case .memberships: .success(try Memberships(body: body))
+      case .topicPage: .success(try TopicPage(body: body))
       case .markedRead: .success(try MarkedRead(body: body))
       case .readState: .success(try ReadState(body: body))
       case .membersChanged: .success(try MembersChanged(body: body))

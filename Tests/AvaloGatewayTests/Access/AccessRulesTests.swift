@@ -62,4 +62,12 @@ import Testing
     #expect(rules.subscribing(ann, to: try #require(Topic("feed:news"))) == .granted)
     #expect(rules.subscribing(ann, to: try #require(Topic("feed:c1"))) == .denied)
   }
+
+  /// The engine's own topics are none to anybody, whatever the rules say.
+  @Test func theEnginesOwnTopicsAreNone() {
+    let rules = AccessRules(kinds: ["sys": TopicRule(subscribe: .any)])
+    let grant = rules.grant(["sys:access", "presence:bob"], to: CallFixture.ann)
+    #expect(grant.granted.map(\.name) == ["presence:bob"])
+    #expect(grant.denied == [.init(topic: "sys:access", code: .invalidArgument)])
+  }
 }

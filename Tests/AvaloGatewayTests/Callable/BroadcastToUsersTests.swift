@@ -1,4 +1,5 @@
 import AvaloCore
+import AvaloWire
 import Testing
 
 @testable import AvaloGateway
@@ -41,7 +42,7 @@ import Testing
     ),
     (
       #"{"userIds":["a"],"event":{"type":"typing_indicator","payload":{}}}"#,
-      "events of type typing_indicator cannot be published: they are the engine's own to send"
+      "typing_indicator is not kept in inboxes: publish it with publishRealtimeEvent"
     ),
   ]) func saysWhatIsWrong(data: String, message: String) async throws {
     let fixture = try await CallFixture()
@@ -49,13 +50,70 @@ import Testing
     #expect(fixture.services.broadcasts.isEmpty)
   }
 
-  @Test func reachesAThousandUsersAndNoMore() async throws {
+  private func users(_ count: Int) -> String { (0..<count).map { "\"user_\($0)\"" }.joined(separator: ",") }
+
+  @Test func reachesAThousandUsersInOneTransaction() async throws {
     let fixture = try await CallFixture()
-    func users(_ count: Int) -> String { (0..<count).map { "\"user_\($0)\"" }.joined(separator: ",") }
     try fixture.call(name, #"{"userIds":[\#(users(1000))],\#(event)}"#)
-    #expect(fixture.services.broadcasts[0].recipients.count == 1000)
+    #expect(fixture.services.broadcasts[0].recipients.count == 1000 && fixture.services.asked.isEmpty)
+  }
+
+  /// Plays a scheduler that takes every part.
+  private func taking(_ fixture: CallFixture, duplicate: Bool = false) {
+    var received: UInt32 = 0
+    fixture.services.answer = { request in
+      if let part = request as? BroadcastPart {
+        #expect(part.broadcast == 0xABC && part.first == received)
+        received += UInt32(part.recipients.count)
+        return .success(BroadcastPartTaken(received: received))
+      }
+      return .success(BroadcastBegun(broadcast: 0xABC, durability: .os, duplicate: duplicate))
+    }
+  }
+
+  @Test func handsOverMoreInParts() async throws {
+    let fixture = try await CallFixture()
+    taking(fixture)
+    let answer = try fixture.call(name, #"{"userIds":[\#(users(2500)),"user_7"],\#(event)}"#)
     #expect(
-      fixture.refusal(name, #"{"userIds":[\#(users(1001))],\#(event)}"#) == "userIds may name at most 1000 users")
+      answer
+        == #"{"success":true,"eventId":"e","broadcastId":"bct_0000000000000abc","recipients":2500,"durability":"os","duplicate":false}"#
+    )
+    let begin = try #require(fixture.services.asked.first as? BeginBroadcast)
+    #expect(begin.owner == "backend" && begin.recipients == 2500)
+    let parts = fixture.services.asked.compactMap { $0 as? BroadcastPart }
+    #expect(parts.map(\.recipients.count) == [1000, 1000, 500])
+    #expect(parts.allSatisfy { $0.attempt == begin.attempt })
+    #expect(Set(parts.flatMap(\.recipients)).count == 2500)
+    #expect(fixture.services.broadcasts.isEmpty && fixture.admission.publishesInFlight == 0)
+  }
+
+  @Test func whatTheLogHasIsNotHandedOverAgain() async throws {
+    let fixture = try await CallFixture()
+    taking(fixture, duplicate: true)
+    let answer = try fixture.call(name, #"{"userIds":[\#(users(1001))],\#(event)}"#)
+    #expect(answer.hasSuffix(#""recipients":1001,"durability":"os","duplicate":true}"#))
+    #expect(fixture.services.asked.count == 1)
+  }
+
+  @Test func anUploadThatBreaksOffNamesTheEvent() async throws {
+    let fixture = try await CallFixture()
+    fixture.services.answer = { request in
+      request is BeginBroadcast
+        ? .success(BroadcastBegun(broadcast: 1, durability: .os, duplicate: false))
+        : .failure(CallError(.unavailable, "the log is away"))
+    }
+    let data = #"{"userIds":[\#(users(1001))],\#(event)}"#
+    let error = #expect(throws: CallError.self) { try fixture.call(name, data) }
+    #expect(error?.eventID == "e" && fixture.services.asked.count == 2)
+    #expect(fixture.admission.publishesInFlight == 0)
+  }
+
+  @Test func namesItsBound() async throws {
+    let fixture = try await CallFixture()
+    #expect(
+      fixture.refusal(name, #"{"userIds":[\#(users(100_001))],\#(event)}"#)
+        == "userIds may name at most 100000 users")
   }
 
   @Test func isForServersWithTheScope() async throws {

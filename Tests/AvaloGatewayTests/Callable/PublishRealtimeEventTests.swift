@@ -94,13 +94,17 @@ import Testing
   @Test(arguments: [
     ("null", "data must be an object with type, payload, and targetUserId or topic"),
     ("[]", "data must be an object with type, payload, and targetUserId or topic"),
-    ("{}", "type is missing: one of chat_message, notification, feed_update, match_created, like_received"),
     (
-      #"{"type":"chat"}"#,
-      #"type must be one of chat_message, notification, feed_update, match_created, like_received, not "chat""#
+      "{}",
+      "type is missing: one of chat_message, typing_indicator, presence_update, notification, feed_update, match_created, like_received"
     ),
     (
-      #"{"type":7}"#, "type must be one of chat_message, notification, feed_update, match_created, like_received, not 7"
+      #"{"type":"chat"}"#,
+      #"type must be one of chat_message, typing_indicator, presence_update, notification, feed_update, match_created, like_received, not "chat""#
+    ),
+    (
+      #"{"type":7}"#,
+      "type must be one of chat_message, typing_indicator, presence_update, notification, feed_update, match_created, like_received, not 7"
     ),
     (#"{"type":"notification"}"#, "payload is missing: a JSON object"),
     (#"{"type":"notification","payload":"x"}"#, #"payload must be an object, not "x""#),
@@ -181,12 +185,19 @@ import Testing
         == "eventId must be a text of 1 to 128 bytes without control characters, not a text of 129 bytes")
   }
 
-  @Test(arguments: ["typing_indicator", "TYPING_INDICATOR", "presence_update", "read_receipt"])
-  func doesNotPublishWhatTheEngineItselfTells(type: String) async throws {
+  @Test(arguments: ["read_receipt", "READ_RECEIPT"])
+  func refusesWhatIsTheUsersOwnToSay(type: String) async throws {
     let fixture = try await CallFixture()
     #expect(
       fixture.refusal(name, #"{"type":"\#(type)","targetUserId":"u","payload":{}}"#)
-        == "events of type \(type.lowercased()) cannot be published: they are the engine's own to send")
+        == "events of type read_receipt cannot be published: they are the engine's own to send")
+  }
+
+  @Test(arguments: ["sys:access", "presence:u"]) func refusesTopicsOfTheEngine(topic: String) async throws {
+    let fixture = try await CallFixture()
+    let refusal = fixture.refusal(name, #"{"type":"notification","topic":"\#(topic)","payload":{}}"#)
+    #expect(refusal?.hasPrefix("nothing can be published to \(topic): ") == true)
+    #expect(fixture.services.published.isEmpty)
   }
 
   @Test(arguments: [

@@ -53,6 +53,22 @@ import Testing
     #expect(try poll.port.take(Detach.self).count == 1)
   }
 
+  /// The client asked anew at another gateway, where its next poll is held.
+  @Test func isAnsweredWhenItsLeaseIsLost() async throws {
+    let poll = try await PollFixture()
+    try poll.ping(#"{"connectionId":"c1"}"#)
+    let lease = try #require(try poll.port.take(Lease.self).first)
+    #expect(lease.message.connection == "c1" && lease.message.use == .poll)
+    try poll.begin(at: position(4))
+    poll.scheduler {
+      $0.frame(
+        LeaseLost(session: lease.message.session, place: lease.message.place), correlation: lease.correlation)
+    }
+    let answer = Answers(try poll.received())[0]
+    #expect(answer.status == 200 && answer.body.contains(#""events":[]"#))
+    #expect(try poll.port.take(Detach.self).count == 1)
+  }
+
   @Test func tellsOfASubscriptionThatEnds() async throws {
     let poll = try await PollFixture()
     try poll.ping(#"{"cursor":"user:ann=\#(epoch).4,chat:x=\#(epoch).1"}"#)

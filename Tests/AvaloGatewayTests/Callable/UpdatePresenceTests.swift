@@ -123,4 +123,12 @@ import Testing
       off.refusal(name, #"{"status":"busy"}"#, as: ann)
         == "FAILED_PRECONDITION: realtime_presence is off for this user")
   }
+
+  @Test func overHTTPTheLogSaysWhoseMembersArePartners() async throws {
+    let fixture = try await CallFixture()
+    fixture.services.answer = { _ in .success(Memberships(chats: ["c7"])) }
+    try fixture.call("updatePresenceV1", #"{"status":"busy"}"#, as: .user(CallFixture.ann))
+    let update = try #require(fixture.services.presenceRequests.first as? SetPresence)
+    #expect(update.chats == ["c1", "c7"] && update.status == .set(.busy))
+  }
 }

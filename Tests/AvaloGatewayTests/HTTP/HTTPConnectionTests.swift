@@ -1,5 +1,6 @@
 import AvaloCore
 import AvaloTesting
+import AvaloWire
 import NIOCore
 import NIOEmbedded
 import Testing
@@ -351,6 +352,25 @@ import Testing
   }
 
   // MARK: Abuse
+
+  /// A broadcast to very many users has a bound of its own, for who may.
+  @Test func aBroadcastMayBeLarge() async throws {
+    let fixture = try await HTTPFixture(#""limits":{"http_body_max":4096}"#)
+    fixture.services.answer = { _ in
+      .success(BroadcastBegun(broadcast: 1, durability: .os, duplicate: true))
+    }
+    let users = (0..<2000).map { "\"user-\($0)\"" }.joined(separator: ",")
+    let body = #"{"data":{"userIds":[\#(users)],"event":{"type":"notification","payload":{}}}}"#
+    #expect(try fixture.exchange(fixture.request("broadcastToUsers", body)).map(\.status) == [200])
+    #expect((fixture.services.asked.first as? BeginBroadcast)?.recipients == 2000)
+    for credential in ["", "Authorization: Bearer avk_wrong\r\n"] {
+      let other = try await HTTPFixture(#""limits":{"http_body_max":4096}"#)
+      try other.send(
+        "POST /broadcastToUsers HTTP/1.1\r\nHost: h\r\n\(credential)Content-Length: \(body.utf8.count)\r\n\r\n")
+      let answer = try #require(Answers(try other.received().text).first)
+      #expect(answer.error == "INVALID_ARGUMENT: the body may have 4096 bytes")
+    }
+  }
 
   @Test func refusesBodiesOverTheBound() async throws {
     for chunked in [false, true] {

@@ -252,6 +252,20 @@ import Testing
     #expect(frames.last?.kindOfFrame == "live")
   }
 
+  /// What a session remembers of them is bounded: one more waits its turn like any other event.
+  @Test func anUrgentEventBeyondTheBoundWaitsItsTurn() throws {
+    let loop = try TestLoop()
+    loop.linkUp()
+    let ann = try loop.connect("ann", cursor: position(0), head: position(1))
+    _ = loop.take(ann)
+    let last = UInt64(HubLimits.aheadMax + 2)
+    for offset in 2...last { loop.deliver(offset, "fire", priority: .urgent) }
+    #expect(loop.take(ann).events.count == HubLimits.aheadMax)
+    try loop.answerRead(after: 0, upTo: 1, [(1, "a")])
+    try loop.answerRead(after: 1, upTo: last, (2...last).map { ($0, "fire") })
+    #expect(loop.take(ann).events == ["1:a", "\(last):fire"])
+  }
+
   @Test func parksASlowConsumerAndGoesOnFromTheLog() throws {
     let loop = try TestLoop()
     loop.linkUp()

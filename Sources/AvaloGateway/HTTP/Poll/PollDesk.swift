@@ -56,6 +56,7 @@ final class PollDesk: Polls {
     own.value = self
     life.carrier = self
     life.application = hub
+    hub.whenSuperseded = { own.value?.end($0) }
     hub.whenRefused = { own.value?.polls[$0.slot]?.error = $1 }
     ticks = eventLoop.scheduleRepeatedTask(initialDelay: .seconds(1), delay: .seconds(1)) { _ in
       own.value?.enterTurn()

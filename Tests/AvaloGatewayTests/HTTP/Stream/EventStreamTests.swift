@@ -47,6 +47,33 @@ import Testing
         """)
   }
 
+  /// Another gateway has begun the stream of this connection again: the log says so.
+  @Test func endsWhenItsLeaseIsLost() async throws {
+    let stream = try await StreamFixture()
+    try stream.get("/events?connectionId=c1", user: "ann")
+    let lease = try #require(try stream.port.take(Lease.self).first)
+    #expect(lease.message.user == "ann" && lease.message.connection == "c1" && lease.message.use == .stream)
+    try stream.attached(try #require(try stream.port.take(Attach.self).first), at: [position(4)])
+    try stream.watched(position(4))
+    _ = try stream.received()
+    // A session that is over, or somebody else's place.
+    stream.scheduler {
+      $0.frame(LeaseLost(session: lease.message.session + 1, place: lease.message.place), correlation: 3 << 24)
+    }
+    #expect(try stream.received() == "" && stream.channel.isActive)
+    stream.scheduler {
+      $0.frame(
+        LeaseLost(session: lease.message.session, place: lease.message.place), correlation: lease.correlation)
+    }
+    #expect(try stream.received().contains(#""status":"ABORTED""#))
+    #expect(!stream.channel.isActive)
+  }
+
+  @Test func aConnectionThatNobodyNamedHasNoLease() async throws {
+    let stream = try await StreamFixture.live("ann", at: position(0))
+    #expect(try stream.port.take(Lease.self).isEmpty)
+  }
+
   /// White space between JSON's tokens may be line ends, which would end the event.
   @Test func keepsAnEventOnOneLine() async throws {
     let stream = try await StreamFixture.live("ann", at: position(0))
