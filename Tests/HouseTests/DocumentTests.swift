@@ -96,16 +96,34 @@ import Testing
 
   /// `docs/architecture.md` says of each promise which test proves it.
   @Test func everyPromisesTestsExist() throws {
+    #expect(try Self.checkTests(named: House.read("docs/architecture.md")) > 20)
+  }
+
+  /// `docs/delivery.md` says of each of its fifteen rules which tests reproduce what it closes.
+  @Test func everyRuleOfDeliveryHasItsTests() throws {
+    var rules: [Int] = []
+    for line in try House.lines("docs/delivery.md") {
+      guard let row = line.firstMatch(of: /^\| (\d+) [^|]+\|[^|]+\| ([^|]+) \|$/), let rule = Int(row.1) else {
+        continue
+      }
+      rules.append(rule)
+      #expect(try Self.checkTests(named: String(row.2)) > 0, "rule \(rule) names no test")
+    }
+    #expect(rules == Array(1...15))
+  }
+
+  /// Every `Suite.test` of a text is there; returns how many it names.
+  private static func checkTests(named text: String) throws -> Int {
     var suites: [String: String] = [:]
     for file in House.files("Tests", "Tests.swift") {
       suites[(file as NSString).lastPathComponent.replacing(".swift", with: ""), default: ""] += try House.read(file)
     }
-    let named = try House.read("docs/architecture.md").matches(of: /`(\w+Tests)(?:\.(\w+))?`/)
-    #expect(named.count > 20)
+    let named = text.matches(of: /`(\w+Tests)(?:\.(\w+))?`/)
     for match in named {
       let text = try #require(suites[String(match.1)], "\(match.1) is not there")
       guard let test = match.2 else { continue }
       #expect(text.contains("func \(test)("), "\(match.1) has no test \(test)")
     }
+    return named.count
   }
 }
