@@ -8,7 +8,7 @@ RELEASE := swift build -c release --static-swift-stdlib
 # Programs to package. Given, nothing is built: make package BINARIES=folder
 BINARIES ?=
 PACKAGES := .build/package
-CLIENT_TOOLS := nodejs esbuild node-typescript
+CLIENT_TOOLS := nodejs esbuild node-typescript node-react node-react-dom node-react-test-renderer
 
 .PHONY: help deps deps-test build run demo test test-all deps-clients clients test-clients conformance lint format bench chaos package package-test clean
 

@@ -10,11 +10,15 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = dirname(fileURLToPath(import.meta.url));
-const run = (tool, ...args) => execFileSync(tool, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] });
+// Where Debian keeps React.
+const env = { ...process.env, NODE_PATH: [process.env.NODE_PATH, '/usr/share/nodejs'].filter(Boolean).join(':') };
+const run = (tool, ...args) => execFileSync(tool, args, { cwd: root, env, stdio: ['ignore', 'inherit', 'inherit'] });
 const esbuild = (...args) => run('esbuild', '--bundle', '--log-level=warning', ...args);
 
 /** By the names under which `package.json` offers them. */
-const entries = { avalo: 'src/index.ts' };
+const entries = {
+  avalo: 'src/index.ts', outbox: 'src/outbox/index.ts', server: 'src/server/index.ts', react: 'src/react/index.ts',
+};
 
 export function build() {
   rmSync(join(root, 'dist'), { recursive: true, force: true });
@@ -33,8 +37,9 @@ export function buildTests(kind) {
   mkdirSync(out, { recursive: true });
   run('tsc', '-p', 'test');
   const sources = readdirSync(join(root, 'test', kind)).filter(name => name.endsWith('.test.ts'));
-  esbuild(...sources.map(name => `test/${kind}/${name}`), '--platform=node', '--target=node18', '--format=esm', '--sourcemap=inline',
-    '--out-extension:.js=.mjs', `--outdir=${out}`);
+  esbuild(...sources.map(name => `test/${kind}/${name}`), '--platform=node', '--target=node18', '--format=cjs',
+    '--sourcemap=inline',
+    '--external:react', '--external:react-dom', '--external:react-test-renderer', '--out-extension:.js=.cjs', `--outdir=${out}`);
   return out;
 }
 

@@ -297,7 +297,7 @@ export class RealtimeWebSocketClient {
   #request(isWebSocket: boolean): ConnectRequest {
     const subscriptions = this.#subscriptions.request(`user:${this.#userId}`, isWebSocket);
     const positions = this.#inbox!.positions.of(subscriptions);
-    this.#inbox!.began(Object.keys(positions));
+    this.#inbox!.began(subscriptions, Object.keys(positions));
     const platform: Platform = this.#options.platform ?? 'web';
     return { deviceId: this.deviceId, platform, subscriptions, positions };
   }
@@ -314,6 +314,7 @@ export class RealtimeWebSocketClient {
 
   async #join(topics: string[]): Promise<calls.SubscribeResult> {
     const data = { subscriptions: topics, positions: this.#inbox!.positions.of(topics) };
+    this.#inbox!.joining(topics);
     const answer: ReadyFrame = await this.#calls.call(
       'subscribeToRealtimeEventsV1', data, this.#callTimeout, text => this.#runner.sendText(text));
     const { subscriptions, denied, unread } = answer;

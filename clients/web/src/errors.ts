@@ -31,7 +31,8 @@ export class RealtimeError extends Error {
 
   /** Anything thrown, as an error of ours; what the Firebase SDK throws keeps its code. */
   static from(thrown: unknown, code: ErrorCode = 'UNAVAILABLE'): RealtimeError {
-    if (thrown instanceof RealtimeError) return thrown;
+    // By its name: each bundle has a class of its own.
+    if ((thrown as Error)?.name === 'RealtimeError') return thrown as RealtimeError;
     const { code: other, message, details } = (thrown ?? {}) as { code?: string; message?: string; details?: {} };
     const known = /^functions\/(.+)$/.exec(other ?? '')?.[1]?.toUpperCase().replace(/-/g, '_');
     return new RealtimeError((known ?? code) as ErrorCode, message ?? String(thrown), details);

@@ -17,7 +17,9 @@ export class Inbox {
   #seen = new Recent<true>(seenMax);
   /** Versions of keyed state that were handed on. */
   #versions = new Recent<number>(versionsMax);
-  /** Topics that are being caught up, with the number of events that came so far. */
+  /** Topics whose replay is not over. */
+  #replaying = new Set<string>();
+  /** Those of them that are resumed, with the number of events that came so far. */
   #resuming = new Map<string, number>();
 
   constructor(
@@ -27,11 +29,17 @@ export class Inbox {
     this.positions = new Positions(positions);
   }
 
-  /** A new connection begins, with these positions presented. */
-  began(presented: Iterable<string>): void {
+  /** A new connection begins with these topics, and some of their positions presented. */
+  began(topics: Iterable<string>, presented: Iterable<string>): void {
+    this.#replaying = new Set(topics);
     this.#resuming = new Map([...presented].map(topic => [topic, 0]));
     // Presence is told anew on each connection, and may have forgotten its count.
     this.#versions.drop(key => key.startsWith('presence:'));
+  }
+
+  /** Topics are added to the connection. */
+  joining(topics: Iterable<string>): void {
+    for (const topic of topics) this.#replaying.add(topic);
   }
 
   /** Takes a frame if it is one of delivery; answers whether it was. */
@@ -43,6 +51,7 @@ export class Inbox {
     } else if (frame.live) {
       this.positions.live(frame.live);
       const { topic } = frame.live;
+      this.#replaying.delete(topic);
       const events = this.#resuming.get(topic);
       if (this.#resuming.delete(topic)) this.emitter.emit('recovered', { topic, events: events! });
     } else if (frame.unsubscribed) {
@@ -81,6 +90,7 @@ export class Inbox {
   #handOn({ event, topic, offset, ahead, snapshot }: EventFrame): void {
     const whole: RealtimeEvent<any, any> = { ...event, targetUserId: event.targetUserId ?? this.userId, topic };
     if (offset !== undefined) whole.offset = offset;
+    if (offset !== undefined && this.#replaying.has(topic)) whole.replay = true;
     if (ahead) whole.ahead = true;
     if (snapshot) whole.snapshot = true;
     this.emitter.emit(whole.type as RealtimeEventType, whole);

@@ -81,6 +81,8 @@ export interface RealtimeEvent<P = Payload, T extends string = RealtimeEventType
   topic: string;
   /** Its place in its topic; keyed state, presence and typing have none. */
   offset?: number;
+  /** It lay in the log when its topic was subscribed to. */
+  replay?: boolean;
   /** It is urgent and overtook a running replay. */
   ahead?: boolean;
   /** What is, rather than what has changed just now. */

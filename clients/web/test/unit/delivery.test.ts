@@ -36,9 +36,18 @@ describe('events', () => {
   test('that come again are left, on this connection or the next', () => {
     const { take, got, inbox } = make();
     take(event('user:ann', 1, e1), event('user:ann', 1));
-    inbox.began(['user:ann']);
+    inbox.began(['user:ann'], ['user:ann']);
     take(event('user:ann', 1, e1), event('user:ann', 2));
     assert.deepEqual(got, [1, 2]);
+  });
+
+  test('that lay in the log are marked, until the replay is over', () => {
+    const { take, emitter, inbox } = make();
+    const replayed: unknown[] = [];
+    emitter.on('event', one => replayed.push(one.replay));
+    inbox.began(['user:ann'], []);
+    take(event('user:ann', 1, e1), { live: { topic: 'user:ann', epoch: 'e1', offset: 1 } }, event('user:ann', 2));
+    assert.deepEqual(replayed, [true, undefined]);
   });
 
   test('of one id on two topics are one event', () => {
@@ -51,7 +60,7 @@ describe('events', () => {
     const { take, got, inbox } = make();
     take(event('user:ann', 1, e1), event('user:ann', 9, { ahead: true }), event('user:ann', 2));
     assert.deepEqual(inbox.positions.of(['user:ann']), { 'user:ann': { epoch: 'e1', offset: 2 } });
-    inbox.began(['user:ann']);
+    inbox.began(['user:ann'], ['user:ann']);
     take(event('user:ann', 3, e1), event('user:ann', 9));
     assert.deepEqual(got, [1, 9, 2, 3]);
     assert.deepEqual(inbox.positions.of(['user:ann']), { 'user:ann': { epoch: 'e1', offset: 9 } });
@@ -107,14 +116,14 @@ describe('a resumed topic', () => {
   test('is recovered when its replay is over without a gap', () => {
     const { take, got, inbox } = make();
     take(event('user:ann', 1, e1));
-    inbox.began(['user:ann']);
+    inbox.began(['user:ann'], ['user:ann']);
     take(event('user:ann', 2, e1), event('user:ann', 3), { live: { topic: 'user:ann', epoch: 'e1', offset: 3 } });
     assert.deepEqual(got, [1, 2, 3, { recovered: { topic: 'user:ann', events: 2 } }]);
   });
 
   test('is not when there was one', () => {
     const { take, got, inbox } = make();
-    inbox.began(['user:ann']);
+    inbox.began(['user:ann'], ['user:ann']);
     take({ gap: { topic: 'user:ann', from: 1, to: 2, reason: 'expired' } }, { live: { topic: 'user:ann', epoch: 'e1', offset: 2 } });
     assert.equal(got.length, 1);
   });
@@ -148,7 +157,7 @@ describe('states', () => {
     const { take, got, inbox } = make();
     take(presence(3, true), presence(3), presence(2), presence(3, true), presence(4));
     assert.deepEqual(got, ['p3', 'p3', 'p4']);
-    inbox.began([]);
+    inbox.began([], []);
     take(presence(1, true));
     assert.equal(got.length, 4);
   });

@@ -1,0 +1,175 @@
+/** What a user does while there is no connection, kept until it is told: in order, once, by one tab. */
+import type { RealtimeWebSocketClient } from '../client.js';
+import { Emitter } from '../delivery/emitter.js';
+import { newID } from '../environment.js';
+import { RealtimeError } from '../errors.js';
+import type { EventDraft, PresenceUpdate } from '../types/calls.js';
+import type { Listener } from '../types/client.js';
+import type { Entry, OutboxStore } from './entry.js';
+import { IndexedDBStore } from './indexeddb.js';
+import { LayeredStore } from './layered.js';
+import { defaultTTL, entriesMax, entryBytesMax, otherTTL, outcome, retryDelay } from './policy.js';
+
+export type { Entry, NewEntry, OutboxStore } from './entry.js';
+export { IndexedDBStore } from './indexeddb.js';
+export { MemoryStore } from './memory.js';
+
+export interface OutboxOptions {
+  /** Milliseconds, by type of event or name of function; what is not there keeps its default. */
+  ttl?: Record<string, number>;
+  /** Entries of one user. Default 1000. */
+  max?: number;
+  /** Default: IndexedDB, and memory where that is full or forbidden. */
+  store?: OutboxStore;
+  /** Default: the browser's Web Locks. Without any, every tab drains, and the server keeps each thing once. */
+  locks?: { request(name: string, body: () => Promise<void>): Promise<unknown> };
+}
+
+export interface OutboxEvents {
+  /** It was told to the server; this is what it answered. */
+  sent: { entry: Entry; result: any };
+  /** The server will not have it. */
+  failed: { entry: Entry; error: RealtimeError };
+  /** Its time was over before it could be told. */
+  expired: { entry: Entry };
+  /** It cannot be kept over the page's end just now; memory stands in. */
+  volatile: { error: unknown };
+}
+
+/**
+ * ```ts
+ * const outbox = new Outbox(client);
+ * const { eventId } = await outbox.publish({ type: 'chat_message', topic: 'chat:c1', payload });
+ * ```
+ */
+export class Outbox {
+  readonly #options: OutboxOptions;
+  readonly #store: OutboxStore;
+  readonly #emitter = new Emitter<OutboxEvents>(thrown => console.error('[avalo]', thrown));
+  readonly #stop: () => void;
+  #draining = false;
+  #again = false;
+  #failures = 0;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #isClosed = false;
+
+  constructor(private readonly client: RealtimeWebSocketClient, options: OutboxOptions = {}) {
+    this.#options = options;
+    this.#store = options.store ?? new LayeredStore(
+      globalThis.indexedDB && new IndexedDBStore(globalThis.indexedDB), error => this.#emitter.emit('volatile', { error }));
+    this.#stop = client.onStateChange(() => this.#drainSoon());
+    this.#drainSoon();
+  }
+
+  on<Name extends keyof OutboxEvents>(name: Name, listener: Listener<OutboxEvents[Name]>): () => void {
+    return this.#emitter.on(name, listener);
+  }
+
+  /** Publishes as soon as it can. Answers when the event is kept here, with its id. */
+  async publish(event: EventDraft): Promise<{ eventId: string }> {
+    const { eventId = newID('evt_', Math.random), timestamp = Date.now(), ...rest } = event;
+    await this.add('publishRealtimeEvent', { eventId, timestamp, ...rest }, { type: event.type.toLowerCase() });
+    return { eventId };
+  }
+
+  sendReadReceipt(chatId: string, messageId: string): Promise<void> {
+    return this.add('sendReadReceiptV1', { chatId, messageId });
+  }
+
+  markChatAsRead(chatId: string): Promise<void> {
+    return this.add('markChatAsReadV1', { chatId }, { key: `read:${chatId}` });
+  }
+
+  /** Of several only the last one is told. */
+  updatePresence(presence: PresenceUpdate): Promise<void> {
+    return this.add('updatePresenceV1', presence, { key: 'presence' });
+  }
+
+  /**
+   * Keeps any call that may be made twice.
+   *
+   * @throws RealtimeError RESOURCE_EXHAUSTED when there is no room, INVALID_ARGUMENT when it is too large
+   */
+  async add(name: string, data: unknown, { key, type = name }: { key?: string; type?: string } = {}): Promise<void> {
+    const user = this.#user();
+    if (JSON.stringify(data).length > entryBytesMax) throw new RealtimeError('INVALID_ARGUMENT', `more than ${entryBytesMax} bytes`);
+    const { ttl = {}, max = entriesMax } = this.#options;
+    const expiresAt = Date.now() + (ttl[type] ?? defaultTTL[type] ?? otherTTL);
+    if (!(await this.#store.add({ user, name, data, expiresAt, ...(key && { key }) }, max))) {
+      throw new RealtimeError('RESOURCE_EXHAUSTED', `${max} things wait for a connection already`);
+    }
+    this.#drainSoon();
+  }
+
+  /** What waits, in its order. */
+  pending(): Promise<Entry[]> {
+    return this.#store.all(this.#user());
+  }
+
+  /** Sends nothing any more; what waits stays where it is. */
+  close(): void {
+    this.#isClosed = true;
+    this.#stop();
+    clearTimeout(this.#timer);
+  }
+
+  #user(): string {
+    const { userId } = this.client.getConnectionInfo();
+    if (!userId) throw new RealtimeError('FAILED_PRECONDITION', 'client.connect(userId, authToken) comes first');
+    return userId;
+  }
+
+  get #isReady(): boolean {
+    return !this.#isClosed && this.client.getState() === 'connected';
+  }
+
+  #drainSoon(): void {
+    if (!this.#isReady) return;
+    if (this.#draining) {
+      this.#again = true;
+      return;
+    }
+    clearTimeout(this.#timer);
+    this.#draining = true;
+    this.#again = false;
+    const user = this.#user();
+    const locks: OutboxOptions['locks'] = this.#options.locks ?? globalThis.navigator?.locks;
+    const work = () => this.#drain(user);
+    void (locks ? locks.request(`avalo-outbox:${user}`, work) : work())
+      .catch((error: unknown) => this.#emitter.emit('volatile', { error }))
+      .finally(() => {
+        this.#draining = false;
+        if (this.#again) this.#drainSoon();
+      });
+  }
+
+  /** Tells one after the other, until none is left or one has to wait. */
+  async #drain(user: string): Promise<void> {
+    while (this.#isReady && this.client.getConnectionInfo().userId === user) {
+      const entry = await this.#store.first(user);
+      if (!entry) return;
+      if (entry.expiresAt <= Date.now()) {
+        await this.#store.remove(entry);
+        this.#emitter.emit('expired', { entry });
+        continue;
+      }
+      try {
+        const result = await this.client.call(entry.name, entry.data);
+        this.#failures = 0;
+        await this.#store.remove(entry);
+        this.#emitter.emit('sent', { entry, result });
+      } catch (thrown) {
+        const error = RealtimeError.from(thrown);
+        const what = outcome(error);
+        if (what === 'wait') return;
+        if (what === 'retry') {
+          const ms = retryDelay(++this.#failures, error, Math.random);
+          this.#timer = setTimeout(() => this.#drainSoon(), ms);
+          return;
+        }
+        await this.#store.remove(entry);
+        this.#emitter.emit('failed', { entry, error });
+      }
+    }
+  }
+}

@@ -1,0 +1,39 @@
+/** What is decided about entries. Pure. */
+import type { RealtimeError } from '../errors.js';
+
+const minute = 60_000;
+const hour = 60 * minute;
+
+/** How long a thing is worth telling, in milliseconds: as long as the server would keep it. */
+export const defaultTTL: Record<string, number> = {
+  chat_message: 24 * hour, notification: 168 * hour, feed_update: hour, match_created: 24 * hour, like_received: 24 * hour,
+  sendReadReceiptV1: 24 * hour, markChatAsReadV1: 24 * hour, updatePresenceV1: 5 * minute,
+};
+/** Of what has no entry above. */
+export const otherTTL = 24 * hour;
+/** A user's entries: a day of busy writing. */
+export const entriesMax = 1_000;
+/** Bytes of one entry, about: what the server takes of an event, and its frame. */
+export const entryBytesMax = 128 * 1024;
+/** The first delay after a failure; it doubles up to the longest. */
+export const retryMin = 1_000;
+export const retryMax = 30_000;
+
+export type Outcome =
+  /** It cannot be done, ever: the next one. */
+  | 'drop'
+  /** Later, on the same connection. */
+  | 'retry'
+  /** When there is another connection. */
+  | 'wait';
+
+export function outcome({ code, isTransient }: RealtimeError): Outcome {
+  if (code === 'CANCELLED' || code === 'UNAUTHENTICATED' || code === 'FAILED_PRECONDITION') return 'wait';
+  return isTransient ? 'retry' : 'drop';
+}
+
+/** Milliseconds until the next try. @param failures 1 after the first */
+export function retryDelay(failures: number, { retryAfterMs = 0 }: RealtimeError, random: () => number): number {
+  const bound = Math.min(retryMax, retryMin * 2 ** (failures - 1));
+  return Math.max(retryAfterMs, Math.floor(bound / 2 + random() * bound / 2));
+}

@@ -1,0 +1,153 @@
+/** For backends: publishing and the server's own functions, with an API key, in Node 18 or later. */
+import { callOverHTTP } from '../calls/http.js';
+import { newID, surroundings } from '../environment.js';
+import { RealtimeError } from '../errors.js';
+import type { BroadcastResult, EventDraft, PublishResult } from '../types/calls.js';
+import type { UserPresence } from '../types/events.js';
+
+export { RealtimeError } from '../errors.js';
+export { RealtimeEventType } from '../types/events.js';
+export type { BroadcastResult, EventDraft, PublishResult } from '../types/calls.js';
+
+export interface ServerOptions {
+  /** Where the server is. Default: the environment's `AVALO_URL`. */
+  url?: string;
+  /** `avk_…`. Default: the environment's `AVALO_API_KEY`. */
+  apiKey?: string;
+  /** Milliseconds one attempt may take. Default 10 000. */
+  timeout?: number;
+  /** Attempts after the first, while the server is away. Default 4: about ten seconds. */
+  retries?: number;
+  fetch?: typeof globalThis.fetch;
+}
+
+export interface MembersResult {
+  success: true;
+  chatId: string;
+  added: number;
+  removed: number;
+  members: number;
+}
+
+export interface Connection {
+  connectionId: string;
+  userId: string;
+  deviceId: string;
+  platform: string;
+  connectedAt: number;
+  lastPingAt: number;
+  subscriptions: string[];
+  subscriptionCount: number;
+}
+
+const retryFirst = 200;
+const retryLongest = 5_000;
+
+/** The functions of a server that need an API key. All of them may be called again without harm, and are, while it is away. */
+export class RealtimeServer {
+  readonly #options: ServerOptions;
+
+  constructor(options: ServerOptions = {}) {
+    this.#options = options;
+  }
+
+  /** Publishes an event. When it is answered, it is kept. */
+  publish(event: EventDraft): Promise<PublishResult> {
+    // With an id of its own it is kept once, however often it is tried.
+    return this.call('publishRealtimeEvent', { eventId: newID('evt_', Math.random), ...event });
+  }
+
+  /** Publishes an event to many users at once, at most 1 000: all or none. */
+  broadcast(userIds: string[], { targetUserId: _, ...event }: EventDraft): Promise<BroadcastResult> {
+    return this.call('broadcastToUsers', { userIds, event: { eventId: newID('evt_', Math.random), ...event } });
+  }
+
+  setChatMembers(chatId: string, userIds: string[]): Promise<MembersResult> {
+    return this.call('setChatMembers', { chatId, userIds });
+  }
+
+  addChatMembers(chatId: string, userIds: string[]): Promise<MembersResult> {
+    return this.call('addChatMembers', { chatId, userIds });
+  }
+
+  removeChatMembers(chatId: string, userIds: string[]): Promise<MembersResult> {
+    return this.call('removeChatMembers', { chatId, userIds });
+  }
+
+  /** All members of a chat, page by page. */
+  async *chatMembers(chatId: string): AsyncGenerator<{ userId: string; since: number }> {
+    for (let cursor: string | null = ''; cursor !== null;) {
+      const page: any = await this.call('getChatMembers', { chatId, limit: 1000, ...(cursor && { cursor }) });
+      yield* page.members;
+      cursor = page.nextCursor;
+    }
+  }
+
+  async getPresence(userIds: string[]): Promise<Record<string, UserPresence>> {
+    return (await this.call<any>('getPresenceV1', { userIds })).presence;
+  }
+
+  /** Open connections, of one user or of everybody, page by page. */
+  async *connections(userId?: string): AsyncGenerator<Connection> {
+    for (let cursor: string | null = ''; cursor !== null;) {
+      const page: any = await this.call('listConnections', { ...(userId && { userId }), limit: 100, ...(cursor && { cursor }) });
+      yield* page.connections;
+      cursor = page.nextCursor;
+    }
+  }
+
+  disconnectUser(
+    userId: string, options: { connectionId?: string; reconnect?: boolean } = {},
+  ): Promise<{ success: true; disconnected: number }> {
+    return this.call('disconnectUser', { userId, ...options });
+  }
+
+  revokeTokens(
+    which: { userId?: string; tokenId?: string; issuedBefore?: number; expiresAt?: number },
+  ): Promise<{ success: true; issuedBefore?: number; keptUntil: number }> {
+    return this.call('revokeTokens', which);
+  }
+
+  eraseUser(userId: string): Promise<{ success: true; events: number; devices: number; memberships: number }> {
+    return this.call('eraseUser', { userId });
+  }
+
+  /**
+   * Calls any function, again while the server is away.
+   *
+   * @throws RealtimeError
+   */
+  async call<Result = any>(name: string, data: unknown): Promise<Result> {
+    const variables = (globalThis as any).process?.env ?? {};
+    const { url = variables.AVALO_URL, apiKey = variables.AVALO_API_KEY, timeout = 10_000, retries = 4, fetch } = this.#options;
+    if (!url || !apiKey) throw new RealtimeError('FAILED_PRECONDITION', 'url and apiKey are missing: AVALO_URL, AVALO_API_KEY');
+    const environment = { ...surroundings(), ...(fetch && { fetch }) };
+    const caller = { environment, url: url.replace(/\/+$/, ''), callable: undefined };
+    for (let failures = 0; ; ) {
+      try {
+        return await callOverHTTP(caller, name, data, apiKey, timeout);
+      } catch (thrown) {
+        const error = RealtimeError.from(thrown);
+        if (!error.isTransient || ++failures > retries) throw error;
+        const bound = Math.min(retryLongest, retryFirst * 4 ** (failures - 1));
+        const ms = Math.max(error.retryAfterMs ?? 0, bound / 2 + Math.random() * bound / 2);
+        await new Promise<void>(resolve => environment.setTimeout(resolve, ms));
+      }
+    }
+  }
+}
+
+let shared = new RealtimeServer();
+
+/** Says where the server is, for the functions below; without it the environment says. */
+export function configure(options: ServerOptions): RealtimeServer {
+  return (shared = new RealtimeServer(options));
+}
+
+export function publishRealtimeEvent(event: EventDraft): Promise<PublishResult> {
+  return shared.publish(event);
+}
+
+export function broadcastToUsers(userIds: string[], event: EventDraft): Promise<BroadcastResult> {
+  return shared.broadcast(userIds, event);
+}

@@ -1,0 +1,72 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { createElement, StrictMode } from 'react';
+import { act, create } from 'react-test-renderer';
+import {
+  RealtimeProvider, useConnectionState, usePresence, useRealtimeEvent, useTyping, useUnread,
+} from '../../src/react/index.js';
+import { Bench, event, ready, settle } from '../support/fakes.js';
+
+(globalThis as any).IS_REACT_ACT_ENVIRONMENT = true;
+const chat = { chatId: 'c', messageId: 'm1' };
+
+function Page({ heard }: { heard: string[] }) {
+  useRealtimeEvent('notification', one => heard.push(one.eventId));
+  const presence = usePresence(['bob']);
+  const typing = useTyping('c');
+  const unread = useUnread();
+  return createElement('p', null, JSON.stringify([useConnectionState(), presence.bob?.status ?? null, typing, unread]));
+}
+
+async function mount(bench: Bench, heard: string[] = []) {
+  const page = () => createElement(StrictMode, null, createElement(
+    // A new function each time, as it is written in applications.
+    RealtimeProvider, { client: bench.client, userId: 'ann', token: () => 'token', children: createElement(Page, { heard }) }));
+  let root: any;
+  await act(async () => {
+    root = create(page());
+    await settle();
+  });
+  const shown = () => JSON.parse(root.toJSON().children[0]);
+  return { root, shown, again: () => act(async () => root.update(page())) };
+}
+
+test('a page in strict mode has one connection, and keeps it over renderings', async () => {
+  const bench = new Bench();
+  const { shown, again, root } = await mount(bench);
+  assert.equal(bench.sockets.length, 1);
+  await act(async () => void (await bench.accept()));
+  await again();
+  assert.equal(shown()[0], 'connected');
+  assert.equal(bench.sockets.length, 1);
+  await act(async () => root.unmount());
+  await new Promise(resolve => setTimeout(resolve, 5));
+  assert.equal(bench.client.getState(), 'disconnected');
+});
+
+test('hooks show what comes, each event once', async () => {
+  const bench = new Bench();
+  const heard: string[] = [];
+  const { shown } = await mount(bench, heard);
+  assert.deepEqual(shown(), ['connecting', null, [], {}]);
+  await act(async () => {
+    const socket = await bench.accept({ ...ready.ready, unread: { c: 2 } });
+    const say = (type: string, payload: object, more: object = {}, inner: object = {}) =>
+      socket.say({ event: { eventId: `${type}1`, type, payload, timestamp: 1, sourceUserId: 'bob', ...inner }, topic: 'chat:c', ...more });
+    socket.say({ live: { topic: 'user:ann', epoch: 'e', offset: 0 } }, event('user:ann', 1));
+    say('presence_update', { userId: 'bob', status: 'busy' }, { topic: 'presence:bob', version: 1 });
+    say('typing_indicator', { chatId: 'c', userId: 'bob', isTyping: true, expiresInMs: 5000 });
+    say('chat_message', chat, { offset: 1, epoch: 'e' }, { sourceUserId: 'eve' });
+    await settle();
+  });
+  assert.deepEqual(heard, ['evt_user:ann_1']);
+  assert.deepEqual(shown(), ['connected', 'busy', ['bob'], { c: 3 }]);
+  await act(async () => {
+    const receipt = { chatId: 'c', userId: 'ann', messageId: 'm1', readAt: 1 };
+    bench.socket.say({ event: { eventId: 'r', type: 'read_receipt', payload: receipt, timestamp: 1 }, topic: 'chat:c', version: 1 });
+    bench.socket.say({ event: { eventId: 'x', type: 'chat_message', payload: { ...chat, messageId: 'm2' }, timestamp: 1, sourceUserId: 'bob' }, topic: 'chat:c', offset: 2 });
+    await settle();
+  });
+  // Bob has sent it, and types no more.
+  assert.deepEqual(shown(), ['connected', 'busy', [], { c: 1 }]);
+});
