@@ -36,14 +36,13 @@ demo: build ## start, connect two users, publish, show the delivery, stop
 test: deps-test ## build, and run every test that ends within minutes; what needs root or a tool is skipped by name
 	@scripts/test-clients unit
 	swift build --build-tests
-	swift test --skip-build --no-parallel
+	@scripts/run-tests
 
-test-all: export AVALO_QUIET_MACHINE = 1
-test-all: test test-clients chaos conformance demo package-test ## all tests, and what takes long; on a machine that does nothing else
+test-all: test test-clients chaos conformance demo package-test ## all tests, and what takes long
 
 chaos: deps-test ## kill each worker a hundred times under load
 	swift build --build-tests
-	AVALO_CHAOS_KILLS=100 swift test --skip-build --no-parallel --filter ChaosTests
+	AVALO_CHAOS_KILLS=100 scripts/run-tests --filter ChaosTests
 
 clients: deps-clients ## build the client for the web, in clients/web/dist
 	node clients/web/build.mjs

@@ -65,7 +65,7 @@ import Testing
     try await gateway.unlink()
     try await waitUntil("ann is gone") { try await online(other, "ann") == [false] }
     let took = ContinuousClock.now - cut
-    #expect(took > .milliseconds(1500) && took < .seconds(5), "ping interval and grace, not \(took)")
+    #expect(took > .milliseconds(1500) && took < .seconds(20), "ping interval and grace, not \(took)")
     try await worker.process.stop()
   }
 

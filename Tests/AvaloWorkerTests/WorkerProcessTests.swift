@@ -35,7 +35,7 @@ import Testing
     try await worker.process.waitForNotification("WATCHDOG=1", count: sick + 3)
     // A loop that hangs sends nothing more: five intervals of silence, counted on the test's own clock.
     _ = try? await HTTPExchange.send(
-      "POST", "/hang", to: .unix("\(worker.folder.path)/metrics.sock"), within: .milliseconds(300))
+      "POST", "/hang", to: .unix("\(worker.folder.path)/metrics.sock"), within: .seconds(2))
     let hung = TestProcess.now
     try await Task.sleep(for: .milliseconds(1500))
     let late = worker.process.record.notifications.filter { $0.nanoseconds > hung && $0.lines.contains("WATCHDOG=1") }
@@ -74,11 +74,11 @@ import Testing
     let worker = try await WorkerProcess.start("avalo-test-worker", settings: #"{"drain": "never"}"#)
     // Even while its loop hangs.
     _ = try? await HTTPExchange.send(
-      "POST", "/hang", to: .unix("\(worker.folder.path)/metrics.sock"), within: .milliseconds(300))
+      "POST", "/hang", to: .unix("\(worker.folder.path)/metrics.sock"), within: .seconds(2))
     let start = TestProcess.now
     worker.cutLifeline()
     #expect(try await worker.process.ending() == .exit(69))
-    #expect(TestProcess.now - start < 5_000_000_000)
+    #expect(TestProcess.now - start < 20_000_000_000)
   }
 
   @Test func doesNotOutstayItsDrain() async throws {

@@ -51,7 +51,7 @@ import Testing
   }
 
   @Test func refusesASlowHeadAndClosesAnIdleConnection() async throws {
-    let server = try await TestServer(#""limits":{"http_read_time":"200ms","http_idle_time":"300ms"}"#)
+    let server = try await TestServer(#""limits":{"http_read_time":"1s","http_idle_time":"2s"}"#)
     let slow = try RawClient(port: server.port)
     slow.send("POST /publish")
     #expect(Answers(slow.receive()).map(\.status) == [400])

@@ -18,7 +18,7 @@ import Testing
     let started = TestProcess.now
     let page = try await server.metrics()
     // The silent one is waited for as long as is said, not longer.
-    #expect(TestProcess.now - started < 5_000_000_000)
+    #expect(TestProcess.now - started < 20_000_000_000)
     #expect(
       page.contains(
         """
