@@ -110,6 +110,9 @@ public enum GatewayLimits {
   public static let pollHoldDefault: Duration = .seconds(25)
   /// Firebase's SDKs give up after 70 s.
   public static let pollHoldMax: Duration = .seconds(60)
+  /// A poll whose hold was over before the log said what there is waits for that, at most so long: as long as a hub waits for
+  /// the log.
+  public static let pollBeginTime: Duration = .seconds(10)
   /// Topics of one connection, in one call or over its life.
   public static let topicsPerConnectionDefault = 100
   /// Users whose presence one connection watches: a contact list. What is known of each is kept once a loop.

@@ -22,6 +22,13 @@ public struct JSONView {
     raw = UnsafeRawBufferPointer(rebasing: text[try checked.get()])
   }
 
+  /// A text that our own writer put around values that were checked, each on its own: together they may nest deeper than
+  /// what comes from outside. Not empty.
+  public init(written text: UnsafeRawBufferPointer) {
+    precondition(!text.isEmpty)
+    raw = text
+  }
+
   /// A value inside a text that was checked.
   init(checked: UnsafeRawBufferPointer) { raw = checked }
 

@@ -112,7 +112,7 @@ enum SubscribeToRealtimeEvents: Callable {
   /// Where to connect, each with a ticket, and where to poll from.
   private struct URLs {
     var webSocket: String?
-    /// Absent with more topics than a stream may have, as is the cursor.
+    /// Absent with more topics than a stream may have, as is the cursor. That has no presence topics, which polls do not tell.
     var events: String?
     var cursor: String?
   }
@@ -143,10 +143,10 @@ enum SubscribeToRealtimeEvents: Callable {
     let topics = (request.subscriptions ?? []).compactMap { Topic($0) }
     guard topics.count <= HubLimits.streamTopicsMax else { return URLs(webSocket: webSocket) }
     var cursor: [UInt8] = []
-    for topic in topics { PositionVector.append(topic, request.positions[topic], to: &cursor) }
+    for topic in topics where !topic.isPresence { PositionVector.append(topic, request.positions[topic], to: &cursor) }
     return URLs(
       webSocket: webSocket, events: events.utf8.count <= GatewayLimits.ticketURLBytesMax ? events : nil,
-      cursor: String(decoding: cursor, as: UTF8.self))
+      cursor: cursor.isEmpty ? nil : String(decoding: cursor, as: UTF8.self))
   }
 
   /// What URLs begin with: a WebSocket scheme and a host.

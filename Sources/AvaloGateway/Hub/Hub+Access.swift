@@ -16,6 +16,17 @@ extension Hub {
     return schedulerIsUp && requests.isChecked
   }
 
+  /// Subscriptions to some of these topics of which it is not known whether the session is let in.
+  func undecided(_ topics: [Topic], of session: Session) -> [Joiner] {
+    let topics = Set(topics)
+    var joiners: [Joiner] = []
+    forEachSubscription(of: session) {
+      guard !isAdmitted($0), topics.contains(topic(of: $0).topic) else { return }
+      joiners.append(Joiner(subscription: $0, topic: subscriptions[$0].topic))
+    }
+    return joiners
+  }
+
   /// The topics that a session was let into.
   func admittedTopics(of session: Session) -> [Topic] {
     var topics: [Topic] = []

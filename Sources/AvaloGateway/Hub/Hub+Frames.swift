@@ -93,7 +93,8 @@ extension Hub {
     CallTable.invoke(callable, request, self.calls) { calls.answer(callID, $0) }
   }
 
-  /// Adds topics that the user may subscribe to; those the session has already are in place.
+  /// Adds topics that the user may subscribe to; those the session was let into already are in place. Those that an earlier
+  /// call asked for, and nobody has decided on, are asked for again: this call is answered no sooner than it is known.
   func subscribe(
     _ session: Session, to grant: AccessRules.Grant, positions: [Topic: Position],
     completion: @escaping RequestTable.Completion
@@ -101,8 +102,10 @@ extension Hub {
     let watched = grant.granted.filter(\.isPresence)
     if let refusal = refusal(of: watched, session) { return completion(.failure(refusal)) }
     let has = Set(self.topics(of: session))
-    let new = grant.granted.filter { !$0.isPresence && !has.contains($0) }
-    guard !new.isEmpty else {
+    let wanted = grant.granted.filter { !$0.isPresence }
+    let new = wanted.filter { !has.contains($0) }
+    let undecided = self.undecided(wanted, of: session)
+    guard !new.isEmpty || !undecided.isEmpty else {
       joinPresence(session, watched)
       return completion(.success([]))
     }
@@ -120,7 +123,22 @@ extension Hub {
       let index = join(session, $0, ifMember: grant.ifMember.contains($0), presented: positions[$0])
       return Joiner(subscription: index, topic: subscriptions[index].topic)
     }
-    askCursors(session, joiners, done: completion)
+    askCursors(session, joiners + undecided) { [weak self] result in
+      completion(result.map { self?.adding($0, wanted, session) ?? $0 })
+    }
+  }
+
+  /// What was denied, and what the session was not let into besides: an earlier answer may have ended a subscription that this
+  /// call waited for.
+  private func adding(
+    _ denied: [AccessRules.Grant.Denial], _ wanted: [Topic], _ session: Session
+  ) -> [AccessRules.Grant.Denial] {
+    let admitted = Set(admittedTopics(of: session))
+    let named = Set(denied.map(\.topic))
+    let code: StatusCode = requests.isChecked ? .permissionDenied : .unavailable
+    return denied
+      + wanted.filter { !admitted.contains($0) && !named.contains($0.name) }
+      .map { policy.access.denial(of: $0, code, to: session.user) }
   }
 
   func unsubscribe(_ session: Session, from topics: [Topic]) {

@@ -78,6 +78,14 @@ extension Hub {
     return String(decoding: text, as: UTF8.self)
   }
 
+  /// Whether a session has been told all that was there when it came.
+  func hasBegun(_ session: Session) -> Bool {
+    guard session.stage != .attaching else { return false }
+    var isBehind = false
+    forEachSubscription(of: session) { if subscriptions[$0].state != .live { isBehind = true } }
+    return !isBehind
+  }
+
   /// What acknowledges all that a session was written.
   func acknowledgements(of session: Session) -> [Acknowledge.Entry] {
     var entries: [Acknowledge.Entry] = []

@@ -20,6 +20,7 @@ final class LoadEngine {
   /// Clients that are on their way from `open` to live.
   private(set) var opening = 0
   private(set) var live = 0
+  /// Events, each counted once however often it came: nobody stops to wait for one because another came twice.
   private(set) var received: UInt64 = 0
   private(set) var receivedBytes: UInt64 = 0
   private(set) var failures = Tally()
@@ -275,28 +276,30 @@ final class LoadEngine {
   }
 
   @inline(__always) private func takeEvent(_ index: Int, _ json: UnsafeRawBufferPointer, _ now: Nanoseconds) {
-    received &+= 1
+    let isNew: Bool
     if let offset = Glance.trailingOffset(json) {
       if !clients[index].isPlaced { place(index, before: offset) }
-      clients[index].sequence.accept(offset)
+      isNew = clients[index].sequence.accept(offset)
     } else {
-      takeUnusualEvent(index, json)
+      isNew = takeUnusualEvent(index, json)
     }
+    if isNew { received &+= 1 }
     if let sent = PublishTemplate.sentAt(json, hint: &sentAtHint), now >= sent {
       deliveryLatency.record((now - sent) / 1_000)
     }
   }
 
   /// With an epoch, something skipped, or ahead of its turn: the first of a topic on a connection, then few.
-  private func takeUnusualEvent(_ index: Int, _ json: UnsafeRawBufferPointer) {
+  private func takeUnusualEvent(_ index: Int, _ json: UnsafeRawBufferPointer) -> Bool {
     guard let frame = try? JSONView(validating: json), let offset = frame["offset"]?.integer else {
-      return fail(index, "an event without an offset: \(String(decoding: json.prefix(200), as: UTF8.self))")
+      fail(index, "an event without an offset: \(String(decoding: json.prefix(200), as: UTF8.self))")
+      return false
     }
-    if frame["ahead"]?.boolean == true { return }
+    if frame["ahead"]?.boolean == true { return true }
     noteEpoch(index, frame)
     if let skipped = frame["skipped"] { tell(index, skipped) }
     if !clients[index].isPlaced { place(index, before: UInt64(offset)) }
-    clients[index].sequence.accept(UInt64(offset))
+    return clients[index].sequence.accept(UInt64(offset))
   }
 
   private func takeOther(_ index: Int, _ json: UnsafeRawBufferPointer, _ now: Nanoseconds) {

@@ -17,13 +17,13 @@ struct OffsetSequence {
   /// A reader that has everything up to `offset`.
   init(after offset: UInt64 = 0) { last = offset }
 
-  @inline(__always) mutating func accept(_ offset: UInt64) {
-    if offset == last &+ 1 {
-      last = offset
-      seen = seen << 1 | 1
-    } else {
-      acceptOutOfTurn(offset)
-    }
+  /// Takes an event; false when it has come before.
+  @discardableResult
+  @inline(__always) mutating func accept(_ offset: UInt64) -> Bool {
+    guard offset == last &+ 1 else { return acceptOutOfTurn(offset) }
+    last = offset
+    seen = seen << 1 | 1
+    return true
   }
 
   /// The server says that `from ... through` will not come.
@@ -42,21 +42,22 @@ struct OffsetSequence {
     last = head
   }
 
-  private mutating func acceptOutOfTurn(_ offset: UInt64) {
+  private mutating func acceptOutOfTurn(_ offset: UInt64) -> Bool {
     if offset > last {
       missing += offset - last - 1
       seen = shifted(by: offset - last) | 1
       last = offset
-      return
+      return true
     }
     let age = last - offset
-    if age < 64, seen >> age & 1 == 0 {
-      seen |= 1 << age
-      missing -= 1
-      reordered += 1
-    } else {
+    guard age < 64, seen >> age & 1 == 0 else {
       duplicates += 1
+      return false
     }
+    seen |= 1 << age
+    missing -= 1
+    reordered += 1
+    return true
   }
 
   private func shifted(by places: UInt64) -> UInt64 { places < 64 ? seen << places : 0 }

@@ -69,6 +69,50 @@ import Testing
     #expect(try poll.port.take(Detach.self).count == 1)
   }
 
+  /// However short the hold is, what is pending comes first.
+  @Test func isNotAnsweredBeforeItIsKnownWhatThereIs() async throws {
+    let poll = try await PollFixture()
+    try poll.ping(#"{"cursor":"user:ann=\#(epoch).2","holdMs":0}"#)
+    poll.http.channel.embeddedEventLoop.advanceTime(by: .milliseconds(50))
+    #expect(try poll.received() == "", "the log has not answered")
+    try poll.begin(at: position(3), cursor: position(0))
+    let read = try #require(try poll.port.take(Read.self).first)
+    #expect(try poll.received() == "", "there is something, and it has not come")
+    poll.scheduler {
+      ReadResult.write(
+        epoch: epoch, floor: 0, through: 3, rows: [(offset: 3, record: record("d"))], correlation: read.correlation,
+        into: &$0)
+    }
+    #expect(try poll.received().contains(#""offset":3"#))
+
+    try poll.reconnect()
+    try poll.ping(#"{"cursor":"user:ann=\#(epoch).3","holdMs":0}"#)
+    poll.http.channel.embeddedEventLoop.advanceTime(by: .milliseconds(50))
+    #expect(try poll.received() == "")
+    try poll.begin(at: position(3), cursor: position(3))
+    #expect(try poll.received().contains(#""events":[]"#), "there is nothing")
+  }
+
+  @Test func isAnsweredWhenTheLogDoesNotSay() async throws {
+    let poll = try await PollFixture()
+    try poll.ping(#"{"cursor":"user:ann=\#(epoch).2","holdMs":0}"#)
+    poll.http.channel.embeddedEventLoop.advanceTime(by: .seconds(9))
+    #expect(try poll.received() == "")
+    poll.http.channel.embeddedEventLoop.advanceTime(by: .seconds(2))
+    #expect(try poll.received().contains(#""cursor":"user:ann=\#(epoch).2""#))
+  }
+
+  /// As deep as a publish may nest: in the answer's list it is deeper than any text from outside.
+  @Test func tellsWhatIsNestedAsDeepAsCanBe() async throws {
+    let poll = try await PollFixture()
+    let deep = String(repeating: #"{"a":"#, count: 30) + "1" + String(repeating: "}", count: 30)
+    try poll.ping(#"{"cursor":"user:ann=\#(epoch).4"}"#)
+    try poll.begin(at: position(4))
+    poll.deliver(5, deep)
+    let body = Answers(try poll.received())[0].body
+    #expect(body.contains(deep) && body.contains(#""cursor":"user:ann=\#(epoch).5""#))
+  }
+
   @Test func tellsOfASubscriptionThatEnds() async throws {
     let poll = try await PollFixture()
     try poll.ping(#"{"cursor":"user:ann=\#(epoch).4,chat:x=\#(epoch).1"}"#)
@@ -136,6 +180,7 @@ import Testing
     for (data, status, message) in [
       (#"{"cursor":"nonsense"}"#, 400, "cursor is none of ours: nonsense"),
       (#"{"holdMs":60001}"#, 400, "holdMs must be an integer of 0 to 60000 milliseconds, not 60001"),
+      (#"{"subscriptions":["user:ann","presence:bob"]}"#, 400, "leave presence:bob out"),
       (#"{"hold":1}"#, 400, "unknown field"), (#"{"subscriptions":["user:bob"]}"#, 403, "none of the topics"),
     ] {
       try poll.ping(data)

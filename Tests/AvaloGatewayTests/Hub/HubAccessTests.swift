@@ -346,6 +346,28 @@ import Testing
     #expect(loop.take(ann).count == 1)
   }
 
+  /// The second call must not ride on the first one's subscription, of which nobody has decided.
+  @Test func aSecondCallWaitsForTheDecisionToo() throws {
+    let loop = try TestLoop()
+    loop.linkUp()
+    let ann = try connect(loop, "ann", ["user:ann"], answers: members(at: 0))
+    try heads(loop, 0)
+    _ = loop.take(ann)
+    let call = #""call":"subscribeToRealtimeEventsV1","data":{"subscriptions":["chat:c"]}}"#
+    loop.turn {
+      loop.hear(ann, #"{"id":1,"# + call)
+      loop.hear(ann, #"{"id":2,"# + call)
+    }
+    let cursors = try loop.port.take(Cursors.self)
+    #expect(cursors.count == 2 && loop.take(ann).isEmpty && loop.port.requests.isEmpty)
+    for asked in cursors {
+      loop.scheduler { $0.frame(Attached(answers: [.denied(.permissionDenied)]), correlation: asked.correlation) }
+    }
+    let answers = loop.take(ann)
+    #expect(answers.count == 2 && answers.allSatisfy { $0.contains("PERMISSION_DENIED") }, "\(answers)")
+    #expect(loop.port.requests.isEmpty, "nothing is asked of a chat's read state")
+  }
+
   @Test func tellsNothingOfTheReadStateOfAChatItDenies() throws {
     let loop = try TestLoop()
     loop.linkUp()

@@ -42,10 +42,14 @@ import Testing
     var sequence = sequence([1, 2])
     sequence.reach(5)
     #expect(counts(sequence) == [3, 0, 0])
-    sequence.accept(4)
+    let isNew = sequence.accept(4)
+    #expect(isNew)
     #expect(counts(sequence) == [2, 0, 1])
+    let isNewAgain = sequence.accept(4)
+    #expect(!isNewAgain)
+    #expect(counts(sequence) == [2, 1, 1])
     sequence.reach(5)
-    #expect(counts(sequence) == [2, 0, 1])
+    #expect(counts(sequence) == [2, 1, 1])
   }
 
   @Test func agreesWithASlowModel() {

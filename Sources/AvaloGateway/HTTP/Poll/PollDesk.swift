@@ -31,6 +31,8 @@ final class PollDesk: Polls {
   private var polls: [UInt32: Poll] = [:]
   /// Slots of polls that are to be answered at this turn's end, whatever they have.
   private var due: [UInt32] = []
+  /// Held long enough, and not begun yet.
+  private var overdue: [ConnectionID] = []
   /// Answered, and not needed any more.
   private var leaving: [ConnectionID] = []
   private var ticks: RepeatedTask?
@@ -100,7 +102,7 @@ final class PollDesk: Polls {
     guard let connection = opened else { preconditionFailure("a slab with room has a slot") }
     var poll = Poll(reply: reply, writing: writing, hasCursor: wish.hasCursor)
     poll.hold = eventLoop.assumeIsolated().scheduleTask(in: .milliseconds(wish.holdMilliseconds)) {
-      self.end(connection)
+      self.holdIsOver(connection)
     }
     polls[connection.slot] = poll
     writing?.whenAbandoned = { [weak self] in self?.abandoned(connection) }
@@ -112,6 +114,31 @@ final class PollDesk: Polls {
     guard let connectionID else { return }
     hub.forEachSession(of: user) { older in
       if older.connectionID == connectionID { end(older.connection) }
+    }
+  }
+
+  /// However short the hold: a poll is not answered before it is known what there is.
+  private func holdIsOver(_ connection: ConnectionID) {
+    guard connection == writer.id(connection.slot), polls[connection.slot] != nil else { return }
+    if let session = hub.session(of: connection), !hub.hasBegun(session) {
+      overdue.append(connection)
+      polls[connection.slot]?.hold = eventLoop.assumeIsolated().scheduleTask(
+        in: .milliseconds(GatewayLimits.pollBeginTime.milliseconds)
+      ) {
+        self.end(connection)
+      }
+    } else {
+      end(connection)
+    }
+  }
+
+  /// Those whose hold was over before they had begun, and have by now.
+  private func endOverdue() {
+    overdue.removeAll { connection in
+      guard connection == writer.id(connection.slot), polls[connection.slot] != nil else { return true }
+      if let session = hub.session(of: connection), !hub.hasBegun(session) { return false }
+      due.append(connection.slot)
+      return true
     }
   }
 
@@ -195,6 +222,7 @@ final class PollDesk: Polls {
       if isDue(slot) { due.append(slot) }
     }
     life.endTurn()
+    endOverdue()
     inTurn = false
     let answered = due
     due.removeAll(keepingCapacity: true)

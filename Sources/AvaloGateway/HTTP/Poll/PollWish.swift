@@ -47,6 +47,10 @@ public struct PollWish {
       request.positions = vector.positions
       if request.subscriptions == nil { request.subscriptions = vector.topics.map(\.name) }
     }
+    if let watched = request.subscriptions?.first(where: { Topic($0)?.isPresence == true }) {
+      throw CallError(
+        .invalidArgument, "a poll tells events, not presence: ask getPresenceV1, and leave \(watched) out")
+    }
     // Without a cursor the log must know where it stopped: then its connection stands for its device.
     if cursor == nil, request.deviceID == nil { request.deviceID = request.connectionID }
     self.request = request
