@@ -87,6 +87,11 @@ public enum GatewayLimits {
   public static let webhookRetryTime: Duration = .seconds(1)
   /// Questions on their way: what a backend of a few hundred requests a second can answer in time.
   public static let webhookRequestsMax = 200
+  /// Of them one user's: a user has few devices, and each asks once.
+  public static let webhookRequestsPerUserMax = 4
+  /// Topics that one user may have it asked about in a ``webhookBudgetTime``: all of some connections, several times over.
+  public static let webhookTopicsPerUserMax = 500
+  public static let webhookBudgetTime: Duration = .seconds(60)
   /// Decisions remembered: some 20 MB when it is full.
   public static let webhookDecisionsMax = 100_000
   /// An answer names at most the topics that were asked for.

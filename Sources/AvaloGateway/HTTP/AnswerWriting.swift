@@ -9,6 +9,9 @@ public final class AnswerWriting {
   var whenWritten: ((Bool) -> Void)?
   private var isEnded = false
 
+  /// Whether the answer waits for something to happen, which need not be soon.
+  var isHeld: Bool { !isEnded && whenAbandoned != nil }
+
   init(client: String) { self.client = client }
 
   func abandoned() { end { whenAbandoned?() } }

@@ -255,7 +255,10 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
     case ChannelEvent.inputClosed:
       inputClosed = true
       reading = .over
-      if due.isEmpty { context.close(promise: nil) }
+      // Whoever asks and then says no more is answered. But who waits for something to happen has gone: what happens now would
+      // count as told.
+      let holdsForNobody = due.contains { $0.answer == nil && $0.writing?.isHeld == true }
+      if due.isEmpty || holdsForNobody { context.close(promise: nil) }
     default: context.fireUserInboundEventTriggered(event)
     }
   }

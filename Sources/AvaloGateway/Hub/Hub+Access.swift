@@ -70,18 +70,18 @@ extension Hub {
   func cut(_ session: Session) { refuse(session, .revoked, code: .revoked) }
 
   /// A new token on a live connection: what it does not allow ends, what only a membership allows is asked for.
-  func judgeAnew(_ session: Session, _ identity: Identity) {
+  func judgeAnew(_ session: Session, _ identity: Identity, after last: Identity) {
     let open = policy.access.undecided(topics(of: session).map(\.name), for: identity)
-    guard let webhook = policy.access.membership, !open.isEmpty else { return judge(session, identity) }
+    guard let webhook = policy.access.membership, !open.isEmpty else { return judge(session, identity, after: last) }
     // Until it has answered, what the last token allowed goes on.
     let (number, slot) = (session.number, session.connection.slot)
     calls.services.membership(webhook, identity.user, open) { [weak self] in
       guard let self, let session = self.session(number, slot), let identity = session.identity else { return }
-      judge(session, identity)
+      judge(session, identity, after: last)
     }
   }
 
-  private func judge(_ session: Session, _ identity: Identity) {
+  private func judge(_ session: Session, _ identity: Identity, after last: Identity) {
     let topics = topics(of: session)
     let grant = policy.access.grant(topics.map(\.name), to: identity)
     let allowed = Set(grant.granted)
@@ -90,14 +90,15 @@ extension Hub {
       let topic = topic(of: index).topic
       guard grant.ifMember.contains(topic) else { return subscriptions[index].isByMembership = false }
       // What the webhook may have granted stands until it says otherwise.
-      guard !subscriptions[index].isByMembership, !policy.access.mayStay(identity.user, topic) else { return }
+      guard !subscriptions[index].isByMembership, !policy.access.mayStay(topic, after: last) else { return }
       subscriptions[index].isByMembership = true
       asked.append(Joiner(subscription: index, topic: subscriptions[index].topic))
     }
-    let lost = topics.filter { !allowed.contains($0) && !policy.access.mayStay(identity.user, $0) }
+    let lost = topics.filter { !allowed.contains($0) && !policy.access.mayStay($0, after: last) }
     unsubscribe(session, from: lost)
     for topic in lost {
-      send(session) { $0.unsubscribed(topic, CallError(.permissionDenied, "the new token does not allow \(topic)")) }
+      let denial = policy.access.denial(of: topic, .permissionDenied, to: identity.user)
+      send(session) { $0.unsubscribed(topic, CallError(denial.code, "the new token does not allow \(topic)")) }
     }
     for batch in asked.batches() { askCursors(session, batch, done: nil) }
   }

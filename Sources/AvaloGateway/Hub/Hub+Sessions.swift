@@ -46,8 +46,9 @@ extension Hub {
       refuse(session, CallError(.permissionDenied, "the new token belongs to another user than this connection's"))
       return false
     }
+    let last = session.identity ?? identity
     session.identify(identity)
-    judgeAnew(session, identity)
+    judgeAnew(session, identity, after: last)
     return true
   }
 

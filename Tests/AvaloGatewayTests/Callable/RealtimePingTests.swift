@@ -1,5 +1,6 @@
 import AvaloCore
 import AvaloWire
+import NIOCore
 import NIOEmbedded
 import Testing
 
@@ -162,6 +163,18 @@ import Testing
     #expect(try poll.port.take(Detach.self).count == 1)
   }
 
+  /// A client that aborts a request closes its side; ours is open, and takes whatever is written.
+  @Test func acknowledgesNothingToAClientThatHasGone() async throws {
+    let poll = try await PollFixture()
+    try poll.ping(#"{"deviceId":"phone"}"#)
+    try poll.begin(at: position(4))
+    try poll.finishSending()
+    #expect(try poll.port.take(Detach.self).count == 1)
+    poll.deliver(5, "{}")
+    #expect(try poll.received() == "")
+    #expect(try acknowledged(poll) == [])
+  }
+
   @Test func answersTheOlderPollOfAConnectionWithNothing() async throws {
     let poll = try await PollFixture()
     try poll.ping(#"{"connectionId":"c1"}"#)
@@ -246,6 +259,11 @@ private final class PollFixture {
   func mail(_ mail: HubMail) { stream.mailbox.post(mail) }
   func received() throws -> String { try stream.received() }
   func reconnect() throws { try stream.reconnect() }
+
+  func finishSending() throws {
+    stream.channel.pipeline.fireUserInboundEventTriggered(ChannelEvent.inputClosed)
+    stream.channel.embeddedEventLoop.run()
+  }
 
   func hangUp() throws {
     stream.channel.close(promise: nil)

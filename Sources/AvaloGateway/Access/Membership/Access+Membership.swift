@@ -55,10 +55,13 @@ extension Access {
     return denial
   }
 
-  /// Whether a subscription that the token does not name may go on: the webhook granted it, and has not said otherwise.
-  func mayStay(_ user: String, _ topic: Topic) -> Bool {
+  /// Whether a subscription that a new token does not name may go on: it is not the last token that granted it but the webhook,
+  /// and that has not said otherwise.
+  func mayStay(_ topic: Topic, after last: Identity) -> Bool {
     guard let membership, rules.isByClaim(topic) else { return false }
-    return membership.decision(user, topic) != .denied
+    let byToken = rules.grant([topic.name], to: last)
+    if byToken.granted.contains(topic), !byToken.ifMember.contains(topic) { return false }
+    return membership.decision(last.user, topic) != .denied
   }
 }
 

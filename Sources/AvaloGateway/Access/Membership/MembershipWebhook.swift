@@ -24,7 +24,10 @@ public final class MembershipWebhook: Sendable {
 
   private struct State {
     var cache = MembershipCache()
+    /// Who was told to come again, apart: they push out no decision.
+    var unavailable = MembershipCache(max: GatewayLimits.webhookDecisionsMax / 10)
     var breaker = CircuitBreaker()
+    var budget = QuestionBudget()
     /// Who waits for a request that is on its way, by what it asks.
     var waiting: [String: [@Sendable () -> Void]] = [:]
   }
@@ -46,7 +49,9 @@ public final class MembershipWebhook: Sendable {
   /// What is known now; `nil`: ``ask(_:_:done:)``.
   func decision(_ user: String, _ topic: Topic) -> MembershipCache.Decision? {
     let now = clock.now
-    return state.withLock { $0.cache.decision(user, topic, at: now) }
+    return state.withLock {
+      $0.cache.decision(user, topic, at: now) ?? $0.unavailable.decision(user, topic, at: now)
+    }
   }
 
   /// Calls `done` when there is a decision for each topic. The same question that is asked meanwhile waits with it.
@@ -59,8 +64,15 @@ public final class MembershipWebhook: Sendable {
         state.waiting[question]?.append(done)
         return false
       }
-      guard state.waiting.count < GatewayLimits.webhookRequestsMax, state.breaker.mayAsk(at: now) else {
-        MembershipWebhook.decide(.unavailable, user, topics, in: &state, until: now + GatewayLimits.webhookRetryTime)
+      guard state.waiting.count < GatewayLimits.webhookRequestsMax,
+        state.budget.mayAsk(user, topics: topics.count, at: now)
+      else {
+        putOff(user, topics, in: &state, at: now)
+        return nil
+      }
+      guard state.breaker.mayAsk(at: now) else {
+        state.budget.answered(user)
+        putOff(user, topics, in: &state, at: now)
         return nil
       }
       state.waiting[question] = [done]
@@ -78,31 +90,34 @@ public final class MembershipWebhook: Sendable {
   }
 
   private func request(_ user: String, _ topics: [Topic], _ body: [UInt8], _ question: String) async {
-    let allowed: Set<String>?
+    var allowed: Set<String>?
+    // Of this question it says nothing; the next may go better.
+    var refused = false
     do {
       let answer = try await post(body, signature(of: body))
+      refused = (400..<500).contains(answer.status) && answer.status != 429
       allowed = try MembershipWebhook.allowed(answer)
     } catch {
-      allowed = nil
       log.warning("membership webhook did not decide", metadata: ["url": "\(settings.url)", "error": "\(error)"])
     }
+    let (decided, answers) = (allowed, allowed != nil || refused)
     let now = clock.now
     let (waiting, change) = state.withLock { state in
       let wasOpen = state.breaker.isOpen
-      if let allowed {
-        state.breaker.succeeded()
+      state.budget.answered(user)
+      if answers { state.breaker.succeeded() } else { state.breaker.failed(at: now) }
+      if let decided {
         for topic in topics {
           state.cache.put(
-            allowed.contains(topic.name) ? .allowed : .denied, user, topic, until: now + settings.cache)
+            decided.contains(topic.name) ? .allowed : .denied, user, topic, until: now + settings.cache)
         }
       } else {
-        state.breaker.failed(at: now)
-        MembershipWebhook.decide(.unavailable, user, topics, in: &state, until: now + GatewayLimits.webhookRetryTime)
+        putOff(user, topics, in: &state, at: now)
       }
       let change: Bool? = state.breaker.isOpen == wasOpen ? nil : state.breaker.isOpen
       return (state.waiting.removeValue(forKey: question) ?? [], change)
     }
-    metrics?.asked(succeeded: allowed != nil)
+    metrics?.asked(succeeded: decided != nil)
     if let change {
       metrics?.breaker(isOpen: change)
       if change {
@@ -114,11 +129,10 @@ public final class MembershipWebhook: Sendable {
     for done in waiting { done() }
   }
 
-  private static func decide(
-    _ decision: MembershipCache.Decision, _ user: String, _ topics: [Topic], in state: inout State,
-    until: MonotonicInstant
-  ) {
-    for topic in topics { state.cache.put(decision, user, topic, until: until) }
+  private func putOff(_ user: String, _ topics: [Topic], in state: inout State, at now: MonotonicInstant) {
+    for topic in topics {
+      state.unavailable.put(.unavailable, user, topic, until: now + GatewayLimits.webhookRetryTime)
+    }
   }
 
   // MARK: The wire
@@ -165,7 +179,8 @@ struct MembershipMetrics: Sendable {
   init(_ registry: MetricsRegistry) {
     requests = registry.counter(
       "avalo_membership_requests_total",
-      help: "Questions for the membership webhook, by result; refused ones were not asked, because it is left alone.",
+      help:
+        "Questions for the membership webhook, by result; refused ones were not asked: it is left alone, or the user asks too much.",
       labels: ["result": ["success", "failure", "refused"]])
     open = registry.gauge(
       "avalo_membership_breaker_open", help: "1 while the membership webhook is left alone after failures.")

@@ -88,6 +88,49 @@ import Testing
     #expect(webhook.decision("zoe", chat) == .allowed)
   }
 
+  /// Answers that a user brings about by what they ask are no failures of the backend.
+  @Test func isNotLeftAloneForWhatOneUserAsks() async throws {
+    let backend = Backend()
+    let webhook = try webhook(backend)
+    backend.answers(404, "")
+    for number in 0..<GatewayLimits.webhookFailuresMax * 2 { await ask(webhook, "user\(number)") }
+    #expect(webhook.decision("user0", chat) == .unavailable)
+    backend.answers(200, #"{"allowed":["chat:c1"]}"#)
+    await ask(webhook, "zoe")
+    #expect(webhook.decision("zoe", chat) == .allowed)
+    backend.answers(429, "")
+    for number in 0..<GatewayLimits.webhookFailuresMax { await ask(webhook, "user\(number)") }
+    backend.answers(200, #"{"allowed":["chat:c1"]}"#)
+    await ask(webhook, "ida")
+    #expect(webhook.decision("ida", chat) == .unavailable, "it has said that it is asked too much")
+  }
+
+  @Test func oneUserCannotHaveItAskedWithoutEnd() async throws {
+    let backend = Backend()
+    let webhook = try webhook(backend)
+    let ask = { (user: String, number: Int) in
+      await withCheckedContinuation { done in
+        webhook.ask(user, [Topic("chat:made-up\(number)")!]) { done.resume() }
+      }
+    }
+    for number in 0..<GatewayLimits.webhookTopicsPerUserMax + 50 { await ask("mal", number) }
+    #expect(backend.count == GatewayLimits.webhookTopicsPerUserMax)
+    await ask("ann", 1)
+    #expect(backend.count == GatewayLimits.webhookTopicsPerUserMax + 1, "others are not held up")
+    clock.advance(by: GatewayLimits.webhookBudgetTime)
+    await ask("mal", 0)
+    #expect(backend.count == GatewayLimits.webhookTopicsPerUserMax + 2)
+  }
+
+  @Test func oneUserHasFewQuestionsOnTheirWay() {
+    var budget = QuestionBudget()
+    let now = clock.monotonic.now
+    for _ in 0..<GatewayLimits.webhookRequestsPerUserMax { #expect(budget.mayAsk("mal", topics: 1, at: now)) }
+    #expect(!budget.mayAsk("mal", topics: 1, at: now) && budget.mayAsk("ann", topics: 1, at: now))
+    budget.answered("mal")
+    #expect(budget.mayAsk("mal", topics: 1, at: now))
+  }
+
   @Test func theCacheIsBoundedAndKeepsWhatIsAskedFor() {
     var cache = MembershipCache(max: 10)
     let now = clock.monotonic.now
@@ -252,6 +295,39 @@ import Testing
     #expect(loop.closes[ann.slot] == CloseCode.unavailable.rawValue)
   }
 
+  /// Nobody keeps what only the last token gave because the webhook is away.
+  @Test func aNewTokenTakesAwayWhatTheLastOneGaveThoughTheWebhookIsAway() async throws {
+    let backend = Backend()
+    backend.answers(500, "")
+    let webhook = try webhook(backend)
+    let loop = try TestLoop()
+    loop.mail(.policy(GatewayPolicy(try access(webhook))))
+    loop.linkUp()
+    let ann = loop.open()
+    var identity = identity("ann", chats: ["c1"])
+    identity.expiresAtMilliseconds = .max
+    loop.turn {
+      loop.hub.connect(
+        loop.hub.session(of: ann)!, identity, ConnectRequest(subscriptions: ["user:ann", "chat:c1"]))
+    }
+    answer(loop, try #require(try loop.port.take(Attach.self).last))
+    _ = loop.take(ann)
+    let last = identity
+    identity.chats = []
+    let session = try #require(loop.hub.session(of: ann))
+    session.identify(identity)
+    loop.turn { loop.hub.judgeAnew(session, identity, after: last) }
+    let question = try #require(loop.port.requests.last)
+    await ask(webhook)
+    loop.mail(.service(id: question.id, .success(.membershipDecided)))
+    loop.turn()
+    let cursors = try #require(try loop.port.take(Cursors.self).first)
+    #expect(cursors.message.topics == [.init(chat, isGranted: false)], "the log may know of a membership")
+    loop.scheduler { $0.frame(Attached(answers: [.denied(.permissionDenied)]), correlation: cursors.correlation) }
+    #expect(
+      loop.take(ann).map { $0.hasPrefix(#"{"unsubscribed":{"topic":"chat:c1","code":"UNAVAILABLE""#) } == [true])
+  }
+
   /// A token that names a chat no more: the webhook is asked, and then the log.
   @Test func aNewTokenWaitsForItsWordToo() async throws {
     let backend = Backend()
@@ -268,10 +344,11 @@ import Testing
     }
     answer(loop, try #require(try loop.port.take(Attach.self).last))
     _ = loop.take(ann)
+    let last = identity
     identity.chats = []
     let session = try #require(loop.hub.session(of: ann))
     session.identify(identity)
-    loop.turn { loop.hub.judgeAnew(session, identity) }
+    loop.turn { loop.hub.judgeAnew(session, identity, after: last) }
     let question = try #require(loop.port.requests.last)
     #expect(try loop.port.take(Cursors.self).isEmpty && loop.take(ann).isEmpty)
     await ask(webhook)
