@@ -410,7 +410,8 @@ import Testing
     let session = try #require(loop.hub.session(of: ann))
     var fresh = identity("ann", chats: ["d"])
     fresh.expiresAtMilliseconds = .max
-    loop.turn { loop.hub.judgeAnew(session, fresh) }
+    let last = try #require(session.identity)
+    loop.turn { loop.hub.judgeAnew(session, fresh, after: last) }
     let cursors = try #require(try loop.port.take(Cursors.self).first)
     #expect(cursors.message.user == "ann" && cursors.message.topics == [.init(chat, isGranted: false)])
     loop.scheduler { $0.frame(Attached(answers: [.denied(.permissionDenied)]), correlation: cursors.correlation) }
