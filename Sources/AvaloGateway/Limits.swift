@@ -91,6 +91,7 @@ public enum GatewayLimits {
   public static let webhookRequestsPerUserMax = 4
   /// Topics that one user may have it asked about in a ``webhookBudgetTime``: all of some connections, several times over.
   public static let webhookTopicsPerUserMax = 500
+  /// Long enough that who is held off notices, short enough that who reconnects a lot does not.
   public static let webhookBudgetTime: Duration = .seconds(60)
   /// Decisions remembered: some 20 MB when it is full.
   public static let webhookDecisionsMax = 100_000
