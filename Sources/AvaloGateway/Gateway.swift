@@ -80,6 +80,7 @@ public final class Gateway: Worker {
     let access = SharedAccess(try await load(settings, revocations, context, issuers, webhooks))
     let tls = try settings.tls.map { try TLSContext($0) }
     let metrics = GatewayMetrics(context.metrics)
+    metrics.certificateExpiry.set(Double(tls?.expirySeconds ?? 0))
     let addresses = AddressBudget(connectionsPerAddressMax: settings.connections.perAddress)
     let descriptors = DescriptorBudget.current()
     var loops = LoopSettings(settings)
@@ -210,7 +211,10 @@ public final class Gateway: Worker {
   /// New keys, rules and certificates; what was built with the old ones goes on.
   public func reload(_ settings: GatewaySettings) async throws {
     let new = try await Gateway.load(settings, access.current.revocations, context, issuers, webhooks)
-    if let tls, let files = settings.tls { try tls.reload(files) }
+    if let tls, let files = settings.tls {
+      try tls.reload(files)
+      metrics.certificateExpiry.set(Double(tls.expirySeconds))
+    }
     let flags = access.current.flags
     access.replace(with: new)
     if new.flags != flags { Gateway.show(new.flags, context, metrics) }

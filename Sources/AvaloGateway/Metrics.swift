@@ -8,6 +8,9 @@ struct GatewayMetrics: Sendable {
   let connections: GaugeFamily
   let attempts: CounterFamily
   let closes: CounterFamily
+  let ends: CounterFamily
+  let resumes: CounterFamily
+  let certificateExpiry: Gauge
   let subscriptions: Gauge
   let badFrames: Counter
   let featureRollout: GaugeFamily
@@ -19,6 +22,8 @@ struct GatewayMetrics: Sendable {
   let ackSeconds: Histogram
   let acknowledged: Counter
   let gaps: CounterFamily
+  let missed: CounterFamily
+  let undeliveredSeconds: GaugeFamily
   let reads: Counter
   let parked: Counter
   let presenceCoalesced: Counter
@@ -59,6 +64,15 @@ struct GatewayMetrics: Sendable {
     closes = registry.counter(
       "avalo_connection_closes_total", help: "Connections the server ended, by close code.",
       labels: ["code": CloseCode.allCases.map { "\($0.rawValue)" }])
+    ends = registry.counter(
+      "avalo_connection_ends_total", help: "Connections of known users that ended, by who ended them.",
+      labels: ["by": ConnectionEnd.allCases.map(\.rawValue)])
+    resumes = registry.counter(
+      "avalo_resumes_total", help: "Topics that clients came back to, by whether the log still had their place.",
+      labels: ["outcome": ResumeOutcome.allCases.map(\.rawValue)])
+    certificateExpiry = registry.gauge(
+      "avalo_tls_certificate_expiry_timestamp_seconds",
+      help: "When the first certificate of the chain that is served expires, in seconds since 1970; 0 without TLS.")
     subscriptions = registry.gauge("avalo_subscriptions", help: "Topics that open sessions are subscribed to.")
     badFrames = registry.counter("avalo_bad_frames_total", help: "Client frames that were not of the protocol.")
     featureRollout = registry.gauge(
@@ -79,6 +93,13 @@ struct GatewayMetrics: Sendable {
     acknowledged = registry.counter("avalo_acknowledgements_total", help: "Acknowledgements that clients sent.")
     gaps = registry.counter(
       "avalo_gaps_total", help: "Gaps told to clients.", labels: ["reason": GapReason.allCases.map(\.wireName)])
+    missed = registry.counter(
+      "avalo_events_missed_total", help: "Durable events that a client was told it will not get.",
+      labels: ["reason": [GapReason.expired, .evicted].map(\.wireName)])
+    undeliveredSeconds = registry.gauge(
+      "avalo_oldest_undelivered_seconds",
+      help: "How long the connected client that is behind longest has been waiting for the log's events; 0 for none.",
+      labels: ["transport": GatewayMetrics.transports])
     reads = registry.counter(
       "avalo_replay_reads_total", help: "Pages of the log asked for by sessions that were behind.")
     parked = registry.counter(
@@ -146,8 +167,12 @@ struct HubMetrics: Sendable {
   let replaySeconds: Histogram
   let ackSeconds: Histogram
   let membershipsEnded: Counter
+  let undeliveredSeconds: Gauge
   private let closes: [Counter]
+  private let ends: [Counter]
+  private let resumes: [Counter]
   private let gaps: [Counter]
+  private let missed: [Counter]
   private let attempts: [Counter]
   private let delivered: [Counter]
 
@@ -165,8 +190,12 @@ struct HubMetrics: Sendable {
     replaySeconds = metrics.deliverySeconds.with(DeliveryPath.replay.label, transport)
     ackSeconds = metrics.ackSeconds
     membershipsEnded = metrics.membershipsEnded
+    undeliveredSeconds = metrics.undeliveredSeconds.with(transport)
     closes = CloseCode.allCases.map { metrics.closes.with("\($0.rawValue)") }
+    ends = ConnectionEnd.allCases.map { metrics.ends.with($0.rawValue) }
+    resumes = ResumeOutcome.allCases.map { metrics.resumes.with($0.rawValue) }
     gaps = GapReason.allCases.map { metrics.gaps.with($0.wireName) }
+    missed = [GapReason.expired, .evicted].map { metrics.missed.with($0.wireName) }
     attempts = ConnectOutcome.allCases.map { metrics.attempts.with($0.label) }
     delivered = EventType.allCases.flatMap { type in
       DeliveryPath.allCases.map { metrics.delivered.with(type.wireName, $0.label) }
@@ -174,11 +203,47 @@ struct HubMetrics: Sendable {
   }
 
   func closes(_ code: CloseCode) -> Counter { closes[CloseCode.allCases.firstIndex(of: code)!] }
+  func ends(_ end: ConnectionEnd) -> Counter { ends[ConnectionEnd.allCases.firstIndex(of: end)!] }
+  func resumes(_ outcome: ResumeOutcome) -> Counter { resumes[ResumeOutcome.allCases.firstIndex(of: outcome)!] }
   func gaps(_ reason: GapReason) -> Counter { gaps[reason.rawValue] }
+  func missed(_ missed: MissedEvents) {
+    if missed.expired > 0 { self.missed[0].add(missed.expired) }
+    if missed.evicted > 0 { self.missed[1].add(missed.evicted) }
+  }
   func attempts(_ outcome: ConnectOutcome) -> Counter { attempts[outcome.rawValue] }
   /// Types are numbered from 1.
   func delivered(_ type: EventType, _ path: DeliveryPath) -> Counter {
     delivered[(Int(type.rawValue) - 1) * DeliveryPath.allCases.count + path.rawValue]
+  }
+}
+
+/// Who ended a connection: the values of `avalo_connection_ends_total`'s label.
+enum ConnectionEnd: String, CaseIterable {
+  /// With a goodbye.
+  case client
+  /// By intention: draining, rights that ended, a rule that was broken.
+  case server
+  /// It could not be served: a worker was away.
+  case fault
+  /// Without a goodbye: the network, silence, or a client that took nothing any more.
+  case lost
+}
+
+/// Whether a client that named its place in a topic went on from there.
+enum ResumeOutcome: String, CaseIterable { case recovered, unrecovered }
+
+/// Durable events that were gone before a client had them, by ``GapReason``.
+struct MissedEvents {
+  var expired = 0
+  var evicted = 0
+
+  mutating func add(_ hole: Hole) {
+    switch hole.reason {
+    case .expired: expired += Int(hole.to - hole.from + 1)
+    case .evicted: evicted += Int(hole.to - hole.from + 1)
+    // Nothing that was theirs.
+    case .epoch, .membership: break
+    }
   }
 }
 

@@ -6,7 +6,7 @@ import Synchronization
 /// The certificate that connections are answered with. A reload replaces it for those that come later; those that are
 /// open keep the one they began with.
 public final class TLSContext: Sendable {
-  private let context: Mutex<NIOSSLContext>
+  private let context: Mutex<Certified>
 
   /// Reads the files. Throws a sentence for the operator.
   public init(_ settings: TLSSettings) throws(SettingsProblem) {
@@ -19,10 +19,20 @@ public final class TLSContext: Sendable {
     context.withLock { $0 = new }
   }
 
-  /// A handler for one new connection, to stand first in its pipeline.
-  public func makeHandler() -> NIOSSLServerHandler { NIOSSLServerHandler(context: context.withLock { $0 }) }
+  /// When the first certificate of the chain expires, in seconds since 1970.
+  public var expirySeconds: Int64 {
+    context.withLock { $0.expirySeconds }
+  }
 
-  private static func read(_ settings: TLSSettings) throws(SettingsProblem) -> NIOSSLContext {
+  /// A handler for one new connection, to stand first in its pipeline.
+  public func makeHandler() -> NIOSSLServerHandler { NIOSSLServerHandler(context: context.withLock { $0.context }) }
+
+  private struct Certified {
+    var context: NIOSSLContext
+    var expirySeconds: Int64
+  }
+
+  private static func read(_ settings: TLSSettings) throws(SettingsProblem) -> Certified {
     let chain: [NIOSSLCertificate]
     let key: NIOSSLPrivateKey
     do {
@@ -43,7 +53,9 @@ public final class TLSContext: Sendable {
     configuration.minimumTLSVersion = .tlsv12
     configuration.applicationProtocols = ["http/1.1"]
     do {
-      return try NIOSSLContext(configuration: configuration)
+      return Certified(
+        context: try NIOSSLContext(configuration: configuration),
+        expirySeconds: chain.map { Int64($0.notValidAfter) }.min() ?? 0)
     } catch {
       throw SettingsProblem(
         path: "tls", message: "\(settings.key) is not the key of \(settings.certificate), or cannot be used: \(error)")

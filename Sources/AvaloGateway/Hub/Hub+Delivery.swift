@@ -35,6 +35,7 @@ extension Hub {
     if isExpired {
       text.gap(topic.topic, Hole(from: offset, to: offset, reason: .expired))
       metrics.gaps(.expired).add(Int(topic.live.count))
+      metrics.missed(MissedEvents(expired: Int(topic.live.count)))
     } else {
       text.event(record, topic: topic.topic, offset: offset)
     }
@@ -214,6 +215,7 @@ extension Hub {
   private struct Page {
     var frames: UnsafeRawBufferPointer
     var delivered: [DeliveredEvent]
+    var missed: MissedEvents
   }
 
   private struct DeliveredEvent {
@@ -230,6 +232,7 @@ extension Hub {
       writer.queue(session.connection, page.frames)
       noteProgress(session.connection)
     }
+    metrics.missed(page.missed)
     let now = page.delivered.isEmpty ? 0 : clock.microseconds
     for event in page.delivered {
       metrics.delivered(event.type, .replay).add(1)
@@ -247,11 +250,13 @@ extension Hub {
   private func page(_ result: ReadResult, after: UInt64, of topic: WatchedTopic, without overtaken: [UInt64]) -> Page {
     var frames = FrameRun(writer: writer)
     var delivered: [DeliveredEvent] = []
+    var missed = MissedEvents()
     var previous = after
     result.forEachRow { offset, record in
       let isOvertaken = overtaken.contains(offset)
       guard offset > previous, isOvertaken || !isExpired(record) else { return }
       var holes = holes(after: previous, before: offset, floor: result.floor)
+      for hole in holes { missed.add(hole) }
       let skipped = isOvertaken ? nil : holes.popLast()
       for hole in holes { tell(hole, of: topic, in: &frames) }
       if !isOvertaken {
@@ -264,9 +269,10 @@ extension Hub {
       previous = offset
     }
     for hole in holes(after: previous, before: result.through + 1, floor: result.floor) {
+      missed.add(hole)
       tell(hole, of: topic, in: &frames)
     }
-    return Page(frames: frames.bytes, delivered: delivered)
+    return Page(frames: frames.bytes, delivered: delivered, missed: missed)
   }
 
   /// The offsets between two events: evicted up to the floor, expired above it.
@@ -304,6 +310,11 @@ extension Hub {
     let topic = topic(of: index)
     unlist(index, topic)
     subscriptions[index].state = state
+    if state != .behind {
+      behindSince[index] = nil
+    } else if behindSince[index] == nil {
+      behindSince[index] = writer.nowSeconds
+    }
     switch state {
     case .joining, .behind: subscriptions[index].place = topic.waiting.append(index)
     case .live: subscriptions[index].place = topic.live.append(index)

@@ -135,8 +135,7 @@ extension Hub {
       return close(session, code)
     }
     queue(session, answer?.refused(error) ?? Face.failure(error))
-    session.enter(.closing, nowSeconds: writer.nowSeconds)
-    metrics.closes(code).add(1)
+    enterClosing(session, code)
     writer.finish(session.connection)
   }
 

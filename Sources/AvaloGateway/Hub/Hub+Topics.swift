@@ -33,6 +33,7 @@ extension Hub {
     unlist(index, topic)
     ahead[index] = nil
     joining[index] = nil
+    behindSince[index] = nil
     subscriptions.remove(index)
     metrics.subscriptions.add(-1)
     if !topic.hasSubscribers { unwatch(topic) }
@@ -159,6 +160,7 @@ extension Hub {
     let head = topic.position
     var cursor = stored.offset
     if let presented = known.presented {
+      metrics.resumes(presented.epoch == head.epoch ? .recovered : .unrecovered).add(1)
       if presented.epoch == head.epoch {
         cursor = max(presented.offset, known.since == 0 ? 0 : known.since - 1)
         acknowledgePresented(index, session, Position(epoch: head.epoch, offset: min(cursor, head.offset)))

@@ -47,6 +47,8 @@ final class Hub: LoopApplication {
   var schedulerIsUp: Bool { schedulerLink != nil }
   var requests = RequestTable()
   var reads = ReadTable()
+  /// Since which monotonic second subscriptions that are behind are so.
+  var behindSince: [UInt32: UInt32] = [:]
   /// Offsets that overtook the replay of a subscription, by its index.
   var ahead: [UInt32: [UInt64]] = [:]
   /// Users whose presence sessions watch, and who is shown as typing: of no log.
@@ -137,6 +139,10 @@ final class Hub: LoopApplication {
 
   func closed(_ connection: ConnectionID, clean: Bool) {
     guard let session = session(of: connection) else { return }
+    if session.isCounted {
+      let byUs: ConnectionEnd = session.isFault ? .fault : .server
+      metrics.ends(session.stage == .closing ? byUs : clean ? .client : .lost).add(1)
+    }
     end(session, clean: clean)
     sessions[Int(connection.slot)] = nil
     sessionCount -= 1
@@ -170,6 +176,7 @@ final class Hub: LoopApplication {
     drainSome()
     requests.trim()
     joining.trim()
+    measureWaiting(nowSeconds: now)
     if now % HubLimits.seenReportSeconds == 0 { reportSeen() }
   }
 
@@ -187,6 +194,11 @@ final class Hub: LoopApplication {
     parkedThisTurn.removeAll(keepingCapacity: true)
     measureDeliveries()
     turnFrames.removeAll(keepingCapacity: true)
+  }
+
+  /// While anybody is behind for long, something is undelivered for as long.
+  private func measureWaiting(nowSeconds: UInt32) {
+    metrics.undeliveredSeconds.set(behindSince.values.min().map { Int(nowSeconds &- $0) } ?? 0)
   }
 
   private func measureDeliveries() {
@@ -234,8 +246,14 @@ final class Hub: LoopApplication {
 
   func close(_ session: Session, _ code: CloseCode) {
     guard session.stage != .closing else { return }
-    session.enter(.closing, nowSeconds: writer.nowSeconds)
-    metrics.closes(code).add(1)
+    enterClosing(session, code)
     writer.close(session.connection, code: code.rawValue, reason: code.reason)
+  }
+
+  /// From here on nothing is written to it but its end.
+  func enterClosing(_ session: Session, _ code: CloseCode) {
+    session.enter(.closing, nowSeconds: writer.nowSeconds)
+    session.isFault = code == .unavailable
+    metrics.closes(code).add(1)
   }
 }

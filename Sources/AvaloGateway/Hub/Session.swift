@@ -76,6 +76,7 @@ final class Session {
     static let warned = Marks(rawValue: 1 << 4)
     static let asksMembership = Marks(rawValue: 1 << 5)
     static let active = Marks(rawValue: 1 << 6)
+    static let fault = Marks(rawValue: 1 << 7)
   }
 
   init(connection: ConnectionID, number: UInt64, nowSeconds: UInt32, openedMilliseconds: Int64) {
@@ -124,6 +125,12 @@ final class Session {
   var isActive: Bool {
     get { marks.contains(.active) }
     set { mark(.active, newValue) }
+  }
+
+  /// It is closing because it cannot be served.
+  var isFault: Bool {
+    get { marks.contains(.fault) }
+    set { mark(.fault, newValue) }
   }
 
   private func mark(_ mark: Marks, _ isSet: Bool) {

@@ -17,6 +17,7 @@ final class TestLoop: Carrier {
   let port = TestPort()
   let clock = ManualClock()
   private let mailbox: Mailbox<HubMail>
+  private let registry = MetricsRegistry()
   private var seconds: UInt32 = 1000
   /// What each connection was sent, one JSON text a frame; by slot.
   private(set) var sent: [UInt32: [String]] = [:]
@@ -38,10 +39,18 @@ final class TestLoop: Carrier {
       calls: CallContext(
         services: services, access: SharedAccess(policy.access), admission: Admission(), wall: clock.wall,
         monotonic: clock.monotonic), policy: policy,
-      metrics: HubMetrics(GatewayMetrics(MetricsRegistry()), transport: "websocket"),
+      metrics: HubMetrics(GatewayMetrics(registry), transport: "websocket"),
       clock: clock.wall, log: Logger(label: "test"), random: { _ in 0 })
     life.application = hub
     life.carrier = self
+  }
+
+  /// A series as it would be scraped: `avalo_resumes_total{outcome="recovered"}`.
+  func metric(_ series: String) -> Double? {
+    let page = String(decoding: registry.render(), as: UTF8.self)
+    return page.split(separator: "\n").first { $0.hasPrefix(series + " ") }.flatMap {
+      Double($0.dropFirst(series.count + 1))
+    }
   }
 
   func shutWriting(_ index: UInt32) {}
