@@ -70,3 +70,19 @@ struct MemoryUse: Equatable, Sendable {
     return table
   }
 }
+
+/// The room on a file system, as an unprivileged process sees it (statvfs(3)).
+struct DiskSpace: Equatable, Sendable {
+  var sizeBytes: Double
+  /// Without what is reserved for root.
+  var availableBytes: Double
+
+  /// - `folder`: any path on it; `nil` when it is not there.
+  init?(of folder: String) {
+    var status = statvfs()
+    guard statvfs(folder, &status) == 0 else { return nil }
+    let blockBytes = Double(status.f_frsize)
+    sizeBytes = Double(status.f_blocks) * blockBytes
+    availableBytes = Double(status.f_bavail) * blockBytes
+  }
+}

@@ -38,6 +38,9 @@ extension Supervisor {
       page.add("avalo_reload_total", ["result": result], Double(reloads[result] ?? 0))
     }
     page.declare(
+      "avalo_reload_last_success", "gauge", "Whether the last reload succeeded; 1 before the first.")
+    page.add("avalo_reload_last_success", [:], lastReload?.result.isSuccess == false ? 0 : 1)
+    page.declare(
       "avalo_config_generation", "gauge", "Counts the configurations that were in force since avalod was started.")
     page.add("avalo_config_generation", [:], Double(generation))
 
@@ -47,6 +50,12 @@ extension Supervisor {
       page.declare("avalo_memory_used_bytes", "gauge", "Memory in use within that limit, without reclaimable cache.")
       page.add("avalo_memory_used_bytes", [:], memory.usedBytes)
     }
+    if let disk = DiskSpace(of: configuration.stateDirectory) {
+      page.declare("avalo_state_disk_size_bytes", "gauge", "Size of the file system that the state directory is on.")
+      page.add("avalo_state_disk_size_bytes", [:], disk.sizeBytes)
+      page.declare("avalo_state_disk_available_bytes", "gauge", "What of it is left for avalod and its workers.")
+      page.add("avalo_state_disk_available_bytes", [:], disk.availableBytes)
+    }
     guard let own = ProcessStatistics.own else { return }
     page.declare("process_resident_memory_bytes", "gauge", "Resident memory of the process; without labels, avalod's.")
     page.add("process_resident_memory_bytes", [:], Double(own.residentBytes))
@@ -55,6 +64,10 @@ extension Supervisor {
     page.add("process_cpu_seconds_total", [:], own.cpuSeconds)
     page.declare("process_open_fds", "gauge", "Open descriptors of the process; without labels, avalod's.")
     page.add("process_open_fds", [:], Double(own.openDescriptors))
+    if let most = own.maxDescriptors {
+      page.declare("process_max_fds", "gauge", "The most descriptors the process may have; without labels, avalod's.")
+      page.add("process_max_fds", [:], Double(most))
+    }
     page.declare(
       "process_start_time_seconds", "gauge", "Start of the process, in seconds since 1970; without labels, avalod's.")
     page.add("process_start_time_seconds", [:], own.startTimeSeconds)

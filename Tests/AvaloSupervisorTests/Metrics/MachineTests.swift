@@ -49,4 +49,11 @@ import Testing
     #expect(use.usedBytes > 0)
     #expect(use.usedBytes <= use.limitBytes)
   }
+
+  @Test func knowsTheRoomOfAFileSystem() throws {
+    let space = try #require(DiskSpace(of: folder.path))
+    #expect(space.sizeBytes > 0)
+    #expect(space.availableBytes <= space.sizeBytes)
+    #expect(DiskSpace(of: folder.path + "/nowhere") == nil)
+  }
 }

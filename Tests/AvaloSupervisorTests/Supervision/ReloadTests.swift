@@ -77,6 +77,7 @@ import Testing
     #expect(try folder.read("run/settings/a.json") == #"{"n":1}"#)
     #expect(server.process.record.notified.contains { $0.hasPrefix("STATUS=reload failed (2 problems, see the log)") })
     #expect(try await server.metric(#"avalo_reload_total{result="failure"}"#) == 1)
+    #expect(try await server.metric("avalo_reload_last_success") == 0)
 
     // What is free in the file but not in the machine changes nothing either.
     let (host, port) = try await server.address(of: "admin")
