@@ -50,14 +50,15 @@ import Testing
   }
 
   @Test func theJournalGetsEveryFactInAFieldOfItsOwn() {
-    let event = event("worker ready", ["worker-pid": "812", "message_id": "abc", "text": "two\nlines"], level: .error)
+    let event = event("worker ready", ["worker-pid": "812", "text": "two\nlines"], level: .error)
     let fields = JournalLogHandler.fields(
       of: event, facts: LogState().facts(of: event), identifier: "avalo-gateway", source: "gateway.0")
     #expect(
       fields == [
         #"MESSAGE=worker ready text="two\nlines" worker-pid=812"#, "PRIORITY=3", "SYSLOG_IDENTIFIER=avalo-gateway",
         "CODE_FILE=A/B.swift", "CODE_LINE=7",
-        "CODE_FUNC=f()", "AVALO_SOURCE=gateway.0", "MESSAGE_ID=abc", "AVALO_TEXT=two\nlines", "AVALO_WORKER_PID=812",
+        "CODE_FUNC=f()", "AVALO_SOURCE=gateway.0", "MESSAGE_ID=\(MessageID.workerReady.rawValue)",
+        "AVALO_TEXT=two\nlines", "AVALO_WORKER_PID=812",
       ])
   }
 

@@ -3,8 +3,8 @@ import Glibc
 import Logging
 
 /// Writes to the journal by its native protocol (sd_journal_sendv(3)): MESSAGE with the facts behind it, PRIORITY,
-/// SYSLOG_IDENTIFIER, CODE_FILE, CODE_LINE, CODE_FUNC, AVALO_SOURCE, and each fact `key` as `AVALO_KEY`; a fact named
-/// `message_id` becomes MESSAGE_ID (systemd.journal-fields(7)). A line the journal does not take goes to standard error.
+/// SYSLOG_IDENTIFIER, CODE_FILE, CODE_LINE, CODE_FUNC, AVALO_SOURCE, and each fact `key` as `AVALO_KEY`; MESSAGE_ID for
+/// the messages of ``MessageID`` (systemd.journal-fields(7)). A line the journal does not take goes to standard error.
 struct JournalLogHandler: LogHandler {
   private let identifier: String
   private let source: String
@@ -42,14 +42,13 @@ struct JournalLogHandler: LogHandler {
   ) -> [String] {
     // Whoever reads `journalctl -u avalod` sees what is on a terminal; whoever searches has the fields.
     var message = Array("MESSAGE=".utf8)
-    ConsoleLogHandler.append(event.message.description, facts.filter { $0.key != "message_id" }, to: &message)
+    ConsoleLogHandler.append(event.message.description, facts, to: &message)
     var fields = [
       String(decoding: message, as: UTF8.self), "PRIORITY=\(priority(event.level))", "SYSLOG_IDENTIFIER=\(identifier)",
       "CODE_FILE=\(event.file)", "CODE_LINE=\(event.line)", "CODE_FUNC=\(event.function)", "AVALO_SOURCE=\(source)",
     ]
-    for (key, value) in facts {
-      fields.append((key == "message_id" ? "MESSAGE_ID" : "AVALO_" + fieldName(key)) + "=" + value)
-    }
+    if let id = MessageID.of(event.message.description) { fields.append("MESSAGE_ID=\(id.rawValue)") }
+    for (key, value) in facts { fields.append("AVALO_\(fieldName(key))=\(value)") }
     return fields
   }
 
