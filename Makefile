@@ -19,7 +19,7 @@ deps: ## install what building and running needs
 	@scripts/install-packages libsystemd-dev libsqlite3-dev
 
 deps-test: deps ## install what the tests need besides
-	@scripts/install-packages --optional prometheus systemd openssl $(CLIENT_TOOLS)
+	@scripts/install-packages --optional prometheus prometheus-alertmanager systemd openssl $(CLIENT_TOOLS)
 
 deps-clients: ## install what building the clients for the web and testing them needs
 	@scripts/install-packages $(CLIENT_TOOLS)
