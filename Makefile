@@ -47,9 +47,10 @@ chaos: deps-test ## kill each worker a hundred times under load
 clients: deps-clients ## build the client for the web, in clients/web/dist
 	node clients/web/build.mjs
 
-test-clients: deps-clients ## the client for the web against a made-up clock and against a real server
+test-clients: deps-clients ## the client for the web: on a made-up clock, against a real server, and in Chromium
+	@scripts/install-packages chromium
 	swift build --build-tests
-	scripts/test-clients unit integration
+	scripts/test-clients unit integration browser
 
 conformance: ## the WebSocket codec against Autobahn's test cases (fetched from PyPI)
 	@scripts/install-packages python3-venv

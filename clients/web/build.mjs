@@ -5,7 +5,7 @@
  *   node build.mjs tests KIND compiles the tests of a kind and says where they are
  */
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -30,11 +30,31 @@ export function build() {
   esbuild('src/index.ts', '--format=iife', '--global-name=Avalo', '--outfile=dist/avalo.iife.min.js', ...common);
 }
 
+/** Makes one function of the README's examples, so that they are checked and run like everything else. */
+function extractExamples() {
+  const blocks = [...readFileSync(join(root, 'README.md'), 'utf8').matchAll(/^```ts\n(.*?)^```$/gms)].map(match => match[1]);
+  const body = blocks.join('\n').replace(/^import .*\n/gm, '');
+  mkdirSync(join(root, '.build/readme'), { recursive: true });
+  writeFileSync(join(root, '.build/readme/examples.ts'), `
+import { ConnectionState, RealtimeError, RealtimeEventType, RealtimeWebSocketClient } from '../../src/index.js';
+import { Outbox } from '../../src/outbox/index.js';
+import { broadcastToUsers, publishRealtimeEvent } from '../../src/server/index.js';
+
+export async function examples(
+  url: string, userId: string, getToken: (force: boolean) => string, show: (...all: unknown[]) => void,
+) {
+${body}
+return { client, outbox, denied, unwatch, eventId };
+}
+`);
+}
+
 /** Answers the folder of the compiled tests. */
 export function buildTests(kind) {
   const out = join(root, '.build', kind);
   rmSync(out, { recursive: true, force: true });
   mkdirSync(out, { recursive: true });
+  extractExamples();
   run('tsc', '-p', 'test');
   const sources = readdirSync(join(root, 'test', kind)).filter(name => name.endsWith('.test.ts'));
   esbuild(...sources.map(name => `test/${kind}/${name}`), '--platform=node', '--target=node18', '--format=cjs',

@@ -55,8 +55,7 @@ export class Outbox {
 
   constructor(private readonly client: RealtimeWebSocketClient, options: OutboxOptions = {}) {
     this.#options = options;
-    this.#store = options.store ?? new LayeredStore(
-      globalThis.indexedDB && new IndexedDBStore(globalThis.indexedDB), error => this.#emitter.emit('volatile', { error }));
+    this.#store = options.store ?? new LayeredStore(durable(), error => this.#emitter.emit('volatile', { error }));
     this.#stop = client.onStateChange(() => this.#drainSoon());
     this.#drainSoon();
   }
@@ -171,5 +170,14 @@ export class Outbox {
         this.#emitter.emit('failed', { entry, error });
       }
     }
+  }
+}
+
+/** IndexedDB; a page may be forbidden it, and then even looking at it throws. */
+function durable(): OutboxStore | undefined {
+  try {
+    return globalThis.indexedDB && new IndexedDBStore(globalThis.indexedDB);
+  } catch {
+    return undefined;
   }
 }

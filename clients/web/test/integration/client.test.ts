@@ -127,9 +127,10 @@ describe('over a WebSocket', () => {
   test('who is disconnected by a server stays so, or comes back, as it says', async () => {
     const user = server.newUser();
     const { client } = await connected(user);
+    const states: string[] = [];
+    client.onStateChange(state => states.push(state));
     await server.call('disconnectUser', { userId: user, reconnect: true });
-    await server.eventually('it is gone', () => client.getState() !== 'connected');
-    await server.eventually('it is back', () => client.getState() === 'connected');
+    await server.eventually('it is back', () => states.includes('reconnecting') && client.getState() === 'connected');
     await server.call('disconnectUser', { userId: user });
     await server.eventually('it stays away', () => client.getConnectionInfo().reason === 'disconnected');
   });
