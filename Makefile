@@ -10,7 +10,7 @@ BINARIES ?=
 PACKAGES := .build/package
 CLIENT_TOOLS := nodejs esbuild node-typescript node-react node-react-dom node-react-test-renderer
 
-.PHONY: help deps deps-test build run demo test test-all deps-clients clients test-clients conformance lint format bench chaos package package-test clean
+.PHONY: help deps deps-test build run demo test test-all deps-clients clients test-clients soak conformance lint format bench chaos package package-test clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -51,6 +51,10 @@ test-clients: deps-clients ## the client for the web: on a made-up clock, agains
 	@scripts/install-packages chromium
 	swift build --build-tests
 	scripts/test-clients unit integration browser
+
+soak: deps-clients ## ten minutes of clients that are cut off at random, while gateways are killed
+	swift build --build-tests
+	scripts/test-clients soak
 
 conformance: ## the WebSocket codec against Autobahn's test cases (fetched from PyPI)
 	@scripts/install-packages python3-venv

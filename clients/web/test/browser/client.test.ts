@@ -90,6 +90,15 @@ test('a half-open connection is noticed and left, though nobody closes it', asyn
   assert((await page.eval('states')).includes('reconnecting'));
 });
 
+test('a reload of the configuration drops nobody', async () => {
+  const user = server.newUser();
+  const page = await connected(user);
+  server.reload();
+  await server.publish(user, 'after');
+  await shows(page, ['after']);
+  assert.deepEqual(await page.eval('states'), ['connecting', 'connected']);
+});
+
 test('a restart of the gateways in peace loses nothing', async () => {
   const user = server.newUser();
   const page = await connected(user);

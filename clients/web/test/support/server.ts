@@ -66,6 +66,11 @@ export async function eventually(what: string, body: () => unknown, ms = 60_000)
   throw new Error(`not within ${ms} ms: ${what}`);
 }
 
+/** Has avalod and its workers read their configuration again. */
+export function reload(): void {
+  avaloctl('reload');
+}
+
 let count = 0;
 /** A user nobody has used before. */
 export function newUser(): string {
