@@ -10,9 +10,7 @@ extension Configuration {
         "admin",
         SettingsNode.section(("listen", .string("\(admin)")), ("allow_plaintext", .boolean(!admin.isLocal))).value
       ),
-      (
-        "control", SettingsNode.section(("socket", .string(controlSocket)), ("mode", .string(octal(controlMode)))).value
-      ),
+      ("control", .section(control)),
       (
         "log",
         SettingsNode.section(
@@ -20,6 +18,14 @@ extension Configuration {
         ).value
       ),
       ("workers", .section(workers.map { SettingsNode.Entry(key: $0.name, node: $0.document) })))
+  }
+}
+
+extension Configuration {
+  private var control: [SettingsNode.Entry] {
+    var entries = [("socket", controlSocket), ("mode", octal(controlMode))]
+    if let controlGroup { entries.append(("group", controlGroup.name)) }
+    return entries.map { SettingsNode.Entry(key: $0.0, node: SettingsNode(.string($0.1))) }
   }
 }
 

@@ -44,11 +44,11 @@ extension Configuration {
       section.requirePlaintextAllowed(address, encrypted: false)
       return address
     }
-    (controlSocket, controlMode) = reader.section("control") { section in
+    (controlSocket, controlMode, controlGroup) = reader.section("control") { section in
       let path = section.string("socket", default: "control.sock")
       let absolute = path.hasPrefix("/") ? path : "\(runtime)/\(path)"
       section.requireFits(absolute, "socket")
-      return (absolute, section.mode("mode", default: SupervisorLimits.controlMode))
+      return (absolute, section.mode("mode", default: SupervisorLimits.controlMode), section.group("group"))
     }
     (logLevel, logDestination) = reader.section("log") { section in
       (
@@ -214,6 +214,15 @@ extension SettingsReader {
     }
   }
 
+  fileprivate mutating func group(_ key: String) -> GroupAccount? {
+    guard let name = optionalString(key) else { return nil }
+    guard let group = GroupAccount(named: name) else {
+      problem(key, "there is no group \"\(name)\"")
+      return nil
+    }
+    return group
+  }
+
   fileprivate mutating func sockets(runtime: String) -> [SocketManifest] {
     if keys.count > SupervisorLimits.socketsPerWorkerMax {
       problem("", "at most \(SupervisorLimits.socketsPerWorkerMax) sockets")
@@ -355,5 +364,12 @@ extension UserAccount {
     var count = Int32(groups.count)
     guard getgrouplist(name, entry.pw_gid, &groups, &count) >= 0 else { return nil }
     self.init(name: name, user: entry.pw_uid, group: entry.pw_gid, groups: Array(groups.prefix(Int(count))))
+  }
+}
+
+extension GroupAccount {
+  fileprivate init?(named name: String) {
+    guard let entry = getgrnam(name) else { return nil }
+    self.init(name: name, group: entry.pointee.gr_gid)
   }
 }

@@ -12,6 +12,8 @@ public struct Configuration: Sendable {
   /// A path.
   public var controlSocket: String
   public var controlMode: UInt32
+  /// The group that the socket is given; `nil` leaves it avalod's own.
+  public var controlGroup: GroupAccount?
   public var logLevel: Logger.Level
   /// `nil`: the journal when we run under it.
   public var logDestination: Logs.Destination?

@@ -1,8 +1,9 @@
 import AvaloSystem
 import Glibc
 
-/// The configuration folder as one tree: `avalo.yaml`, each `workers.d/NAME.yaml` as `workers.NAME` below it, what
-/// avalo.yaml says of a worker over its manifest, and the environment over all. Knows where every value came from.
+/// The configuration folder as one tree: `avalo.yaml`, each `conf.d/*.yaml` over it in the order of their names, each
+/// `workers.d/NAME.yaml` as `workers.NAME` below it, what is said of a worker over its manifest, and the environment over
+/// all. Knows where every value came from.
 struct ConfigurationFiles {
   /// As it was named by whoever started us: what is printed before a line number.
   let directory: String
@@ -12,11 +13,13 @@ struct ConfigurationFiles {
 
   static let mainFile = "avalo.yaml"
   static let manifestFolder = "workers.d"
+  /// What others than its author add to `avalo.yaml`: `avaloctl flags set`, a package, a tool that manages machines.
+  static let dropInFolder = "conf.d"
 
   /// Reads everything there is; what cannot be read becomes a problem.
   init(directory: String, environment: [String: String]) {
     self.directory = directory
-    let main = readMain()
+    let main = readDropIns().reduce(readMain()) { $0.merging($1) }
     let manifests = readManifests()
     tree = main
     merge(manifests, under: main["workers"])
@@ -42,8 +45,25 @@ struct ConfigurationFiles {
     return read(path, worker: nil) ?? .emptySection
   }
 
+  private mutating func readDropIns() -> [SettingsNode] {
+    files(in: ConfigurationFiles.dropInFolder).compactMap { read($0.path, worker: nil) }
+  }
+
   private mutating func readManifests() -> [(name: String, node: SettingsNode)] {
-    let folder = "\(directory)/\(ConfigurationFiles.manifestFolder)"
+    var manifests: [(name: String, node: SettingsNode)] = []
+    for (path, name) in files(in: ConfigurationFiles.manifestFolder) {
+      guard ConfigurationFiles.isName(name) else {
+        problems.append(ConfigurationProblem(place: path, message: "a worker's name is \(ConfigurationFiles.nameRule)"))
+        continue
+      }
+      if let node = read(path, worker: name) { manifests.append((name, node)) }
+    }
+    return manifests
+  }
+
+  /// The YAML files of a folder, in the order of their names, which are given without their ending.
+  private mutating func files(in subfolder: String) -> [(path: String, name: String)] {
+    let folder = "\(directory)/\(subfolder)"
     guard let stream = opendir(folder) else {
       if errno != ENOENT { problems.append(ConfigurationProblem(place: folder, message: SystemError.text(of: errno))) }
       return []
@@ -54,22 +74,15 @@ struct ConfigurationFiles {
       names.append(
         withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) })
     }
-    var manifests: [(name: String, node: SettingsNode)] = []
+    var files: [(path: String, name: String)] = []
     for file in names.sorted() where !file.hasPrefix(".") {
       let path = "\(folder)/\(file)"
       if file.hasSuffix(".yml") {
-        problems.append(
-          ConfigurationProblem(place: path, message: "would not be read: a manifest's name ends in .yaml"))
+        problems.append(ConfigurationProblem(place: path, message: "would not be read: its name must end in .yaml"))
       }
-      guard file.hasSuffix(".yaml") else { continue }
-      let name = String(file.dropLast(5))
-      guard ConfigurationFiles.isName(name) else {
-        problems.append(ConfigurationProblem(place: path, message: "a worker's name is \(ConfigurationFiles.nameRule)"))
-        continue
-      }
-      if let node = read(path, worker: name) { manifests.append((name, node)) }
+      if file.hasSuffix(".yaml") { files.append((path, String(file.dropLast(5)))) }
     }
-    return manifests
+    return files
   }
 
   private mutating func read(_ path: String, worker: String?) -> SettingsNode? {

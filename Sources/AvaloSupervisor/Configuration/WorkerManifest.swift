@@ -104,3 +104,9 @@ public struct UserAccount: Equatable, Sendable {
   public var group: UInt32
   public var groups: [UInt32]
 }
+
+/// A group of the machine's.
+public struct GroupAccount: Equatable, Sendable {
+  public var name: String
+  public var group: UInt32
+}

@@ -2,8 +2,8 @@ import AvaloSystem
 import Glibc
 import Logging
 
-// Control: what `avaloctl` and curl ask on the control socket. Who may open it is decided by the socket's permissions
-// and, once more, by the user the kernel names.
+// Control: what `avaloctl` and curl ask on the control socket. Root and avalod's own user may always; others may when the
+// configuration lets them open the socket, which the kernel has then checked with all their groups.
 extension Supervisor {
   func controlRoutes() -> HTTPRoutes {
     let routes = HTTPRoutes()
@@ -28,12 +28,16 @@ extension Supervisor {
     return routes
   }
 
-  private nonisolated func permitted(_ request: HTTPRequest, _ body: () async -> HTTPResponse) async -> HTTPResponse {
-    guard let user = request.peerUserID, user == 0 || user == geteuid() else {
-      return .text("only root and avalod's own user may ask here", status: 403)
+  private func permitted(_ request: HTTPRequest, _ body: () async -> HTTPResponse) async -> HTTPResponse {
+    guard let user = request.peerUserID, user == 0 || user == geteuid() || isOpenToOthers else {
+      return .text("only root and avalod's own user may ask here; control.mode can let others", status: 403)
     }
     return await body()
   }
+
+  /// Whether the configuration, not merely the file as somebody left it, lets others write to the socket. Asked with each
+  /// request: a reload that closes it also ends what was connected before.
+  private var isOpenToOthers: Bool { configuration.controlMode & 0o022 != 0 }
 
   private func reloadAnswer() async -> HTTPResponse {
     let result = await reload()

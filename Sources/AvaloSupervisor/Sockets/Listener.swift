@@ -118,6 +118,7 @@ public struct ListenError: Error, Equatable, Sendable, CustomStringConvertible {
       case EADDRINUSE: " (another program listens there)"
       case EACCES: " (a port below 1024 needs CAP_NET_BIND_SERVICE; a path needs a folder that can be written)"
       case EADDRNOTAVAIL: " (no interface of this machine has that address)"
+      case EPERM: " (avalod's user is not in the group it is to have: see SupplementaryGroups= in systemd.exec(5))"
       case ENOENT: " (its folder does not exist)"
       case EEXIST: " (a file that is no socket is there)"
       default: ""

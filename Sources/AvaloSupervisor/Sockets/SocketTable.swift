@@ -86,6 +86,7 @@ struct SocketTable: Sendable {
     place(
       Key(owner: SocketTable.supervisor, name: "control", slot: 0), .unix(path: configuration.controlSocket),
       backlog: 128, mode: configuration.controlMode)
+    if let error = SocketTable.giveControl(of: configuration) { errors.append(error) }
     for worker in configuration.workers {
       for socket in worker.sockets {
         let shared = Key(owner: worker.name, name: socket.name, slot: 0)
@@ -108,6 +109,16 @@ struct SocketTable: Sendable {
       throw ListenErrors(errors: errors)
     }
     return next
+  }
+
+  /// Gives the control socket to the group that it is for.
+  private static func giveControl(of configuration: Configuration) -> ListenError? {
+    let path = configuration.controlSocket
+    let group = configuration.controlGroup?.group ?? getegid()
+    var status = stat()
+    // That it is not there has been said.
+    guard lstat(path, &status) == 0, status.st_gid != group, lchown(path, uid_t.max, group) != 0 else { return nil }
+    return ListenError(address: .unix(path: path), code: errno, owner: "\(supervisor).control")
   }
 
   /// A listener that may stay: its own, or at least one at the same place.

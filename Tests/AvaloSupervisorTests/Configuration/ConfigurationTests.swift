@@ -49,6 +49,31 @@ import Testing
           drain: DrainPolicy(order: 50, deadline: .seconds(10)), status: [], settings: Array("{}".utf8)))
   }
 
+  /// `conf.d` is for what others than the author of avalo.yaml say: in the order of names, over it, under the environment.
+  @Test func dropInsGoOverTheMainFile() throws {
+    let configuration = try read(
+      [
+        "workers.d/shell.yaml": "executable: worker\nsettings: {a: 1, b: {x: 1, y: 1, z: 1}}",
+        "avalo.yaml": "log: {level: debug}\nworkers: {shell: {settings: {b: {x: 2, y: 2}}}}",
+        "conf.d/50-b.yaml": "log: {level: error}\nworkers: {shell: {settings: {b: {y: 4}}}}",
+        "conf.d/10-a.yaml": "workers: {shell: {settings: {b: {y: 3}, c: 3}}}",
+        "conf.d/.hidden.yaml": "log: {level: loud}",
+      ], ["AVALO_WORKERS__SHELL__SETTINGS__C": "5"])
+    #expect(configuration.logLevel == .error)
+    let settings = try SettingsNode(json: try #require(configuration.worker("shell")).settings)
+    #expect(settings["a"]?.value == .integer(1) && settings["c"]?.value == .integer(5))
+    let inner = try #require(settings["b"])
+    #expect(inner["x"]?.value == .integer(2) && inner["y"]?.value == .integer(4) && inner["z"]?.value == .integer(1))
+    #expect(
+      try problems(["conf.d/50-b.yaml": "log: {level: error}\nlogg: 1", "conf.d/x.yml": ""]) == [
+        "conf.d/x.yml: would not be read: its name must end in .yaml",
+        "conf.d/50-b.yaml:2: logg: unknown key; did you mean \"log\"?",
+      ])
+    #expect(
+      try problems(["conf.d/50-b.yaml": "control: {group: nobody-has-this}", "conf.d/x.yml": ""]).last
+        == "conf.d/50-b.yaml:1: control.group: there is no group \"nobody-has-this\"")
+  }
+
   @Test func anEmptyFolderIsAService() throws {
     #expect(try read([:]).workers.isEmpty)
   }
@@ -174,7 +199,7 @@ import Testing
     #expect(
       found
         == [
-          "workers.d/other.yml: would not be read: a manifest's name ends in .yaml",
+          "workers.d/other.yml: would not be read: its name must end in .yaml",
           "avalo.yaml:7: workers.gatway: there is no manifest workers.d/gatway.yaml; did you mean \"gateway\"?",
           "avalo.yaml:2: admin.lisen: unknown key; did you mean \"listen\"?",
           "avalo.yaml:3: log.level: expected one of debug, info, notice, warning, error, not \"loud\"",
