@@ -35,4 +35,7 @@ enum PresenceLimits {
   static let typingMax = 100_000
   /// How long a list of connections waits for gateways to say what they are subscribed to.
   static let describeMilliseconds: Int64 = 2_000
+  /// How far a copy's versions are ahead of its original's: as many changes as nobody makes between a backup and its
+  /// restore, and so little that clients' numbers (2^53) last for two million restores.
+  static let copiedVersionsStep: Int64 = 1 << 32
 }

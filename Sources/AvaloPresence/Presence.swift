@@ -42,6 +42,8 @@ public final class Presence: Worker {
       json.object { $0.member("connections", count ?? 0) }
       return .json(json.bytes)
     }
+    let path = store.path
+    Snapshot(of: path, log: context.log) { try PresenceStore.snapshot(of: path, to: $0) }.add(to: context.routes)
     return Presence(context: context, room: room, store: store)
   }
 

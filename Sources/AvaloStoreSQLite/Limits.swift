@@ -30,4 +30,7 @@ enum SQLiteLimits {
   static let readerTopicsMax = 1 << 14
   /// Event ids with the same expiry: the low bits of an id.
   static let eventNumberBits: Int64 = 21
+  /// How far a copy's sequence is ahead of its original's: as many changes as nobody makes between a backup and its
+  /// restore, and so little that clients' numbers (2^53) last for two million restores.
+  static let copiedSequenceStep: Int64 = 1 << 32
 }

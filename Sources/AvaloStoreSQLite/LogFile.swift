@@ -114,8 +114,14 @@ struct LogMarks {
     self.durability = durability
   }
 
-  /// Whether commits may have vanished: the machine went down under a log whose commits did not wait for the disk.
-  func mayHaveLost(since bootID: String) -> Bool { !clean && boot != bootID && durability != .disk }
+  /// In the place of a boot's id: this is a copy, and the original went on.
+  static let copied = "copy"
+
+  /// Whether commits may have vanished: the machine went down under a log whose commits did not wait for the disk, or
+  /// this is a copy that was put in the place of its original.
+  func mayHaveLost(since bootID: String) -> Bool {
+    boot == LogMarks.copied || !clean && boot != bootID && durability != .disk
+  }
 
   static func read(_ connection: Connection) throws(LogError) -> LogMarks? {
     let row = try connection.prepare(

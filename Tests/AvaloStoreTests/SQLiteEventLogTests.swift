@@ -116,6 +116,29 @@ import Testing
     #expect(try open(boot: "another").identity != before)
   }
 
+  /// A copy that is put in the place of its original never passes for it, whatever the durability and the boot.
+  @Test(arguments: [Durability.os, .disk]) func aCopyBeginsAGenerationOfItsOwn(_ durability: Durability) throws {
+    var log: SQLiteEventLog? = try open(durability)
+    let identity = try #require(log?.identity)
+    try append(log!, 20)
+    let sequence = log!.lastSequence
+    let copy = folder.file + ".copy"
+    try LogFile(path: folder.file, durability: durability, bootID: "boot").snapshot(to: copy)
+    try append(log!, 3)
+    #expect(log!.identity == identity, "the original goes on")
+    #expect(throws: LogError.self) {
+      try LogFile(path: folder.file, durability: durability, bootID: "boot").snapshot(to: copy)
+    }
+    try log!.close()
+    log = nil
+    let restored = try SQLiteEventLog(
+      LogFile(path: copy, durability: durability, bootID: "boot"), nowMilliseconds: LogBench.start)
+    #expect(restored.identity.generation > identity.generation)
+    #expect(restored.identity.epoch(of: "user:a") != identity.epoch(of: "user:a"))
+    #expect(try restored.topic(named: "user:a") == StoredTopic(id: 1, head: 20, floor: 0))
+    #expect(restored.lastSequence > sequence + 1_000_000, "what is told now is newer than what was told since")
+  }
+
   @Test func remembersWhatTimeItWas() throws {
     var log: SQLiteEventLog? = try open()
     #expect(log?.clockMark == nil)
