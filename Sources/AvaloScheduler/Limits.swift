@@ -107,4 +107,10 @@ public enum SchedulerLimits {
   static let heldReadsMax = 8 << 10
   /// How often the loop looks at what waits in its links.
   static let gaugeMilliseconds: Int64 = 100
+  /// Operators who follow a topic at a time: each turn looks where their topics are.
+  static let followersMax = 64
+  /// How long one waits within a request, so that the request ends before its server's patience.
+  static let followMillisecondsMax: Int64 = 20_000
+  /// Events of one page for people, unless they say how many.
+  static let controlRowsDefault = 100
 }

@@ -72,13 +72,19 @@ public final class Scheduler: Worker {
     }.get()
     try await eventLoop.flatSubmit { server.value.start() }.get()
     context.liveness.add("engine") { engine.hasTurned() }
-    ControlRoutes(engine: engine).add(to: context.routes)
+    ControlRoutes(
+      engine: engine, pages: ControlPages(HandedOver(opened.pages), wall: context.wallClock)
+    ).add(to: context.routes)
+    if settings.durability != .memory {
+      let file = settings.logFile(in: context.stateDirectory)
+      Snapshot(of: file.path, log: context.log) { try file.snapshot(to: $0) }.add(to: context.routes)
+    }
     return Scheduler(engine: engine, reader: reader, context: context, links: links, server: server)
   }
 
   private static func open(
     _ settings: SchedulerSettings, _ context: WorkerContext
-  ) throws(LogError) -> (log: any EventLog, reader: any EventLogReader) {
+  ) throws(LogError) -> (log: any EventLog, reader: any EventLogReader, pages: any EventLogReader) {
     let now = context.wallClock.milliseconds
     let log: any EventLog
     if settings.durability == .memory {
@@ -86,7 +92,7 @@ public final class Scheduler: Worker {
     } else {
       log = try SQLiteEventLog(settings.logFile(in: context.stateDirectory), nowMilliseconds: now)
     }
-    return (log, try log.reader())
+    return (log, try log.reader(), try log.reader())
   }
 
   public static func repair(

@@ -1,3 +1,4 @@
+import AvaloCore
 import AvaloStore
 import AvaloWire
 
@@ -40,6 +41,8 @@ public enum Command: Sendable {
 /// What an operator asks.
 public enum Question: Sendable, Equatable {
   case topic(String)
+  /// The same, answered when something lies behind `after`, or after so many milliseconds.
+  case follow(String, after: UInt64, milliseconds: Int64)
   case log
   case devices(user: String)
   /// Not a question: the wall clock is right, go on deleting.
@@ -47,12 +50,23 @@ public enum Question: Sendable, Equatable {
 }
 
 public enum Answer: Sendable, Equatable {
-  case topic(name: String, epoch: String, head: UInt64, floor: UInt64, watchers: Int, bytes: Int)
+  case topic(TopicReport)
   case log(LogReport)
   case devices([StoredDevice], open: [DeviceID])
   case done
   case unknown
   case failed(String)
+}
+
+/// A topic, for people.
+public struct TopicReport: Sendable, Equatable {
+  public var name: String
+  public var epoch: Epoch
+  public var head: UInt64
+  public var floor: UInt64
+  /// Gateways' loops.
+  public var watchers: Int
+  public var bytes: Int
 }
 
 /// The log and its engine, for people.

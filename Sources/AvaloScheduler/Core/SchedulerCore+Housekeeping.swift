@@ -261,13 +261,14 @@ extension SchedulerCore {
 
   /// Writes everything back and closes the log in good order. Nothing may be called after.
   public func stop() throws(LogError) {
+    dismissFollowers()
     flushQueue += (dirtyDevices + parted.keys).sorted(by: >)
     while !flushQueue.isEmpty { try flush() }
     try transaction { () throws(LogError) in try noteClock() }
     try log.close()
   }
 
-  // MARK: Figures and questions
+  // MARK: Figures
 
   func showFigures() {
     metrics.topics.set(statistics.topics)
@@ -282,34 +283,5 @@ extension SchedulerCore {
     var backlog = 0
     for case let link? in links { backlog += link.gauge.backlogBytes }
     metrics.backlogBytes.set(backlog)
-  }
-
-  func answer(_ question: Question) -> Answer {
-    do throws(LogError) {
-      switch question {
-      case .topic(let name):
-        guard let stored = try log.topic(named: name) else { return .unknown }
-        var watchers = 0
-        if let place = topics.place(of: name) { topics[place].forEachWatcher { _ in watchers += 1 } }
-        return .topic(
-          name: name, epoch: log.identity.epoch(of: name).description, head: stored.head, floor: stored.floor,
-          watchers: watchers, bytes: try log.bytes(of: stored.id))
-      case .log:
-        statistics = try log.statistics()
-        return .log(
-          LogReport(
-            generation: log.identity.generation, durability: log.durability.wireName, statistics: statistics,
-            isHealthy: health == .healthy, isHoldingDeletion: clock.isHolding, links: linkPlaces.count,
-            sessions: devices.sessionCount, watches: watchCount))
-      case .devices(let user):
-        let rows = try log.devices(of: user)
-        return .devices(rows, open: rows.map(\.id).filter { devices.place(of: $0) != nil })
-      case .trustClock:
-        clock.release()
-        return .done
-      }
-    } catch {
-      return .failed("\(error)")
-    }
   }
 }

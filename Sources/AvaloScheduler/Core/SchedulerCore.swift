@@ -53,6 +53,9 @@ public final class SchedulerCore {
   var nextDeviceSweep: Int64
   var deviceHand: DeviceID = 0
 
+  /// Operators who wait for events.
+  var followers: [Follower] = []
+
   /// Whether the log takes events.
   enum Health: Equatable {
     case healthy
@@ -222,7 +225,7 @@ public final class SchedulerCore {
     retryAfterMilliseconds: UInt32(SchedulerLimits.retryMilliseconds))
 
   private func finishTurn() -> TurnOutput {
-    for (question, reply) in turn.questions { reply(answer(question)) }
+    answerQuestions()
     var output = TurnOutput()
     for case let link? in links where !link.out.isEmpty {
       let frames = link.out.take()

@@ -187,26 +187,4 @@ import Testing
   }
 
   // MARK: Questions
-
-  @Test(arguments: LogKind.allCases) func whatPeopleAsk(_ engine: LogKind) throws {
-    let bench = try CoreBench(engine)
-    let link = try bench.link()
-    try bench.turn(
-      link, bench.watch(link, [(1, "user:ann")]), bench.attach(link, 1), bench.publish(link, "user:ann"))
-    let answers = try bench.ask(.topic("user:ann"), .topic("user:none"), .log, .devices(user: "ann"))
-    let size = CoreBench.record(#"{"n":1}"#, id: "e1").count
-    #expect(
-      answers[0]
-        == .topic(
-          name: "user:ann", epoch: bench.log.identity.epoch(of: "user:ann").description, head: 1, floor: 0, watchers: 1,
-          bytes: size))
-    #expect(answers[1] == .unknown)
-    guard case .log(let report) = answers[2], case .devices(let rows, let open) = answers[3] else {
-      Issue.record("\(answers)")
-      return
-    }
-    #expect(report.generation == bench.core.generation && report.isHealthy && report.watches == 1)
-    #expect(report.links == 1 && report.sessions == 1 && report.durability == bench.log.durability.wireName)
-    #expect(rows.map(\.device) == ["phone"] && open == rows.map(\.id))
-  }
 }
