@@ -129,6 +129,7 @@ public final class Gateway: Worker {
     }
     let listeners = try await listen(context, door, http, tls)
     try await context.eventLoop.submit { links.value.start(context, hubs) }.get()
+    ControlRoutes(access: access, http: http, eventLoop: context.eventLoop).add(to: context.routes)
     context.liveness.add("reactor", plainHub)
     show(settings.flags, context, metrics)
     return Gateway(

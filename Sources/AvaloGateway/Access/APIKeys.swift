@@ -54,6 +54,8 @@ public struct APIKeys: Sendable {
 
   public init() {}
   public var count: Int { entries.count }
+  /// By their ids.
+  public var all: [APIKey] { entries.values.map(\.key).sorted { $0.id < $1.id } }
 
   /// The key's rights; throws when there is no such key.
   public func authenticate(_ text: UnsafeRawBufferPointer) throws(CallError) -> APIKey {

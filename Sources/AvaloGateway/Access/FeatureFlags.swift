@@ -72,12 +72,15 @@ public struct FeatureFlag: Sendable, Equatable {
       switch rollout {
       case 0: "off"
       case 10_000: "on"
-      default: rollout % 100 == 0 ? "\(rollout / 100) %" : "\(Double(rollout) / 100) %"
+      default: "\(percent) %"
       }
     if !allow.isEmpty, rollout < 10_000 { text += " and \(FeatureFlag.count(allow))" }
     if !deny.isEmpty, rollout > 0 { text += " but for \(FeatureFlag.count(deny))" }
     return "\(name) \(text)"
   }
+
+  /// The share as a number of percent: `5`, `12.5`.
+  var percent: String { rollout % 100 == 0 ? "\(rollout / 100)" : "\(Double(rollout) / 100)" }
 
   private static func count(_ users: Set<String>) -> String { "\(users.count) user\(users.count == 1 ? "" : "s")" }
 }
