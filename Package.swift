@@ -103,7 +103,7 @@ let package = Package(
     .executableTarget(name: "avalo-scheduler", dependencies: ["AvaloScheduler", "AvaloWorker"]),
     .executableTarget(
       name: "avaloctl",
-      dependencies: ["AvaloClient", "AvaloKeys", "AvaloCore", "AvaloSystem", "CAvalo", arguments]),
+      dependencies: ["AvaloClient", "AvaloKeys", "AvaloCore", "AvaloSystem", "CAvalo", arguments, crypto]),
     .executableTarget(
       name: "avalo-bench", dependencies: ["AvaloClient", "AvaloKeys", "AvaloCore", "CAvalo", arguments, histogram]),
 

@@ -25,7 +25,7 @@ public struct JSONText: Sendable, Hashable, CustomStringConvertible {
   }
 
   /// A part of a text that was checked.
-  init(_ view: JSONView) { bytes = Array(view.raw) }
+  public init(_ view: JSONView) { bytes = Array(view.raw) }
 
   public static let emptyObject = JSONText { $0.raw("{}") }
 

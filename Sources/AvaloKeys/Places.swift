@@ -15,6 +15,11 @@ public enum Places {
     return access("./.avalo/run", F_OK) == 0 ? "./.avalo/run/control.sock" : "/run/avalo/control.sock"
   }
 
+  public static func stateFolder() -> String {
+    if let folder = variable("AVALO_STATE_DIR") { return folder }
+    return access("./.avalo/state", F_OK) == 0 ? "./.avalo/state" : "/var/lib/avalo"
+  }
+
   /// `nil` also when it is empty.
   private static func variable(_ name: String) -> String? {
     guard let value = getenv(name), value.pointee != 0 else { return nil }

@@ -37,7 +37,8 @@ enum PrivateFile {
 
   /// Under a name of its own first, then under the right one: nobody ever reads half of it. Who might read the one that
   /// was there may read the new one: the service, when root changes its keys.
-  static func write(_ text: String, to path: String) throws(KeyFolderError) {
+  /// - `folder`: a new file is for whoever may read this; without, for its maker alone.
+  static func write(_ text: String, to path: String, like folder: stat? = nil) throws(KeyFolderError) {
     let draft = "\(path).\(getpid()).new"
     let descriptor = open(draft, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
     guard descriptor >= 0 else { throw failure("write", draft) }
@@ -46,6 +47,9 @@ enum PrivateFile {
       // Only root may give a file away; then the old owner cannot be kept, and need not be.
       _ = fchown(descriptor, before.st_uid, before.st_gid)
       _ = fchmod(descriptor, before.st_mode & 0o777)
+    } else if let folder {
+      _ = fchown(descriptor, folder.st_uid, folder.st_gid)
+      _ = fchmod(descriptor, folder.st_mode & 0o666)
     }
     let bytes = Array(text.utf8)
     let written = Glibc.write(descriptor, bytes, bytes.count)
@@ -58,7 +62,7 @@ enum PrivateFile {
     }
   }
 
-  private static func failure(_ verb: String, _ path: String) -> KeyFolderError {
+  static func failure(_ verb: String, _ path: String) -> KeyFolderError {
     KeyFolderError("Cannot \(verb) \(path): \(String(cString: strerror(errno)))")
   }
 }

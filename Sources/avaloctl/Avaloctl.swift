@@ -13,9 +13,14 @@ struct Avaloctl: AsyncParsableCommand {
       """,
     version: Version.current,
     subcommands: [
-      InitCommand.self, KeysCommand.self, TokenCommand.self, PublishCommand.self, ListenCommand.self,
-      StatusCommand.self,
-      ReloadCommand.self, RestartCommand.self, LogLevelCommand.self, CheckCommand.self, DemoCommand.self,
-      SandboxCommand.self,
+      // What it does
+      StatusCommand.self, TopCommand.self, WorkersCommand.self, ConnectionsCommand.self, PresenceCommand.self,
+      ReadCommand.self, TailCommand.self,
+      // What it is to do
+      PublishCommand.self, DisconnectCommand.self, FlagsCommand.self, KeysCommand.self, TokensCommand.self,
+      CheckCommand.self, ReloadCommand.self, RestartCommand.self, LogLevelCommand.self, BackupCommand.self,
+      RestoreCommand.self,
+      // For whoever develops with it
+      InitCommand.self, TokenCommand.self, ListenCommand.self, DemoCommand.self, SandboxCommand.self,
     ])
 }

@@ -10,9 +10,17 @@ enum WallClock {
 
   static func seconds() -> Int64 { milliseconds() / 1_000 }
 
+  /// `2026-01-31 12:34:56.789`, local time.
+  static func text(_ milliseconds: Int64) -> String {
+    var seconds = time_t(milliseconds / 1_000)
+    var parts = tm()
+    localtime_r(&seconds, &parts)
+    func two(_ value: Int32) -> String { value < 10 ? "0\(value)" : "\(value)" }
+    return "\(parts.tm_year + 1900)-\(two(parts.tm_mon + 1))-\(two(parts.tm_mday)) \(timeOfDay(milliseconds))"
+  }
+
   /// `12:34:56.789`, local time.
-  static func timeOfDay() -> String {
-    let now = milliseconds()
+  static func timeOfDay(_ now: Int64 = milliseconds()) -> String {
     var seconds = time_t(now / 1_000)
     var parts = tm()
     localtime_r(&seconds, &parts)

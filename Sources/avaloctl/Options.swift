@@ -35,4 +35,10 @@ struct ControlOption: ParsableArguments {
   var socket: String?
 
   var path: String { socket ?? Places.controlSocket() }
+  var control: Control { Control(socket: path) }
+}
+
+/// How the answer is written: every command that answers something has it.
+struct OutputOption: ParsableArguments {
+  @Flag(help: "Print JSON.") var json = false
 }

@@ -18,15 +18,17 @@ enum Output {
   }
 
   /// Columns as wide as their widest cell, two spaces apart.
-  static func table(_ rows: [[String]]) {
+  static func table(_ rows: [[String]]) { for text in tableLines(rows) { line(text) } }
+
+  static func tableLines(_ rows: [[String]]) -> [String] {
     let widths = (0..<(rows.map(\.count).max() ?? 0)).map { column in
       rows.map { $0.count > column ? $0[column].count : 0 }.max() ?? 0
     }
-    for row in rows {
+    return rows.map { row in
       let cells = zip(row, widths).map { $0 + String(repeating: " ", count: $1 - $0.count) }
       var text = cells.joined(separator: "  ")
       while text.last == " " { text.removeLast() }
-      line(text)
+      return text
     }
   }
 }

@@ -52,6 +52,7 @@ import Testing
     #expect(try await run("status").ending == .exit(69))
   }
 
+  /// `control.mode` and `control.group` decide, not what somebody did to the file.
   @Test(.enabled(if: Needs.root && Needs.tool("setpriv"), "needs root, to be somebody else"))
   func whoMayNotAskIsToldWhoMay() async throws {
     let server = try await RunningServer.start()
@@ -68,7 +69,20 @@ import Testing
       try await ask() == (.exit(1), "avaloctl: You may not use \(socket). Ask as avalod's own user, or as root\n"))
     // A socket that everybody may open is no right yet.
     chmod(socket, 0o666)
-    #expect(try await ask() == (.exit(1), "avaloctl: only root and avalod's own user may ask here\n"))
+    #expect(
+      try await ask() == (
+        .exit(1), "avaloctl: only root and avalod's own user may ask here; control.mode can let others\n"
+      ))
+    // That is for the configuration to say.
+    let (group, address) = (65534, server.process.folder)
+    try address.write("control: {mode: \"0660\", group: nogroup}\n", to: "config/avalo.yaml")
+    #expect(try await run(["reload"], on: server).ending == .exit(0))
+    var status = stat()
+    #expect(stat(socket, &status) == 0 && status.st_gid == group && status.st_mode & 0o777 == 0o660)
+    #expect(try await ask().0 == .exit(0))
+    try address.write("control: {mode: \"0600\"}\n", to: "config/avalo.yaml")
+    #expect(try await run(["reload"], on: server).ending == .exit(0))
+    #expect(try await ask().0 == .exit(1))
     try await server.stop()
   }
 

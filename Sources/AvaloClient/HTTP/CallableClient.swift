@@ -34,7 +34,7 @@ public struct CallableClient: Sendable {
   public func close() async { await client.close() }
 
   /// Reads the callable protocol's answer. A status without a body of that protocol is told as it is.
-  static func result(of reply: HTTPReply) throws(ClientError) -> JSONText {
+  public static func result(of reply: HTTPReply) throws(ClientError) -> JSONText {
     guard let answer = try? JSONText(validating: reply.body) else {
       throw .broken("the server answered HTTP \(reply.status) without JSON: \(reply.text.prefix(200))")
     }

@@ -7,6 +7,12 @@ public struct HTTPReply: Sendable {
   public var headers: [(name: String, value: String)]
   public var body: [UInt8]
 
+  public init(status: Int, headers: [(name: String, value: String)], body: [UInt8]) {
+    self.status = status
+    self.headers = headers
+    self.body = body
+  }
+
   public func header(_ name: String) -> String? { headers.first { $0.name == name }?.value }
   public var text: String { String(decoding: body, as: UTF8.self) }
 }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import AvaloClient
 import AvaloKeys
 
 struct KeysCommand: AsyncParsableCommand {
@@ -16,17 +17,39 @@ private let comesIntoForce = "it comes into force with: avaloctl reload"
 struct ListKeys: AsyncParsableCommand {
   static let configuration = CommandConfiguration(commandName: "list", abstract: "Shows the keys there are.")
 
+  @OptionGroup var output: OutputOption
   @OptionGroup var config: ConfigOption
 
   func run() async throws {
     try await reportingErrors {
       let keys = try config.keys.apiKeys()
+      if output.json { return Output.line(ListKeys.json(keys).description) }
       guard !keys.isEmpty else {
         return Output.line("no API keys in \(config.keys.apiKeysPath); make one: avaloctl keys new ID")
       }
       Output.table(
         [["ID", "OWNER", "SCOPES", "HASH", "NAME"]]
           + keys.map { [$0.id, $0.owner, $0.scopes.joined(separator: ","), "\($0.hash.prefix(8))…", $0.name] })
+    }
+  }
+}
+
+extension ListKeys {
+  static func json(_ keys: [ListedAPIKey]) -> JSONText {
+    JSONText.of {
+      $0.key("keys")
+      $0.array {
+        for key in keys {
+          $0.object {
+            $0.member("id", key.id)
+            $0.member("owner", key.owner)
+            $0.member("name", key.name)
+            $0.member("hash", key.hash)
+            $0.key("scopes")
+            $0.array { for scope in key.scopes { $0.string(scope) } }
+          }
+        }
+      }
     }
   }
 }
@@ -44,6 +67,7 @@ struct NewKey: AsyncParsableCommand {
   var scopes: [String] = []
   @Option(help: "Whose events they are (default: the id). Keep it when a key is replaced.") var owner: String?
   @Option(help: "A name for people (default: the id).") var name: String?
+  @OptionGroup var output: OutputOption
   @OptionGroup var config: ConfigOption
 
   func validate() throws {
@@ -68,6 +92,13 @@ struct NewKey: AsyncParsableCommand {
       var generator = SystemRandomNumberGenerator()
       let key = try config.keys.addAPIKey(
         id: id, name: name, owner: owner, scopes: scopes.isEmpty ? ["publish", "broadcast"] : scopes, using: &generator)
+      guard !output.json else {
+        return Output.line(
+          JSONText.of {
+            $0.member("id", id)
+            $0.member("key", key.text)
+          }.description)
+      }
       // The key alone on standard output, so that a script can keep it.
       Output.line(key.text)
       Output.complaint("this is the key; it is not shown again. In a running server \(comesIntoForce)")
@@ -79,11 +110,13 @@ struct RevokeKey: AsyncParsableCommand {
   static let configuration = CommandConfiguration(commandName: "revoke", abstract: "Takes a key away.")
 
   @Argument(help: "Its id.") var id: String
+  @OptionGroup var output: OutputOption
   @OptionGroup var config: ConfigOption
 
   func run() async throws {
     try await reportingErrors {
       try config.keys.revokeAPIKey(id: id)
+      if output.json { return Output.line(JSONText.of { $0.member("revoked", id) }.description) }
       Output.line("revoked \(id); in a running server \(comesIntoForce)")
     }
   }

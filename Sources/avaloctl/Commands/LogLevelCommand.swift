@@ -5,9 +5,11 @@ struct LogLevelCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "log-level",
     abstract: "Shows or changes from which level on avalod and its workers log.",
-    discussion: "A change holds until the configuration's own changes, or avalod is started again.")
+    discussion: "A change holds until the configuration's own changes, or avalod is started again.",
+    aliases: ["loglevel"])
 
   @Argument(help: "debug, info, notice, warning or error; without, it is shown.") var level: String?
+  @OptionGroup var output: OutputOption
   @OptionGroup var control: ControlOption
 
   func run() async throws {
@@ -19,7 +21,8 @@ struct LogLevelCommand: AsyncParsableCommand {
         let text = Control.sentence(reply)
         throw reply.status == 400 ? ToolError.usage(text) : .failed(text)
       }
-      Output.line(Control.sentence(reply))
+      let level = Control.sentence(reply)
+      Output.line(output.json ? JSONText.of { $0.member("level", level) }.description : level)
     }
   }
 }

@@ -5,7 +5,10 @@ import AvaloKeys
 
 struct PublishCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "publish", abstract: "Publishes one event, as a backend would.")
+    commandName: "publish", abstract: "Publishes one event, as a backend would.",
+    discussion: """
+      Over avalod's control socket, as its operator; with --key-file or --url over HTTP, with a backend's key.
+      """)
 
   @Option(help: "The user it is for.") var user: String?
   @Option(help: "The topic it is for, such as chat:c1; instead of --user.") var topic: String?
@@ -16,9 +19,11 @@ struct PublishCommand: AsyncParsableCommand {
   @Option(help: "Its id; publishing the same id again changes nothing.") var eventID: String?
   @Option(help: "Who caused it.") var source: String?
   @Option(help: "When to deliver it: ms since 1970, or +30s, +5m from now.") var deliverAt: String?
-  @Option(help: "A file with the API key (default: the configuration's dev-api-key).") var keyFile: String?
-  @Flag(help: "Print the server's answer as JSON.") var json = false
+  @Option(help: "A file with an API key to publish with (default with --url: the configuration's dev-api-key).")
+  var keyFile: String?
+  @OptionGroup var output: OutputOption
   @OptionGroup var server: ServerOption
+  @OptionGroup var control: ControlOption
   @OptionGroup var config: ConfigOption
 
   func validate() throws {
@@ -29,12 +34,20 @@ struct PublishCommand: AsyncParsableCommand {
 
   func run() async throws {
     try await reportingErrors {
-      let key = try keyFile.map { try KeyFolder.apiKey(in: $0) } ?? config.keys.developmentKey()
-      let client = CallableClient(try server.endpoint(), credential: key.text)
-      let result = try await client.call("publishRealtimeEvent", try data())
-      await client.close()
-      Output.line(json ? result.description : PublishCommand.sentence(result))
+      let result = try await publish(try data())
+      Output.line(output.json ? result.description : PublishCommand.sentence(result))
     }
+  }
+
+  private func publish(_ data: JSONText) async throws -> JSONText {
+    guard keyFile != nil || server.url != nil else {
+      return try await control.control.call("publishRealtimeEvent", data)
+    }
+    let key = try keyFile.map { try KeyFolder.apiKey(in: $0) } ?? config.keys.developmentKey()
+    let client = CallableClient(try server.endpoint(), credential: key.text)
+    let result = try await client.call("publishRealtimeEvent", data)
+    await client.close()
+    return result
   }
 
   /// The call's data; the server checks what it means, this only that it can be sent.

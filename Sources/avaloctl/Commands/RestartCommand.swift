@@ -7,6 +7,7 @@ struct RestartCommand: AsyncParsableCommand {
     abstract: "Has avalod stop and start a worker, one instance after the other, and waits until it serves again.")
 
   @Argument(help: "The worker, such as gateway, or one instance of it, such as gateway.0.") var worker: String
+  @OptionGroup var output: OutputOption
   @OptionGroup var control: ControlOption
 
   func validate() throws {
@@ -22,7 +23,8 @@ struct RestartCommand: AsyncParsableCommand {
       let reply = try await Control(socket: control.path).ask(
         HTTPRequest("POST", "/workers/\(worker)/restart"), timeout: .seconds(600))
       guard reply.status == 200 else { throw ToolError.failed(Control.sentence(reply)) }
-      Output.line(Control.sentence(reply))
+      Output.line(
+        output.json ? JSONText.of { $0.member("restarted", worker) }.description : Control.sentence(reply))
     }
   }
 }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import AvaloClient
 import AvaloCore
 import AvaloKeys
 
@@ -11,6 +12,7 @@ struct TokenCommand: AsyncParsableCommand {
   @Option(help: "The user's id.") var user: String
   @Option(help: "Chats the user may subscribe to, with commas between.") var chats: String?
   @Option(help: "How long it is good for: 90s, 15m, 1h, 7d.") var ttl = "1h"
+  @OptionGroup var output: OutputOption
   @OptionGroup var config: ConfigOption
 
   func run() async throws {
@@ -19,7 +21,8 @@ struct TokenCommand: AsyncParsableCommand {
         throw ToolError.usage("--ttl \(ttl) is no span of time; give one like 90s, 15m, 1h or 7d")
       }
       let chats = chats?.split(separator: ",").map(String.init) ?? []
-      Output.line(try TokenCommand.sign(user: user, chats: chats, lifetime: lifetime, with: config.keys))
+      let token = try TokenCommand.sign(user: user, chats: chats, lifetime: lifetime, with: config.keys)
+      Output.line(output.json ? JSONText.of { $0.member("token", token) }.description : token)
     }
   }
 

@@ -1,0 +1,79 @@
+import AvaloClient
+import AvaloCore
+import Glibc
+
+/// A state folder that nobody uses while a backup is put into it: as long as this lives, no avalod starts on it.
+final class RestoreTarget {
+  let state: String
+  private let lock: Int32
+  /// What the folder's owner is, the files become.
+  private let owner: (user: uid_t, group: gid_t)
+  private let now = WallClock.milliseconds()
+
+  /// - `state`: made when it is missing.
+  init(state: String) throws {
+    self.state = state
+    if mkdir(state, 0o711) != 0, errno != EEXIST { throw ToolError.system("make the folder", state) }
+    var status = stat()
+    guard stat(state, &status) == 0 else { throw ToolError.system("look at", state) }
+    owner = (status.st_uid, status.st_gid)
+    // avalod's own lock (see docs/operations.md).
+    let path = "\(state)/avalod.state.lock"
+    lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
+    guard lock >= 0 else { throw ToolError.system("open", path) }
+    _ = fchown(lock, owner.user, owner.group)
+    guard flock(lock, LOCK_EX | LOCK_NB) == 0 else {
+      close(lock)
+      throw ToolError.failed("avalod runs on \(state). Stop it first: systemctl stop avalod")
+    }
+  }
+
+  deinit { close(lock) }
+
+  /// Where a file of a backup belongs. One that would lie anywhere it was not taken from is refused.
+  func path(of file: BackupManifest.File, config: String) throws -> String {
+    let folder = file.name.hasPrefix(BackupManifest.config) ? config : state
+    guard !file.place.split(separator: "/").contains(".."), !file.place.isEmpty else {
+      throw ToolError.failed("the backup names the place \"\(file.place)\", which is none")
+    }
+    return file.place.hasPrefix("/") ? file.place : "\(folder)/\(file.place)"
+  }
+
+  /// Beside where it belongs, until all are there.
+  static func draft(_ path: String) -> String { path + ".restoring" }
+
+  /// A new file for a draft. The folder is made if there is none.
+  func create(_ path: String) throws -> Int32 {
+    if let slash = path.lastIndex(of: "/"), slash > path.startIndex {
+      let folder = String(path[..<slash])
+      if mkdir(folder, 0o750) == 0 { _ = chown(folder, owner.user, owner.group) }
+    }
+    let draft = RestoreTarget.draft(path)
+    unlink(draft)
+    let descriptor = open(draft, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
+    guard descriptor >= 0 else { throw ToolError.system("make", draft) }
+    return descriptor
+  }
+
+  /// Puts a draft in its place, with the owner and the rights of what lies there, which is moved aside with its
+  /// write-ahead log. Answers where that is now; `nil` when nothing was there.
+  func put(_ path: String) throws -> String? {
+    var aside: String?
+    var before = stat()
+    let draft = RestoreTarget.draft(path)
+    if stat(path, &before) == 0 {
+      _ = chown(draft, before.st_uid, before.st_gid)
+      _ = chmod(draft, before.st_mode & 0o777)
+      let kept = "\(path).before-restore-\(now)"
+      for suffix in ["-wal", "-shm", ""] where access(path + suffix, F_OK) == 0 {
+        guard rename(path + suffix, kept + suffix) == 0 else { throw ToolError.system("move", path + suffix) }
+      }
+      aside = kept
+    } else {
+      _ = chown(draft, owner.user, owner.group)
+    }
+    guard rename(draft, path) == 0 else { throw ToolError.system("write", path) }
+    try FileBytes.syncFolder(of: path)
+    return aside
+  }
+}
