@@ -19,6 +19,12 @@ public struct CORSPolicy: Sendable {
       || allowsLoopback && CORSPolicy.isLoopback(origin)
   }
 
+  /// A stream is a connection like a WebSocket: pages of other origins get none. Who sends no origin is no page.
+  func mayListen(_ origin: String?) throws(CallError) {
+    guard let origin, !allows(origin) else { return }
+    throw CallError(.permissionDenied, "pages of this origin may not listen: it is not among cors.origins")
+  }
+
   /// What the setting may hold.
   static func isOriginOrName(_ text: String) -> Bool { text == "loopback" || text == "*" || isOrigin(text) }
 

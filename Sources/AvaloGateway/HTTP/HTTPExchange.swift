@@ -134,6 +134,7 @@ struct HTTPExchange {
     _ callable: any Callable.Type, _ request: CallRequest, _ service: HTTPService, _ client: String
   ) throws(CallError) -> StreamStart? {
     guard facts.acceptsEvents, callable == SubscribeToRealtimeEvents.self else { return nil }
+    try access.cors.mayListen(facts.origin)
     let identity = try request.user()
     guard access.flags.engine.isOn(for: identity.user) else { return nil }
     let wish = try ConnectRequest(request.data, topicsMax: HubLimits.streamTopicsMax)

@@ -7,9 +7,7 @@ struct EventsRequest {
 
   /// - `query`: what stands behind the URL's `?`.
   init(_ query: String, _ facts: HTTPRequestFacts, _ access: Access, _ calls: CallContext) throws(CallError) {
-    if let origin = facts.origin, !access.cors.allows(origin) {
-      throw CallError(.permissionDenied, "pages of this origin may not listen: it is not among cors.origins")
-    }
+    try access.cors.mayListen(facts.origin)
     let fields = try EventsRequest.fields(query)
     var request: ConnectRequest
     if let ticket = fields["ticket"] {
