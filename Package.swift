@@ -138,7 +138,7 @@ let package = Package(
     .testTarget(
       name: "AvaloGatewayTests",
       dependencies: [
-        "AvaloGateway", "AvaloKeys", "AvaloLink", "AvaloTesting", jwt, crypto, nio, nioPosix, nioHTTP, nioSSL,
+        "AvaloGateway", "AvaloKeys", "AvaloLink", "AvaloTesting", jwt, crypto, yams, nio, nioPosix, nioHTTP, nioSSL,
       ]),
     .testTarget(
       name: "AvaloToolTests",

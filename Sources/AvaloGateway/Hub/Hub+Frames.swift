@@ -18,7 +18,7 @@ extension Hub {
   }
 
   private func receive(_ session: Session, _ frame: JSONView) throws(CallError) {
-    if let ack = frame["ack"] {
+    if let ack = frame[ClientFrameKind.ack.key] {
       guard session.ackAllowance > 0 else {
         return tooMany(session, "acknowledgements", HubLimits.acknowledgementsPerSecondMax)
       }
@@ -28,12 +28,12 @@ extension Hub {
     }
     guard session.callAllowance > 0 else { return tooMany(session, "frames", HubLimits.callsPerSecondMax) }
     session.charge(1)
-    if frame["ping"] != nil {
+    if frame[ClientFrameKind.ping.key] != nil {
       return send(session) { $0.pong(id: frame["id"]?.raw, nowMilliseconds: clock.milliseconds) }
     }
-    if let connect = frame["connect"] { return try receiveConnect(session, connect) }
-    if let name = frame["call"] { return try receiveCall(session, frame, name) }
-    throw CallError(.invalidArgument, "a frame has one of the keys connect, call, ack, ping")
+    if let connect = frame[ClientFrameKind.connect.key] { return try receiveConnect(session, connect) }
+    if let name = frame[ClientFrameKind.call.key] { return try receiveCall(session, frame, name) }
+    throw CallError(.invalidArgument, "a frame has one of the keys \(ClientFrameKind.keys)")
   }
 
   private func tooMany(_ session: Session, _ what: String, _ max: UInt16) {

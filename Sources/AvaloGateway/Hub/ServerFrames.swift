@@ -23,6 +23,46 @@ struct Hole: Equatable {
   var reason: GapReason
 }
 
+/// What a session is sent, each known by its key: docs/protocol/asyncapi.yaml has the same list, and the members.
+enum ServerFrameKind: CaseIterable {
+  case ready, event, gap, live, unsubscribed
+  /// Answers a call: it has `id`, and `result` or `error`.
+  case answer
+  case pong, expiring, goaway, error
+
+  var key: StaticString {
+    switch self {
+    case .ready: "ready"
+    case .event: "event"
+    case .gap: "gap"
+    case .live: "live"
+    case .unsubscribed: "unsubscribed"
+    case .answer: "id"
+    case .pong: "pong"
+    case .expiring: "expiring"
+    case .goaway: "goaway"
+    case .error: "error"
+    }
+  }
+}
+
+/// What a client may send, each known by its key. An `id` may stand beside it.
+enum ClientFrameKind: CaseIterable {
+  case connect, call, ack, ping
+
+  var key: StaticString {
+    switch self {
+    case .connect: "connect"
+    case .call: "call"
+    case .ack: "ack"
+    case .ping: "ping"
+    }
+  }
+
+  /// For people.
+  static let keys = allCases.map(\.key.description).joined(separator: ", ")
+}
+
 // The shapes of docs/protocol/client.md, in one place. Each appends one whole JSON object.
 extension JSONWriter {
   /// `{"event":{…},"topic":"user:u","offset":18}` with what belongs to it.
@@ -30,7 +70,7 @@ extension JSONWriter {
     _ record: EventRecord, topic: Topic, offset: UInt64, epoch: Epoch? = nil, skipped: Hole? = nil, ahead: Bool = false
   ) {
     object {
-      $0.key("event")
+      $0.key(ServerFrameKind.event.key)
       $0.eventObject(record, topic)
       $0.member("topic", topic.name)
       $0.member("offset", offset)
@@ -46,7 +86,7 @@ extension JSONWriter {
   /// `{"event":{…},"topic":"chat:c","version":18}`: keyed state, of which the highest version counts.
   mutating func latest(_ record: EventRecord, topic: Topic, version: UInt64) {
     object {
-      $0.key("event")
+      $0.key(ServerFrameKind.event.key)
       $0.eventObject(record, topic)
       $0.member("topic", topic.name)
       $0.member("version", version)
@@ -80,7 +120,7 @@ extension JSONWriter {
 
   mutating func gap(_ topic: Topic, _ hole: Hole) {
     object {
-      $0.key("gap")
+      $0.key(ServerFrameKind.gap.key)
       $0.object {
         $0.member("topic", topic.name)
         $0.members(hole)
@@ -91,7 +131,7 @@ extension JSONWriter {
   /// The log was lost or restored; `epoch` is the new one.
   mutating func epochGap(_ topic: Topic, _ epoch: Epoch) {
     object {
-      $0.key("gap")
+      $0.key(ServerFrameKind.gap.key)
       $0.object {
         $0.member("topic", topic.name)
         $0.member("epoch", epoch.description)
@@ -108,7 +148,7 @@ extension JSONWriter {
 
   mutating func live(_ topic: Topic, _ position: Position) {
     object {
-      $0.key("live")
+      $0.key(ServerFrameKind.live.key)
       $0.object {
         $0.member("topic", topic.name)
         $0.member("epoch", position.epoch.description)
@@ -121,7 +161,7 @@ extension JSONWriter {
     _ session: Session, _ subscriptions: [Topic], pingIntervalMilliseconds: Int64, nowMilliseconds: Int64
   ) {
     object {
-      $0.key("ready")
+      $0.key(ServerFrameKind.ready.key)
       $0.object {
         $0.member("connectionId", session.connectionID)
         $0.member("userId", session.user)
@@ -138,7 +178,7 @@ extension JSONWriter {
   /// The subscription has ended, and why.
   mutating func unsubscribed(_ topic: Topic, _ error: CallError) {
     object {
-      $0.key("unsubscribed")
+      $0.key(ServerFrameKind.unsubscribed.key)
       $0.object {
         $0.member("topic", topic.name)
         $0.member("code", error.code.wireName)
@@ -150,7 +190,7 @@ extension JSONWriter {
   mutating func pong(id: UnsafeRawBufferPointer?, nowMilliseconds: Int64) {
     object {
       $0.id(id)
-      $0.key("pong")
+      $0.key(ServerFrameKind.pong.key)
       $0.object { $0.member("serverTime", nowMilliseconds) }
     }
   }
@@ -158,14 +198,14 @@ extension JSONWriter {
   /// The token ends then; a new one keeps the connection.
   mutating func expiring(atMilliseconds: Int64) {
     object {
-      $0.key("expiring")
+      $0.key(ServerFrameKind.expiring.key)
       $0.object { $0.member("expiresAt", atMilliseconds) }
     }
   }
 
   mutating func goaway(retryAfterMilliseconds: UInt32) {
     object {
-      $0.key("goaway")
+      $0.key(ServerFrameKind.goaway.key)
       $0.object { $0.member("retryAfterMs", retryAfterMilliseconds) }
     }
   }
@@ -181,7 +221,7 @@ extension JSONWriter {
   /// An error that answers no call.
   mutating func error(_ error: CallError) {
     object {
-      $0.key("error")
+      $0.key(ServerFrameKind.error.key)
       CallAnswer.write(error, to: &$0)
     }
   }
@@ -189,7 +229,7 @@ extension JSONWriter {
   /// The client's id as it came, JSON text.
   private mutating func id(_ id: UnsafeRawBufferPointer?) {
     guard let id else { return }
-    key("id")
+    key(ServerFrameKind.answer.key)
     raw(id)
   }
 }

@@ -35,7 +35,9 @@ final class CallFixture {
       #expect(answer == nil)
       answer = $0
     }
-    return String(decoding: try #require(answer).get(), as: UTF8.self)
+    let result = String(decoding: try #require(answer).get(), as: UTF8.self)
+    try Contract.check(name, data: data, result: result)
+    return result
   }
 
   func begin(

@@ -173,7 +173,11 @@ final class TestLoop: Carrier {
       }
       let payload = bytes[index..<(index + length)]
       index += length
-      if opcode == 1 { sent[slot, default: []].append(String(decoding: payload, as: UTF8.self)) }
+      if opcode == 1 {
+        let frame = String(decoding: payload, as: UTF8.self)
+        Contract.check(frame: frame)
+        sent[slot, default: []].append(frame)
+      }
       if opcode == 8 { closes[slot] = UInt16(payload.first!) << 8 | UInt16(payload.dropFirst().first!) }
     }
   }

@@ -255,7 +255,7 @@ extension JSONWriter {
     _ user: String, _ state: PresenceState, version: UInt64, isSnapshot: Bool, nowMilliseconds: Int64
   ) {
     object {
-      $0.key("event")
+      $0.key(ServerFrameKind.event.key)
       $0.object {
         $0.member("eventId", "prs_\(version)")
         $0.member("type", EventType.presenceUpdate.wireName)

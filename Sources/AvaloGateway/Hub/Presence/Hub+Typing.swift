@@ -73,7 +73,7 @@ extension JSONWriter {
     _ key: TypingTable.Key, _ sequence: UInt64, expiresMilliseconds: UInt32, nowMilliseconds: Int64
   ) {
     object {
-      $0.key("event")
+      $0.key(ServerFrameKind.event.key)
       $0.object {
         $0.member("eventId", "typ_\(String(sequence, radix: 16))\(expiresMilliseconds == 0 ? "_end" : "")")
         $0.member("type", EventType.typingIndicator.wireName)
