@@ -10,7 +10,8 @@ BINARIES ?=
 PACKAGES := .build/package
 CLIENT_TOOLS := nodejs esbuild node-typescript node-react node-react-dom node-react-test-renderer
 
-.PHONY: help deps deps-test build run demo test test-all deps-clients clients test-clients soak conformance lint format bench chaos package package-test clean
+.PHONY: help deps deps-test build run demo test test-all deps-clients clients test-clients soak conformance contract examples
+.PHONY: lint format bench chaos package package-test clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -19,7 +20,8 @@ deps: ## install what building and running needs
 	@scripts/install-packages libsystemd-dev libsqlite3-dev
 
 deps-test: deps ## install what the tests need besides
-	@scripts/install-packages --optional prometheus prometheus-alertmanager systemd openssl $(CLIENT_TOOLS)
+	@scripts/install-packages --optional prometheus prometheus-alertmanager systemd openssl python3-venv $(CLIENT_TOOLS)
+	@scripts/contract prepare || echo "going on without schemathesis: what needs it is skipped" >&2
 
 deps-clients: ## install what building the clients for the web and testing them needs
 	@scripts/install-packages $(CLIENT_TOOLS)
@@ -38,7 +40,7 @@ test: deps-test ## build, and run every test that ends within minutes; what need
 	swift build --build-tests
 	@scripts/run-tests
 
-test-all: test test-clients chaos conformance demo package-test ## all tests, and what takes long
+test-all: test test-clients chaos conformance contract demo package-test ## all tests, and what takes long
 
 chaos: deps-test ## kill each worker a hundred times under load
 	swift build --build-tests
@@ -60,6 +62,14 @@ conformance: ## the WebSocket codec against Autobahn's test cases (fetched from 
 	@scripts/install-packages python3-venv
 	swift build --build-tests
 	scripts/conformance .build/conformance .build/debug/avalo-echo
+
+contract: deps-test ## docs/protocol/openapi.yaml against a running server, by schemathesis (fetched from PyPI), for minutes
+	swift build --build-tests
+	.build/debug/avaloctl sandbox -- scripts/contract long
+
+examples: ## record docs/protocol/examples.md from a running server anew
+	swift build --build-tests
+	.build/debug/avaloctl sandbox -- scripts/record-examples
 
 lint: ## the code's form
 	swift format lint --strict --recursive Package.swift Sources Tests
