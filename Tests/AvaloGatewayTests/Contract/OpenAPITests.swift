@@ -124,9 +124,11 @@ import Testing
   @Test func hasTheWordsOfTheCode() throws {
     let schemas = try #require(Contract.openAPI.at("components", "schemas"))
     func words(_ name: String) -> [String] { schemas.at(name, "enum")?.texts ?? [] }
-    let publishable = EventType.allCases.filter { $0.retention == .durable }.map(\.wireName)
+    let kept = EventType.allCases.filter { $0.retention == .durable }.map(\.wireName)
+    let publishable = EventType.allCases.filter { $0 != .readReceipt }.map(\.wireName)
     #expect(Set(words("EventType")) == Set(EventType.allCases.map(\.wireName)))
     #expect(Set(words("PublishableType")) == Set(publishable + publishable.map { $0.uppercased() }))
+    #expect(Set(words("KeptType")) == Set(kept + kept.map { $0.uppercased() }))
     #expect(Set(words("Priority")) == Set(Priority.allCases.map(\.wireName)))
     #expect(Set(words("Platform")) == Set(Platform.allCases.compactMap(\.wireName)))
     #expect(Set(words("OptionalPlatform")) == Set(words("Platform")))
@@ -141,7 +143,7 @@ import Testing
   }
 
   @Test(arguments: [
-    ("components/schemas/Users/maxItems", Limits.broadcastRecipientsMax),
+    ("DATA broadcastToUsers/properties/userIds/maxItems", Limits.broadcastJobRecipientsMax),
     ("components/schemas/Users/maxItems", Limits.membersPerCallMax),
     ("components/schemas/Users/maxItems", GatewayLimits.presenceUsersMax),
     ("components/schemas/Draft/properties/eventId/maxLength", Limits.eventIDBytesMax),
@@ -157,6 +159,7 @@ import Testing
     ("DATA realtimePingV1/properties/holdMs/ANY/maximum", Int(GatewayLimits.pollHoldMax.milliseconds)),
     ("DATA listOnlineUsers/properties/limit/ANY/maximum", Int(OnlineUsersQuery.limitMax)),
     ("DATA listConnections/properties/limit/ANY/maximum", Int(ConnectionsQuery.limitMax)),
+    ("DATA readTopic/properties/limit/ANY/maximum", Int(GatewayLimits.topicPageMax)),
     ("DATA getChatMembers/properties/limit/ANY/maximum", Limits.membersPerCallMax),
     ("components/schemas/Draft/properties/ttl/ANY/maximum", Int(Limits.ttlSecondsMax)),
   ])
