@@ -98,6 +98,8 @@ public struct FrameKind: RawRepresentable, Hashable, Sendable {
   public static let memberships = FrameKind(rawValue: 0x013B)
   public static let lease = FrameKind(rawValue: 0x0140)
   public static let leaseLost = FrameKind(rawValue: 0x0141)
+  public static let latestSeen = FrameKind(rawValue: 0x0142)
+  public static let latestAt = FrameKind(rawValue: 0x0143)
 
   // 0x02xx: gateway and presence.
   public static let sessions = FrameKind(rawValue: 0x0201)
@@ -124,6 +126,9 @@ public struct FrameKind: RawRepresentable, Hashable, Sendable {
   public static let disconnect = FrameKind(rawValue: 0x0216)
   public static let disconnected = FrameKind(rawValue: 0x0217)
   public static let endSessions = FrameKind(rawValue: 0x0218)
+  // Numbered among the log's: an erasure is both workers'.
+  public static let erasePresence = FrameKind(rawValue: 0x0150)
+  public static let presenceErased = FrameKind(rawValue: 0x0151)
 
   public static let pluginRange: ClosedRange<UInt16> = 0x8000...0xFFFF
 }

@@ -21,6 +21,7 @@ final class FakeServices: Services {
     case let query as PresenceQuery:
       .success(PresenceAnswer(entries: query.users.map { _ in PresenceAnswer.Entry(state: PresenceState()) }))
     case is SetPresence: .success(PresenceSet(state: PresenceState(status: .online)))
+    case is ErasePresence: .success(PresenceErased())
     default: .failure(CallError(.unavailable, "not played"))
     }
   }

@@ -183,6 +183,8 @@ import Testing
     #expect(answer.description == #"{"success":true,"userId":"ann","events":20,"devices":1,"memberships":1}"#)
     #expect(await device.closeReason.code == Self.revokedCode)
     await expectRefused(old, server)
+    let presence = try await backend.call("getPresenceV1", try JSONText(validating: #"{"userIds":["ann"]}"#))
+    #expect(presence.description.hasPrefix(#"{"presence":{"ann":{"status":"offline","lastSeenAt":0,"#))
     // The same id, signed in anew, begins with nothing.
     let fresh = try await server.connect(
       "ann", device: "phone", token: server.token("ann", issuedAt: server.nowSeconds + 1),

@@ -2,7 +2,7 @@ import AvaloCore
 import AvaloWire
 
 /// `eraseUser`: forgets a user. Their connections are cut and their tokens revoked; their inbox, what is held for it,
-/// devices, cursors and memberships are gone when it is answered. Events they caused in other topics stay until they
+/// devices, cursors, memberships and presence are gone when it is answered. Events they caused in other topics stay until they
 /// expire. For servers with the scopes `membership` and `connections`; calling again does no harm.
 enum EraseUser: Callable {
   static let name: StaticString = "eraseUser"
@@ -21,7 +21,19 @@ enum EraseUser: Callable {
       user: user, issuedBeforeMilliseconds: now,
       untilMilliseconds: now + context.access.current.settings.auth.lifetimeMax.milliseconds)
     context.services.ask(erase) { result in
-      reply(result.map { answer($0, user: user) }.mapError { $0.leavingChangeOpen })
+      switch result {
+      case .failure(let error): reply(.failure(error.leavingChangeOpen))
+      // Their connections are cut by now, and say nothing more of them.
+      case .success(let erased): erasePresence(of: user, erased, context, reply)
+      }
+    }
+  }
+
+  private static func erasePresence(
+    of user: String, _ erased: Erased, _ context: CallContext, _ reply: @escaping CallReply
+  ) {
+    context.services.presence(ErasePresence(user: user)) { result in
+      reply(result.map { _ in answer(erased, user: user) }.mapError { $0.leavingChangeOpen })
     }
   }
 

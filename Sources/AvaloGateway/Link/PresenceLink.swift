@@ -148,6 +148,7 @@ final class PresenceLink: LinkDelegate {
       switch head.kind {
       case .presenceAnswer: .success(try PresenceAnswer(body: body))
       case .presenceSet: .success(try PresenceSet(body: body))
+      case .presenceErased: .success(try PresenceErased(body: body))
       case .onlineUsers: .success(try OnlineUsers(body: body))
       case .connectionList: .success(try ConnectionList(body: body))
       case .disconnected: .success(try Disconnected(body: body))

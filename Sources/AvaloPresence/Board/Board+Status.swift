@@ -155,6 +155,23 @@ extension Board {
       || details.location != nil && details.locationVisibility == .chatPartners
   }
 
+  // MARK: - Erasing
+
+  /// From now on nothing is known of the user, whatever the file knew. Their connections are over: gateways cut them, and
+  /// what these say of them later is about nobody. Returns their row, which is to be written as empty.
+  mutating func erase(_ id: String) -> UInt32 {
+    let user = obtain(id)
+    forEachConnection(of: user) { $0.remove($1) }
+    // The file is not asked any more: what it still knows is to go.
+    users[user].flags.formUnion([.whole, .changed])
+    users[user].lastSeenMilliseconds = 0
+    users[user].lastActiveMilliseconds = 0
+    details[user] = nil
+    markDirty(user: user)
+    touch(user)
+    return user
+  }
+
   // MARK: - Online users
 
   /// Users from `after` on who are not offline, in an order that stays.

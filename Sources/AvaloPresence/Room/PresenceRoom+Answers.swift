@@ -77,6 +77,16 @@ extension PresenceRoom {
     flush()
   }
 
+  /// In force at once, and told to who watches; answered when the file has forgotten the user.
+  func erase(_ erase: ErasePresence, on link: Link, _ correlation: UInt32) {
+    let user = board.erase(erase.user)
+    // What they said and nobody has heard yet goes with them.
+    refuseUpdates([user])
+    guard schedule.failures == 0 else { return link.send(UpdateQueue.notErased, correlation: correlation) }
+    updates.waitForErasing(link, correlation, user)
+    flush()
+  }
+
   // MARK: - Connections
 
   /// The registry knows the connections; their gateways know what each is subscribed to.

@@ -131,6 +131,7 @@ final class PresenceRoom: LinkDelegate {
     case .setTyping: set(try SetTyping(body: body), by: incarnation)
     case .typingEnded: typing.ended(try TypingEnded(body: body), at: now.monotonic)
     case .setPresence: update(try SetPresence(body: body), on: link, head.correlation)
+    case .erasePresence: erase(try ErasePresence(body: body), on: link, head.correlation)
     case .presenceQuery: answer(try PresenceQuery(body: body), on: link, head.correlation)
     case .onlineUsersQuery:
       link.send(board.onlineUsers(try OnlineUsersQuery(body: body), at: now), correlation: head.correlation)

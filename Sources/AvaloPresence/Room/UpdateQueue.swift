@@ -14,7 +14,9 @@ struct UpdateQueue {
     var user: UInt32
     var link: Link
     var correlation: UInt32
-    var answer: PresenceSet
+    var answer: any WireMessage
+    /// Instead, when the file did not take it; `nil` where the board's having it is enough.
+    var refusal: Failed?
   }
 
   private var loading: [UInt32: [Request]] = [:]
@@ -33,6 +35,17 @@ struct UpdateQueue {
     waiting.append(Answer(user: user, link: request.link, correlation: request.correlation, answer: answer))
   }
 
+  /// An erasure is answered as done only when the file has forgotten the user.
+  mutating func waitForErasing(_ link: Link, _ correlation: UInt32, _ user: UInt32) {
+    waiting.append(
+      Answer(
+        user: user, link: link, correlation: correlation, answer: PresenceErased(), refusal: UpdateQueue.notErased))
+  }
+
+  static let notErased = Failed(
+    .unavailable, "what is known of the user's presence cannot be erased from the file at the moment: try again",
+    retryAfterMilliseconds: 1000)
+
   /// A batch with these users is with the file.
   mutating func writing(_ users: Set<UInt32>) {
     underWay += waiting.filter { users.contains($0.user) }
@@ -41,7 +54,13 @@ struct UpdateQueue {
 
   /// The file has the batch, or takes nothing: then what it was to have waits on the board, and nobody else for it.
   mutating func written(_ succeeded: Bool) {
-    for done in succeeded ? underWay : underWay + waiting { done.link.send(done.answer, correlation: done.correlation) }
+    for done in succeeded ? underWay : underWay + waiting {
+      if !succeeded, let refusal = done.refusal {
+        done.link.send(refusal, correlation: done.correlation)
+      } else {
+        done.link.send(done.answer, correlation: done.correlation)
+      }
+    }
     underWay.removeAll()
     if !succeeded { waiting.removeAll() }
   }

@@ -72,6 +72,9 @@ extension StoredUser {
           """
       ).execute(arguments: [id, seenMilliseconds, activeMilliseconds])
     }
+    guard !isNobody else {
+      return try db.cachedStatement(sql: "DELETE FROM users WHERE id = ?").execute(arguments: [id])
+    }
     let spot = details.location?.spot
     try db.cachedStatement(
       sql: """

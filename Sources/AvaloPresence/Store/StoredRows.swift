@@ -32,6 +32,12 @@ struct StoredUser: Sendable, Equatable {
   var details = UserDetails()
   /// Since 1970.
   var bareUntilMilliseconds: Int64?
+
+  /// Nothing is known of them: no row says as much.
+  var isNobody: Bool {
+    isWhole && seenMilliseconds == 0 && activeMilliseconds == 0 && details == UserDetails()
+      && bareUntilMilliseconds == nil
+  }
 }
 
 /// What the file must learn, in one transaction. Rows carry their index, for the board's sake.

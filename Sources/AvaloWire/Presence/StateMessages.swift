@@ -160,3 +160,23 @@ public struct PresenceAnswer: WireMessage, Equatable {
     }
   }
 }
+
+/// Forget the user: how they were, when they were last seen, and their connections, which their gateways cut. Answered by
+/// ``PresenceErased`` when the file has forgotten them too, or ``Failed``.
+public struct ErasePresence: WireRequest, Equatable {
+  public typealias Answer = PresenceErased
+  public static let kind = FrameKind.erasePresence
+  public var user: String
+
+  public init(user: String) { self.user = user }
+  public func encode(into writer: inout WireWriter) { writer.string(user) }
+  public init(from reader: inout WireReader) throws(WireError) { user = try reader.identifier() }
+}
+
+/// Answers ``ErasePresence``.
+public struct PresenceErased: WireMessage, Equatable {
+  public static let kind = FrameKind.presenceErased
+  public init() {}
+  public func encode(into writer: inout WireWriter) {}
+  public init(from reader: inout WireReader) throws(WireError) {}
+}

@@ -14,6 +14,7 @@ import Testing
     #expect(
       (fixture.services.asked.first as? Erase)
         == Erase(user: "ann", issuedBeforeMilliseconds: testNow, untilMilliseconds: testNow + 30 * 86_400_000))
+    #expect((fixture.services.presenceRequests as? [ErasePresence]) == [ErasePresence(user: "ann")])
     #expect(fixture.refusal("eraseUser", "{}") == "userId is missing: the id of a user")
     #expect(
       fixture.refusal("eraseUser", #"{"userId":"a","all":true}"#) == #"unknown field "all"; there are: userId"#)
@@ -28,6 +29,15 @@ import Testing
           == "PERMISSION_DENIED: the API key \"P\" does not have the scope \"\(missing)\"")
     }
     #expect(fixture.services.asked.isEmpty)
+  }
+
+  /// The log has forgotten them, and the registry has not: that is not done.
+  @Test func isNotDoneBeforePresenceHasForgottenThem() async throws {
+    let fixture = try await CallFixture()
+    fixture.services.answer = { _ in .success(Erased(events: 7, devices: 2, memberships: 1)) }
+    fixture.services.presenceAnswer = { _ in .failure(.presenceAway) }
+    let error = #expect(throws: CallError.self) { try fixture.call("eraseUser", #"{"userId":"ann"}"#) }
+    #expect(error?.code == .unavailable)
   }
 
   @Test func saysThatAnUnknownOutcomeIsToBeTriedAgain() async throws {

@@ -243,4 +243,36 @@ import Testing
     let busy = board.onlineUsers(OnlineUsersQuery(after: 0, limit: 10, status: .busy), at: at(10_000))
     #expect(busy.entries.map(\.user) == ["ann"] && busy.next == 0)
   }
+
+  // MARK: - Erasing
+
+  /// Nothing is left of the user: not here, not in the file, and a gateway that speaks of their sessions late brings nothing
+  /// back.
+  @Test func nothingIsLeftOfAnErasedUser() {
+    var board = Board.linked([1, 2])
+    let user = board.obtain("ann")
+    board.loaded(user, StoredUser(id: "ann"), at: at(0))
+    _ = board.update(
+      SetPresence(user: "ann", session: 1, status: .set(.busy), customStatus: .set("here")), by: 7, at: at(10))
+    _ = board.write(at: 10)
+    _ = board.takeChanges(at: at(10))
+    #expect(board.erase("ann") == user)
+    #expect(board.state(of: user, at: at(20)) == PresenceState())
+    let changes = board.takeUnwritten(max: .max, at: at(20))
+    #expect(changes.users.map(\.row.isNobody) == [true] && changes.closed.count == 2 && changes.connections.isEmpty)
+    board.hear(1, at: 30)
+    board.close(2, clean: true, at: 30)
+    #expect(board.state(of: user, at: at(30)) == PresenceState() && board.sessions() == [])
+  }
+
+  /// The file may know a user of whom nothing is here; what it answers late is not believed.
+  @Test func whatTheFileKnewOfAnErasedUserIsNotBelieved() {
+    var board = Board.linked()
+    let user = board.obtain("zoe")
+    board.want(user)
+    _ = board.erase("zoe")
+    board.loaded(user, StoredUser(id: "zoe", seenMilliseconds: 5), at: at(0))
+    #expect(board.users[user].lastSeenMilliseconds == 0)
+    #expect(board.takeUnwritten(max: .max, at: at(0)).users.map(\.row.isNobody) == [true])
+  }
 }
