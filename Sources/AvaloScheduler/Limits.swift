@@ -86,6 +86,8 @@ public enum SchedulerLimits {
   static let receiptMilliseconds: Int64 = 24 * 3600 * 1000
   /// Receipts that wait for a link that is full: some 300 bytes each, one a user and chat.
   static let missedReceiptsMax = 4096
+  /// Receipts that a loop of a gateway is told after a new link, the newest: some milliseconds of the log's time.
+  static let receiptsMissedMax = 500
   /// A chat of so many members at most has its receipts sent to their inboxes too; in larger ones to who watches it.
   static let receiptInboxesMax = 100
   /// Between two turns when nothing happens: how long the watchdog's question may wait.

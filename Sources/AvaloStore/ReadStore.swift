@@ -30,6 +30,8 @@ public protocol ReadStore: AnyObject {
   func put(_ marker: StoredMarker) throws(LogError)
   /// Of a chat, newest first, at most `limit`, of those that moved at `since` or later.
   func markers(of chat: TopicID, since: Int64, limit: Int) throws(LogError) -> [StoredMarker]
+  /// Of all chats, those above `version`: the newest, at most `limit`, in the order of their versions.
+  func markers(above version: UInt64, limit: Int) throws(LogError) -> [StoredMarker]
   /// Forgets at most `limit` markers of a user; returns how many.
   func removeMarkers(of user: String, limit: Int) throws(LogError) -> Int
 

@@ -15,6 +15,10 @@ enum LogSchema {
     migrator.registerMigration("clock") { db in try db.execute(sql: clock) }
     migrator.registerMigration("reads") { db in try db.execute(sql: reads) }
     migrator.registerMigration("broadcasts") { db in try db.execute(sql: broadcasts) }
+    // What a link has missed is found by its version, over all chats.
+    migrator.registerMigration("versions") { db in
+      try db.execute(sql: "CREATE INDEX markersVersion ON markers (version)")
+    }
     return migrator
   }
 

@@ -12,6 +12,7 @@ struct ReadStatements {
   let marker: Statement
   let upsertMarker: Statement
   let markersOfChat: Statement
+  let markersAbove: Statement
   let markersOfUser: Statement
   let deleteMarker: Statement
 
@@ -46,6 +47,11 @@ struct ReadStatements {
       """
       SELECT user, upTo, version, moved, message FROM markers
       WHERE chat = ? AND moved >= ? ORDER BY version DESC LIMIT ?
+      """)
+    markersAbove = try db.prepare(
+      """
+      SELECT user, upTo, version, moved, message, chat FROM markers
+      WHERE version > ? ORDER BY version DESC LIMIT ?
       """)
     markersOfUser = try db.prepare("SELECT chat FROM markers WHERE user = ? LIMIT ?")
     deleteMarker = try db.prepare("DELETE FROM markers WHERE user = ? AND chat = ?")

@@ -94,13 +94,15 @@ extension SQLiteEventLog {
   public func markers(of chat: TopicID, since: Int64, limit: Int) throws(LogError) -> [StoredMarker] {
     var markers: [StoredMarker] = []
     let rows = readSQL.markersOfChat.bind(1, chat).bind(2, since).bind(3, Int64(limit))
-    while try rows.step() {
-      markers.append(
-        StoredMarker(
-          chat: chat, user: rows.text(0), upTo: rows.unsigned(1), version: rows.unsigned(2), read: rows.integer(3),
-          messageID: rows.text(4)))
-    }
+    while try rows.step() { markers.append(rows.storedMarker(of: chat)) }
     return markers
+  }
+
+  public func markers(above version: UInt64, limit: Int) throws(LogError) -> [StoredMarker] {
+    var markers: [StoredMarker] = []
+    let rows = readSQL.markersAbove.bind(1, Int64(clamping: version)).bind(2, Int64(limit))
+    while try rows.step() { markers.append(rows.storedMarker(of: rows.integer(5))) }
+    return markers.reversed()
   }
 
   public func removeMarkers(of user: String, limit: Int) throws(LogError) -> Int {
@@ -131,6 +133,12 @@ extension SQLiteEventLog {
 }
 
 extension Statement {
+  /// Of a row that begins with user, upTo, version, moved, message.
+  fileprivate func storedMarker(of chat: TopicID) -> StoredMarker {
+    StoredMarker(
+      chat: chat, user: text(0), upTo: unsigned(1), version: unsigned(2), read: integer(3), messageID: text(4))
+  }
+
   /// Of a row that begins with sequence, position, event, message, source.
   fileprivate var storedMessage: StoredMessage {
     StoredMessage(

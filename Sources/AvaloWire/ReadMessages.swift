@@ -147,6 +147,45 @@ public struct ReadState: WireMessage, Equatable {
   }
 }
 
+extension ReadState.Receipt {
+  /// The receipt as an ``EventRecord``, which is what ``Latest`` carries.
+  public func record() -> [UInt8] {
+    var payload = JSONWriter(capacity: 128)
+    payload.object {
+      $0.member("chatId", chat)
+      $0.member("userId", user)
+      $0.member("messageId", messageID)
+      $0.member("readAt", readMilliseconds)
+    }
+    return EventFields(
+      type: .readReceipt, timestampMilliseconds: readMilliseconds, acceptedMicroseconds: readMilliseconds * 1000,
+      eventID: "read_\(version)", sourceUserID: user, chatID: chat, messageID: messageID, payload: payload.take()
+    ).record()
+  }
+}
+
+/// After a new link, behind its watches: what of keyed state was told last before. The scheduler tells what has changed since
+/// in the topics that this loop watches, as ``Latest``, and then ``LatestAt``. Carries the loop in its correlation.
+public struct LatestSeen: WireMessage, Equatable {
+  public static let kind = FrameKind.latestSeen
+  /// 0 for nothing yet: then nothing is missed.
+  public var version: UInt64
+
+  public init(version: UInt64) { self.version = version }
+  public func encode(into writer: inout WireWriter) { writer.integer(version) }
+  public init(from reader: inout WireReader) throws(WireError) { version = try reader.integer() }
+}
+
+/// Answers ``LatestSeen``: all up to this version has been told.
+public struct LatestAt: WireMessage, Equatable {
+  public static let kind = FrameKind.latestAt
+  public var version: UInt64
+
+  public init(version: UInt64) { self.version = version }
+  public func encode(into writer: inout WireWriter) { writer.integer(version) }
+  public init(from reader: inout WireReader) throws(WireError) { version = try reader.integer() }
+}
+
 /// Keyed state that has changed, for every watched topic it concerns: no offset, no place in a log, and of two with one
 /// key the higher version counts (delivery.md, rule 10). A view: it borrows the frame's bytes.
 ///

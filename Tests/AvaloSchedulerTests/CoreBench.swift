@@ -30,6 +30,7 @@ enum Told: Equatable, Sendable {
   case memberships(UInt32, [UInt64])
   case membershipsOf(UInt32, [String])
   case leaseLost(UInt32, LeaseLost)
+  case latestAt(UInt32, UInt64)
   case revoked(UInt32)
   case erased(UInt32, Erased)
   case watched(UInt32, [Head])
@@ -77,6 +78,7 @@ enum Told: Equatable, Sendable {
     case .membersChanged: self = .membersChanged(head.correlation, try MembersChanged(body: body))
     case .memberList: self = .memberList(head.correlation, try MemberList(body: body))
     case .membershipAnswer: self = .memberships(head.correlation, try MembershipAnswer(body: body).since)
+    case .latestAt: self = .latestAt(head.correlation, try LatestAt(body: body).version)
     case .leaseLost: self = .leaseLost(head.correlation, try LeaseLost(body: body))
     case .memberships: self = .membershipsOf(head.correlation, try Memberships(body: body).chats.sorted())
     case .revoked:

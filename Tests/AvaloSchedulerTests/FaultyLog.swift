@@ -293,6 +293,10 @@ final class FaultyLog: EventLog {
     try pass(.readReads)
     return try inner.markers(of: chat, since: since, limit: limit)
   }
+  func markers(above version: UInt64, limit: Int) throws(LogError) -> [StoredMarker] {
+    try pass(.readReads)
+    return try inner.markers(above: version, limit: limit)
+  }
   func removeMarkers(of user: String, limit: Int) throws(LogError) -> Int {
     try pass(.writeReads)
     return try inner.removeMarkers(of: user, limit: limit)

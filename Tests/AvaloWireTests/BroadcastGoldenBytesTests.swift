@@ -74,4 +74,9 @@ extension GoldenBytesTests {
       LeaseLost(session: 9, place: 3),
       "0c000000410100000d0c0b0a090000000000000003000000")
   }
+
+  @Test func ofWhatWasMissed() throws {
+    try expect(LatestSeen(version: 17), "08000000420100000d0c0b0a1100000000000000")
+    try expect(LatestAt(version: 18), "08000000430100000d0c0b0a1200000000000000")
+  }
 }

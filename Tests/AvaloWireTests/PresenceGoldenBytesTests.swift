@@ -118,4 +118,9 @@ extension GoldenBytesTests {
       EndSessions(sessions: [9, 10], mayReturn: false),
       "15000000180200000d0c0b0a0200000009000000000000000a0000000000000000")
   }
+
+  @Test func ofErasing() throws {
+    try expect(ErasePresence(user: "abc"), "05000000500100000d0c0b0a0300616263")
+    try expect(PresenceErased(), "00000000510100000d0c0b0a")
+  }
 }

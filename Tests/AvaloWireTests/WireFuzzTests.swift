@@ -25,6 +25,7 @@ import Testing
     message(BeginBroadcast.self), message(BroadcastBegun.self), message(BroadcastPart.self),
     message(BroadcastPartTaken.self), message(BroadcastQuery.self), message(BroadcastStatus.self),
     message(CancelDelayed.self), message(DelayedCancelled.self), message(ReadTopic.self), message(TopicPage.self),
+    message(ErasePresence.self), message(PresenceErased.self), message(LatestSeen.self), message(LatestAt.self),
     message(Lease.self), message(LeaseLost.self), message(MembershipsQuery.self), message(Memberships.self),
     message(MarkRead.self), message(MarkedRead.self), message(QueryReads.self), message(ReadState.self),
     (
@@ -167,6 +168,9 @@ import Testing
     writer.frame(
       Lease(session: 1, place: 2, user: "a", connection: "c", use: .poll, beganMicroseconds: 3))
     writer.frame(LeaseLost(session: 1, place: 2))
+    writer.frame(LatestSeen(version: 1))
+    writer.frame(LatestAt(version: 1))
+    writer.frame(ErasePresence(user: "a"))
     writer.frame(ReadTopic(topic: topic, after: position, sinceMilliseconds: 1, limit: 2))
     writer.frame(
       TopicPage(

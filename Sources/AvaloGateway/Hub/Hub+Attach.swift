@@ -77,7 +77,7 @@ extension Hub {
       let denied = take(answers, for: joiners, of: session)
       if let done { done(.success(denied)) } else { tellUnsubscribed(session, denied) }
       begin(joiners, session)
-    case .read, .reads, nil:
+    case .read, .reads, .receipts, nil:
       // Asked on an earlier link; that link's answers were given up with it.
       break
     }

@@ -14,12 +14,44 @@ extension Hub {
   }
 
   func entered(_ correlation: UInt32, _ state: ReadState) {
-    guard case .reads(let number, let slot)? = requests.remove(correlation), let session = session(number, slot),
-      session.stage == .attaching
-    else { return }
-    if session.entry == nil { session.entry = Session.Entry(ticket: "") }
-    session.entry?.reads = state
+    switch requests.remove(correlation) {
+    case .reads(let number, let slot):
+      guard let session = session(number, slot), session.stage == .attaching else { return }
+      if session.entry == nil { session.entry = Session.Entry(ticket: "") }
+      session.entry?.reads = state
+    case .receipts(let number, let slot):
+      guard let session = session(number, slot), session.stage == .ready else { return }
+      tell(state.receipts, to: session)
+    default: break
+    }
   }
+
+  // MARK: - What was missed
+
+  /// A session that was too slow for a receipt reads again: where does everybody stand?
+  func askMissedReceipts(_ session: Session) {
+    guard schedulerIsUp, session.stage == .ready else { return }
+    let chats = admittedTopics(of: session).compactMap(\.chatID)
+    guard !chats.isEmpty else { return }
+    toScheduler.frame(
+      QueryReads(user: session.user, chats: chats),
+      correlation: requests.insert(
+        .receipts(session: session.number, slot: session.connection.slot), loop: loop))
+  }
+
+  /// Those of chats that the session is still in; it knows by their versions which are new.
+  private func tell(_ receipts: [ReadState.Receipt], to session: Session) {
+    let topics = Set(admittedTopics(of: session))
+    for receipt in receipts.sorted(by: { $0.version < $1.version }) {
+      guard let topic = Topic.chat(receipt.chat), topics.contains(topic) else { continue }
+      receipt.record().withUnsafeBytes { bytes in
+        guard let record = EventRecord(bytes) else { return }
+        send(session) { $0.latest(record, topic: topic, version: receipt.version) }
+      }
+    }
+  }
+
+  // MARK: - As it changes
 
   /// Leaves out what was asked of chats that the session was not let into.
   func trimReads(of session: Session) {
@@ -29,9 +61,10 @@ extension Hub {
     entry.reads?.receipts.removeAll { denied.contains($0.chat) }
   }
 
-  /// Keyed state has changed: every session that is subscribed to one of its topics is told, once. One that is parked is
-  /// not: it has enough to do, and hears where everybody stands when it comes again.
+  /// Keyed state has changed: every session that is subscribed to one of its topics is told, once. One that is too slow is
+  /// not: it has enough to do, and hears where everybody stands when it reads again.
   func latest(_ latest: Latest) {
+    latestVersion = max(latestVersion, latest.version)
     var told = Set<UInt32>()
     for index in 0..<latest.targetCount {
       guard let topic = topic(handle: latest.target(index)), topic.hasSubscribers else { continue }
@@ -50,8 +83,12 @@ extension Hub {
   private func tell(_ subscription: UInt32, _ frame: UnsafeRawBufferPointer, _ told: inout Set<UInt32>) {
     let connection = subscriptions[subscription].connection
     guard isAdmitted(subscription), let session = session(of: connection), session.stage == .ready,
-      writer.backlog(connection) <= policy.limits.backlogBytesMax, told.insert(connection.slot).inserted
+      told.insert(connection.slot).inserted
     else { return }
+    guard writer.backlog(connection) <= policy.limits.backlogBytesMax else {
+      missedReceipts.insert(session.number)
+      return
+    }
     writer.queue(connection, frame)
   }
 }

@@ -136,6 +136,7 @@ extension Hub {
     session.firstSubscription = Subscription.none
     endPresence(session)
     leases[session.number] = nil
+    missedReceipts.remove(session.number)
     if session.stage == .awaitingConnect || session.stage == .attaching { metrics.attempts(.abandoned).add(1) }
     guard session.isCounted else { return }
     delist(session)

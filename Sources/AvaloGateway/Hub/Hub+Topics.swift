@@ -183,6 +183,7 @@ extension Hub {
     cutRevoked()  // before they ask for anything
     for case let session? in sessions where session.stage == .attaching || session.stage == .ready { attach(session) }
     for case let topic? in topics { ask(for: topic) }
+    owesLatestSeen = true
   }
 
   /// Nothing arrives any more. Sessions stay; what was asked will be asked again.
@@ -235,6 +236,7 @@ extension Hub {
       guard case .read(let key)? = requests.remove(head.correlation) else { return }
       read(key, try ReadResult(body: body))
     case .readState: entered(head.correlation, try ReadState(body: body))
+    case .latestAt: latestVersion = try LatestAt(body: body).version
     case .leaseLost: leaseLost(try LeaseLost(body: body))
     case .latest: latest(try Latest(body: body))
     case .failed: failed(head.correlation, try Failed(body: body))
@@ -248,8 +250,8 @@ extension Hub {
     case .cursors(let number, let slot, let joiners, let done):
       cursorsFailed(session(number, slot), joiners, done, failure)
     case .read(let key): readFailed(key, failure)
-    // It comes in without.
-    case .reads, nil: break
+    // It comes in without, or hears where everybody stands when it comes again.
+    case .reads, .receipts, nil: break
     }
   }
 
@@ -260,6 +262,11 @@ extension Hub {
       for batch in watches.batches() { toScheduler.frame(Watch(entries: batch)) }
       for batch in unwatches.batches() { toScheduler.frame(Unwatch(handles: batch)) }
       for batch in detached.batches() { toScheduler.frame(Detach(sessions: batch)) }
+      // Where nothing is watched, nothing was missed.
+      if owesLatestSeen, !watches.isEmpty {
+        toScheduler.frame(LatestSeen(version: latestVersion), correlation: UInt32(loop) << 24)
+        owesLatestSeen = false
+      }
       if !toScheduler.isEmpty { port.toScheduler(toScheduler.take(), link: schedulerLink) }
     }
     watches.removeAll(keepingCapacity: true)

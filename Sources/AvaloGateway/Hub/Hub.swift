@@ -58,6 +58,11 @@ final class Hub: LoopApplication {
   var whenRefused: ((ConnectionID, CallError) -> Void)?
   /// Told of a poll that another request took the place of, at whichever gateway.
   var whenSuperseded: ((ConnectionID) -> Void)?
+  /// Of keyed state, the version that was told last; and that it is to be said, behind the watches of a new link.
+  var latestVersion: UInt64 = 0
+  var owesLatestSeen = false
+  /// Sessions that were too slow for a receipt, by number.
+  var missedReceipts: Set<UInt64> = []
   /// When sessions of connections that their clients named began, by number, in microseconds since 1970.
   var leases: [UInt64: Int64] = [:]
   /// Monotonic seconds by which every session is to be gone, while draining.
@@ -135,6 +140,7 @@ final class Hub: LoopApplication {
       readOn(index)
     }
     catchUpPresence(session)
+    if missedReceipts.remove(session.number) != nil { askMissedReceipts(session) }
   }
 
   func closed(_ connection: ConnectionID, clean: Bool) {

@@ -21,6 +21,8 @@ struct RequestTable {
     case read(ReadKey)
     /// What a session that comes in has not read.
     case reads(session: UInt64, slot: UInt32)
+    /// What a session was too slow for.
+    case receipts(session: UInt64, slot: UInt32)
   }
 
   private var requests: [UInt32: Request] = [:]

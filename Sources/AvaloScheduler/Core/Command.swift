@@ -19,6 +19,7 @@ public enum Command: Sendable {
   case detach(LinkID, Detach)
   case watch(LinkID, correlation: UInt32, Watch)
   case unwatch(LinkID, correlation: UInt32, Unwatch)
+  case latestSeen(LinkID, correlation: UInt32, LatestSeen)
   case acknowledge(LinkID, Acknowledge)
   case access(LinkID, correlation: UInt32, AccessRequest)
   case accessConfirmed(LinkID, AccessConfirmed)
@@ -45,6 +46,8 @@ public enum Question: Sendable, Equatable {
   case follow(String, after: UInt64, milliseconds: Int64)
   case log
   case devices(user: String)
+  /// Those under way, and those whose users are coming.
+  case broadcasts
   /// Not a question: the wall clock is right, go on deleting.
   case trustClock
 }
@@ -53,6 +56,7 @@ public enum Answer: Sendable, Equatable {
   case topic(TopicReport)
   case log(LogReport)
   case devices([StoredDevice], open: [DeviceID])
+  case broadcasts([StoredBroadcast])
   case done
   case unknown
   case failed(String)

@@ -86,6 +86,7 @@ extension SchedulerCore {
       switch turn.boundary[turn.boundaryDone] {
       case .watch(let link, let correlation, let entries): try watch(link, correlation, entries)
       case .unwatch(let link, let correlation, let handles): unwatch(link, correlation, handles)
+      case .latestSeen(let link, let correlation, let version): try tellMissed(link, correlation, above: version)
       }
       turn.boundaryDone += 1
     }
@@ -227,7 +228,7 @@ extension SchedulerCore {
 extension BoundaryWork {
   var link: LinkState {
     switch self {
-    case .watch(let link, _, _), .unwatch(let link, _, _): link
+    case .watch(let link, _, _), .unwatch(let link, _, _), .latestSeen(let link, _, _): link
     }
   }
 }

@@ -74,6 +74,7 @@ extension SchedulerCore {
       case .devices(let user):
         let rows = try log.devices(of: user)
         return .devices(rows, open: rows.map(\.id).filter { devices.place(of: $0) != nil })
+      case .broadcasts: return .broadcasts(try log.unfinishedBroadcasts())
       case .trustClock:
         clock.release()
         return .done

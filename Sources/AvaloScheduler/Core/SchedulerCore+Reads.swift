@@ -215,17 +215,9 @@ extension SchedulerCore {
   }
 
   private func receipt(_ marker: StoredMarker, of chat: String) throws(LogError) -> Receipt {
-    var payload = JSONWriter(capacity: 128)
-    payload.object {
-      $0.member("chatId", chat)
-      $0.member("userId", marker.user)
-      $0.member("messageId", marker.messageID)
-      $0.member("readAt", marker.read)
-    }
-    var record = EventFields(
-      type: .readReceipt, timestampMilliseconds: marker.read, acceptedMicroseconds: marker.read * 1000,
-      eventID: "read_\(marker.version)", sourceUserID: marker.user, chatID: chat,
-      messageID: marker.messageID, payload: payload.take()
+    var record = ReadState.Receipt(
+      chat: chat, user: marker.user, messageID: marker.messageID, readMilliseconds: marker.read,
+      version: marker.version
     ).record()
     record.withUnsafeMutableBytes { EventRecord.setExpiry(marker.read + SchedulerLimits.receiptMilliseconds, in: $0) }
     // The chat, the reader's own other devices, and the inboxes of a small chat's members.
@@ -272,12 +264,28 @@ extension SchedulerCore {
     }
   }
 
-  private func send(_ receipt: Receipt, to link: LinkState) {
+  /// A loop of a gateway that has a new link: the receipts that it was not told meanwhile, by whatever they were missed.
+  func tellMissed(_ link: LinkState, _ correlation: UInt32, above version: UInt64) throws(LogError) {
+    guard links[Int(link.place)] === link else { return }
+    try ensureTransaction()
+    let since = moment.wall - SchedulerLimits.receiptMilliseconds
+    // A loop that was told nothing yet has missed nothing.
+    let missed = version == 0 ? [] : try log.markers(above: version, limit: SchedulerLimits.receiptsMissedMax)
+    for marker in missed where marker.read >= since {
+      guard let chat = try log.name(of: marker.chat).flatMap(Topic.init), chat.kind == "chat" else { continue }
+      send(try receipt(marker, of: String(chat.id)), to: link, loop: correlation >> 24)
+    }
+    link.out.frame(LatestAt(version: log.lastSequence), correlation: correlation)
+  }
+
+  /// - `loop`: of the gateway, when it is for one alone.
+  private func send(_ receipt: Receipt, to link: LinkState, loop: UInt32? = nil) {
     var handles: [UInt32] = []
     for name in receipt.topics {
       guard let topic = topics.place(of: name) else { continue }
       topics[topic].forEachWatcher { if $0.link == link.place { handles.append($0.handle) } }
     }
+    if let loop { handles.removeAll { $0 >> 24 != loop } }
     guard !handles.isEmpty else { return }
     Latest.write(
       version: receipt.version, record: receipt.record, targets: handles.prefix(WireLimits.batchEntriesMax),

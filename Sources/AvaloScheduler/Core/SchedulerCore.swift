@@ -145,6 +145,8 @@ public final class SchedulerCore {
       if let link = state(of: link) { turn.boundary.append(.watch(link, correlation, watch.entries[...])) }
     case .unwatch(let link, let correlation, let unwatch):
       if let link = state(of: link) { turn.boundary.append(.unwatch(link, correlation, unwatch.handles)) }
+    case .latestSeen(let link, let correlation, let seen):
+      if let link = state(of: link) { turn.boundary.append(.latestSeen(link, correlation, seen.version)) }
     case .access(let link, let correlation, let request):
       guard let link = state(of: link) else { return }
       try access(request, link, Origin(link: link.place, correlation: correlation))
@@ -290,99 +292,4 @@ public final class SchedulerCore {
 
   func place(of link: LinkID) -> Int32 { linkPlaces[link] ?? -1 }
   func state(of link: LinkID) -> LinkState? { linkPlaces[link].flatMap { links[Int($0)] } }
-}
-
-/// Who asked: a link's place, or -1 when it is gone, and the request's correlation.
-struct Origin {
-  var link: Int32
-  var correlation: UInt32
-}
-
-/// What is done where a commit has just ended.
-enum BoundaryWork {
-  case watch(LinkState, UInt32, ArraySlice<Watch.Entry>)
-  case unwatch(LinkState, UInt32, [UInt32])
-}
-
-/// An appended event on its way to those who watch its topic.
-struct Delivery {
-  var topic: Int32
-  /// Place of its record in the turn.
-  var record: Int32
-  var offset: UInt64
-  var priority: Priority
-}
-
-/// What the running turn has gathered.
-struct Turn {
-  var isOpen = false
-  var hasWrites = false
-  /// Requests that get an answer when the transaction is committed.
-  var requests: [Origin] = []
-  /// Requests whose transaction failed.
-  var lost: [Origin] = []
-  var records: [[UInt8]] = []
-  var deliveries: [Delivery] = []
-  var receipts: [SchedulerCore.Receipt] = []
-  var boundary: [BoundaryWork] = []
-  /// How much of it has been answered.
-  var boundaryDone = 0
-  var questions: [(Question, @Sendable (Answer) -> Void)] = []
-  var cuts: [(link: LinkID, reason: String)] = []
-  var closedLinks: [Int32] = []
-  var leasesLost: [LeaseTable.Holder] = []
-  var appended = 0
-  /// By ``EventType/rawValue``.
-  var appendedByType = [Int](repeating: 0, count: 256)
-  var duplicates = 0
-  /// Recipients of broadcasts in the background who have it now, and who will not get it any more.
-  var served = 0
-  var unserved = 0
-  var delayedChange = 0
-  var hasDelayedChange = false
-  var access = AccessTurn()
-  // What is to be taken back if the commit fails.
-  var openedSessions: [(link: LinkState, number: UInt64)] = []
-  var addedCursors: [(session: Int32, topic: Int32)] = []
-
-  mutating func count(_ type: EventType) {
-    appended += 1
-    appendedByType[Int(type.rawValue)] += 1
-  }
-
-  /// What its transaction held is gone; what asks for no transaction stays.
-  mutating func lose() {
-    lost += requests
-    forgetTransaction()
-  }
-
-  mutating func reset() {
-    forgetTransaction()
-    lost.removeAll()
-    boundary.removeAll()
-    boundaryDone = 0
-    questions.removeAll()
-    cuts.removeAll()
-    closedLinks.removeAll()
-    leasesLost.removeAll()
-  }
-
-  private mutating func forgetTransaction() {
-    isOpen = false
-    hasWrites = false
-    requests.removeAll(keepingCapacity: true)
-    records.removeAll(keepingCapacity: true)
-    deliveries.removeAll(keepingCapacity: true)
-    receipts.removeAll()
-    appended = 0
-    for type in EventType.allCases { appendedByType[Int(type.rawValue)] = 0 }
-    duplicates = 0
-    served = 0
-    unserved = 0
-    delayedChange = 0
-    hasDelayedChange = false
-    access = AccessTurn()
-    openedSessions.removeAll(keepingCapacity: true)
-    addedCursors.removeAll(keepingCapacity: true)
-  }
 }

@@ -23,6 +23,7 @@ struct ControlRoutes: Sendable {
       }
       return await respond(to: .devices(user: user))
     }
+    routes.add("GET", "/broadcasts") { _ in await respond(to: .broadcasts) }
     routes.add("POST", "/trust-clock") { _ in await respond(to: .trustClock) }
   }
 
@@ -86,6 +87,11 @@ struct ControlRoutes: Sendable {
         $0.key("devices")
         $0.array { for device in devices { device.write(to: &$0, isOpen: open.contains(device.id)) } }
       }
+    case .broadcasts(let broadcasts):
+      json.object {
+        $0.key("broadcasts")
+        $0.array { for broadcast in broadcasts { broadcast.write(to: &$0) } }
+      }
     case .done: json.object { $0.member("done", true) }
     case .unknown:
       switch question {
@@ -115,6 +121,20 @@ extension LogReport {
     json.member("links", links)
     json.member("sessions", sessions)
     json.member("watches", watches)
+  }
+}
+
+extension StoredBroadcast {
+  fileprivate func write(to json: inout JSONWriter) {
+    json.object {
+      $0.member("owner", owner)
+      $0.member("eventId", eventID)
+      $0.member("state", state == .receiving ? "receiving" : "running")
+      $0.member("recipients", recipients)
+      $0.member("received", received)
+      $0.member("done", done)
+      $0.member("startedAt", started)
+    }
   }
 }
 

@@ -95,6 +95,7 @@ final class GatewayLinks: LinkDelegate {
     case .detach: return .detach(link, try Detach(body: body))
     case .watch: return .watch(link, correlation: head.correlation, try Watch(body: body))
     case .unwatch: return .unwatch(link, correlation: head.correlation, try Unwatch(body: body))
+    case .latestSeen: return .latestSeen(link, correlation: head.correlation, try LatestSeen(body: body))
     case .acknowledge: return .acknowledge(link, try Acknowledge(body: body))
     case .accessConfirmed: return .accessConfirmed(link, try AccessConfirmed(body: body))
     default:

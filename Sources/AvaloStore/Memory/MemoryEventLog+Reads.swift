@@ -61,6 +61,11 @@ extension MemoryEventLog {
         .prefix(limit))
   }
 
+  public func markers(above version: UInt64, limit: Int) throws(LogError) -> [StoredMarker] {
+    let newer = state.markers.values.flatMap(\.values).filter { $0.version > version }
+    return Array(newer.sorted { $0.version < $1.version }.suffix(limit))
+  }
+
   public func removeMarkers(of user: String, limit: Int) throws(LogError) -> Int {
     let before = state.markers[user] ?? [:]
     let doomed = before.keys.sorted().prefix(limit)

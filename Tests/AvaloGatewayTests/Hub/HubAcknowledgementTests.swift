@@ -42,7 +42,7 @@ import Testing
   @Test func tellsWhatWasAcknowledgedBeforeTheTopicIsGivenUp() throws {
     let loop = try TestLoop()
     let ann = try loop.live("ann", at: position(3))
-    _ = try (loop.port.take(Watch.self), loop.port.take(QueryReads.self))
+    _ = try (loop.port.take(Watch.self), loop.port.take(QueryReads.self), loop.port.take(LatestSeen.self))
     loop.turn {
       loop.hear(ann, #"{"ack":{"topic":"user:ann","epoch":"\#(epoch)","offset":3}}"#)
       loop.life.end(ann.slot)
@@ -54,7 +54,7 @@ import Testing
   @Test func tellsWhatWasAcknowledgedBeforeItAsksForCursors() throws {
     let loop = try TestLoop()
     let ann = try loop.live("ann", at: position(3), chats: ["c"])
-    _ = try (loop.port.take(Watch.self), loop.port.take(QueryReads.self))
+    _ = try (loop.port.take(Watch.self), loop.port.take(QueryReads.self), loop.port.take(LatestSeen.self))
     loop.turn {
       loop.hear(ann, #"{"ack":{"topic":"user:ann","epoch":"\#(epoch)","offset":3}}"#)
       loop.hear(ann, #"{"id":1,"call":"unsubscribe","data":{"subscriptions":["user:ann"]}}"#)

@@ -1,4 +1,5 @@
 import AvaloCore
+import AvaloReactor
 import AvaloWire
 import Testing
 
@@ -57,8 +58,8 @@ import Testing
     #expect(loop.take(other).first?.contains("unread") == false)
   }
 
-  @Test func tellsEachSubscriberOnce() throws {
-    let loop = try TestLoop()
+  /// A session of ann's that is live in her inbox and in `chat:c`, and the chat's handle.
+  private func inChat(_ loop: TestLoop) throws -> (ConnectionID, UInt32) {
     let ann = try loop.live("ann", at: head, chats: ["c"])
     loop.say(ann, #"{"id":1,"call":"subscribeToRealtimeEventsV1","data":{"subscriptions":["chat:c"]}}"#)
     let watch = try #require(try loop.port.take(Watch.self).last?.message.entries.last)
@@ -67,8 +68,14 @@ import Testing
       $0.frame(Attached(cursors: [head]), correlation: cursors.correlation)
       $0.frame(Watched(heads: [Head(handle: watch.handle, position: head, floor: 0)]))
     }
+    return (ann, watch.handle)
+  }
+
+  @Test func tellsEachSubscriberOnce() throws {
+    let loop = try TestLoop()
+    let (ann, handle) = try inChat(loop)
     _ = loop.take(ann)
-    receipt(7, to: [watch.handle, loop.handle], loop)
+    receipt(7, to: [handle, loop.handle], loop)
     #expect(
       loop.take(ann) == [
         #"{"event":{"eventId":"read_7","type":"read_receipt","sourceUserId":"bob","payload":{"chatId":"c"},"#
@@ -88,5 +95,51 @@ import Testing
     receipt(7, to: [loop.handle], loop)
     loop.unstick(ann)
     #expect(!loop.take(ann).contains { $0.contains("read_7") })
+  }
+
+  /// When it reads again, it hears where everybody stands in the chats it is in.
+  @Test func aSlowSessionIsToldWhatItMissed() throws {
+    let loop = try TestLoop()
+    let (ann, handle) = try inChat(loop)
+    _ = try loop.port.take(QueryReads.self)
+    loop.stuck.insert(ann.slot)
+    let big = String(repeating: "x", count: loop.hub.policy.limits.backlogBytesMax)
+    for offset in 5...6 as ClosedRange<UInt64> { loop.deliver(offset, big) }
+    receipt(7, to: [handle], loop)
+    loop.unstick(ann)
+    let query = try #require(try loop.port.take(QueryReads.self).last)
+    #expect(query.message.chats == ["c"])
+    _ = loop.take(ann)
+    loop.scheduler {
+      $0.frame(
+        ReadState(
+          unread: [],
+          receipts: [
+            .init(chat: "c", user: "bob", messageID: "m", readMilliseconds: 5, version: 7),
+            .init(chat: "d", user: "bob", messageID: "m", readMilliseconds: 5, version: 8),
+          ]),
+        correlation: query.correlation)
+    }
+    #expect(
+      loop.take(ann) == [
+        #"{"event":{"eventId":"read_7","type":"read_receipt","sourceUserId":"bob","payload":{"chatId":"c","#
+          + #""userId":"bob","messageId":"m","readAt":5},"timestamp":5},"topic":"chat:c","version":7}"#
+      ])
+  }
+
+  @Test func aNewLinkIsAskedForWhatWasMissed() throws {
+    let loop = try TestLoop()
+    let ann = try loop.live("ann", at: head)
+    #expect(try loop.port.take(LatestSeen.self).map(\.message.version) == [0])
+    loop.scheduler { $0.frame(LatestAt(version: 40), correlation: 1 << 24) }
+    receipt(41, to: [loop.handle], loop)
+    _ = loop.take(ann)
+    loop.linkDown()
+    loop.linkUp()
+    let seen = try #require(try loop.port.take(LatestSeen.self).last)
+    #expect(seen.message.version == 41 && seen.correlation >> 24 == UInt32(loop.hub.loop))
+    // A log that was rewound begins below.
+    loop.scheduler { $0.frame(LatestAt(version: 12), correlation: 1 << 24) }
+    #expect(loop.hub.latestVersion == 12)
   }
 }

@@ -126,6 +126,18 @@ import Testing
     #expect(bench.core.deadline > bench.now.monotonic)
   }
 
+  @Test func peopleCanAskWhatIsUnderWay() throws {
+    let bench = try CoreBench()
+    let link = try bench.link()
+    try accept(bench, link)
+    try bench.turn(link, begin(bench, link, id: "b2"))
+    guard case .broadcasts(let rows)? = try bench.ask(.broadcasts).first else {
+      Issue.record("no answer")
+      return
+    }
+    #expect(Set(rows.map { "\($0.eventID) \($0.state)" }) == ["b1 running", "b2 receiving"])
+  }
+
   @Test func severalTakeTurns() throws {
     let bench = try CoreBench()
     let link = try bench.link()

@@ -224,6 +224,7 @@ extension Told {
     case .delayedCancelled(let request, _): "cancelled \(request)"
     case .membershipsOf(let request, _): "memberships of \(request)"
     case .leaseLost: "lease lost"
+    case .latestAt(let request, _): "latest at \(request)"
     }
   }
 }

@@ -236,4 +236,42 @@ import Testing
     #expect(receipts.first?.0.contains(#""messageId":"m2""#) == true)
     #expect(try bench.turn(link, .linkDrained(link)).isEmpty)
   }
+
+  /// What was marked while a gateway had no link, it hears behind its watches; of each user and chat where they stand now.
+  @Test(arguments: LogKind.allCases) func receiptsOfATimeWithoutALinkAreTold(_ engine: LogKind) throws {
+    let bench = try CoreBench(engine)
+    let loop: UInt32 = 1 << 24
+    let first = try bench.link()
+    let told = try bench.turn(
+      first, bench.watch(first, [(loop | 1, "chat:c")]), .latestSeen(first, correlation: loop, LatestSeen(version: 0)))
+    guard case .latestAt(loop, let baseline)? = told.last else {
+      Issue.record("\(told)")
+      return
+    }
+    try bench.turn([.linkClosed(first)])
+    let other = try bench.link(incarnation: 2)
+    try bench.turn([message(bench, other, "chat:c", "m1"), message(bench, other, "chat:d", "x", chat: "d")])
+    #expect(try mark(bench, other) != nil && mark(bench, other, chat: "d") != nil)
+    try bench.turn([message(bench, other, "chat:c", "m2")])
+    #expect(try mark(bench, other) != nil && mark(bench, other, "cem") != nil)
+
+    let again = try bench.link(incarnation: 1)
+    let missed = try bench.turn(
+      again, bench.watch(again, [(loop | 5, "chat:c"), (2 * loop | 6, "chat:c")]),
+      .latestSeen(again, correlation: loop, LatestSeen(version: max(1, baseline))))
+    let receipts = missed.compactMap {
+      if case .latest(let payload, _, let handles) = $0 { (payload, handles) } else { nil }
+    }
+    #expect(receipts.count == 2 && receipts.allSatisfy { $0.1 == [loop | 5] })
+    #expect(receipts.first?.0.contains(#""userId":"ann","messageId":"m2""#) == true)
+    #expect(receipts.last?.0.contains(#""userId":"cem""#) == true)
+    guard case .latestAt(loop, let version)? = missed.last else {
+      Issue.record("\(missed)")
+      return
+    }
+    // From there on nothing is missing.
+    #expect(
+      try bench.turn(again, .latestSeen(again, correlation: loop, LatestSeen(version: version)))
+        == [.latestAt(loop, version)])
+  }
 }
