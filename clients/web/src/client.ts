@@ -12,7 +12,7 @@ import { Tokens } from './session/tokens.js';
 import { Subscriptions } from './subscriptions.js';
 import type * as calls from './types/calls.js';
 import {
-  type ConnectionInfo, ConnectionState, type DisconnectReason, type Listener, type RealtimeEventMap,
+  type ConnectionInfo, ConnectionState, type DisconnectReason, type Listener, type RealtimeEventMap, type TransportName,
 } from './types/client.js';
 import type { Platform, UserPresence } from './types/events.js';
 import type { ConnectRequest, ReadyFrame, ServerFrame } from './types/frames.js';
@@ -65,7 +65,7 @@ export class RealtimeWebSocketClient {
     const { reconnectInterval = 3000, maxReconnectAttempts = 10, pingInterval = 25_000 } = options;
     this.#runner = new Runner({ reconnectInterval, maxReconnectAttempts, pingInterval }, this.#caller, {
       tokens: this.#tokens,
-      request: name => this.#request(name === 'websocket'),
+      request: name => this.#request(name),
       ready: ready => this.#ready(ready),
       frame: frame => this.#frame(frame),
       lost: () => this.#lost(),
@@ -294,8 +294,8 @@ export class RealtimeWebSocketClient {
     }
   }
 
-  #request(isWebSocket: boolean): ConnectRequest {
-    const subscriptions = this.#subscriptions.request(`user:${this.#userId}`, isWebSocket);
+  #request(transport: TransportName): ConnectRequest {
+    const subscriptions = this.#subscriptions.request(`user:${this.#userId}`, transport);
     const positions = this.#inbox!.positions.of(subscriptions);
     this.#inbox!.began(subscriptions, Object.keys(positions));
     const platform: Platform = this.#options.platform ?? 'web';

@@ -3,6 +3,7 @@ import type { RealtimeError } from './errors.js';
 import { streamTopicsMax } from './limits.js';
 import { Topics } from './topics.js';
 import type { SubscribeResult } from './types/calls.js';
+import type { TransportName } from './types/client.js';
 
 export interface SubscriptionHooks {
   /** `duplex`: topics come and go by calls; `fixed`: a connection has those it began with. */
@@ -17,8 +18,9 @@ const nothing: SubscribeResult = { subscriptions: [], denied: [] };
 
 export class Subscriptions {
   readonly #topics: Topics;
-  /** What the connection was opened with. */
+  /** What the connection was opened with, and over what. */
   #requested: string[] = [];
+  #transport: TransportName = 'websocket';
   /** Go into one call at the end of this turn. */
   #joining = new Set<string>();
   #joined: Promise<SubscribeResult> | undefined;
@@ -28,17 +30,26 @@ export class Subscriptions {
   }
 
   /** The topics to open a connection with. */
-  request(inbox: string, isWebSocket: boolean): string[] {
-    const all = [...new Set([inbox, ...this.#topics.all()])];
-    return (this.#requested = isWebSocket ? all : all.slice(0, streamTopicsMax));
+  request(inbox: string, transport: TransportName): string[] {
+    this.#transport = transport;
+    this.#requested = [];
+    return (this.#requested = this.#carried([...new Set([inbox, ...this.#topics.all()])]));
+  }
+
+  /**
+   * Those of the topics that the transport can have beside what it has. A poll would be answered at once, again and again, with
+   * how somebody is.
+   */
+  #carried(topics: string[]): string[] {
+    if (this.#transport === 'websocket') return topics;
+    const apart = this.#transport === 'poll' ? topics.filter(topic => !topic.startsWith('presence:')) : topics;
+    return apart.slice(0, Math.max(0, streamTopicsMax - this.#requested.length));
   }
 
   /** The connection is there; what was wanted or not while it was made is made good. */
   ready(inbox: string): void {
     const missing = this.#topics.all().filter(topic => !this.#requested.includes(topic));
     const left = this.#requested.filter(topic => topic !== inbox && !this.#topics.has(topic));
-    // Beyond what a stream can have there is no making good.
-    if (this.hooks.connection() === 'fixed' && this.#requested.length >= streamTopicsMax) return;
     void this.#join(missing).catch(() => {});
     void this.#leave(left).catch(() => {});
   }
@@ -63,8 +74,9 @@ export class Subscriptions {
   }
 
   #join(topics: string[]): Promise<SubscribeResult> {
-    if (!topics.length || this.hooks.connection() === 'none') return Promise.resolve(nothing);
-    for (const topic of topics) this.#joining.add(topic);
+    const carried = this.#carried(topics);
+    if (!carried.length || this.hooks.connection() === 'none') return Promise.resolve(nothing);
+    for (const topic of carried) this.#joining.add(topic);
     return (this.#joined ??= Promise.resolve().then(() => this.#joinNow()));
   }
 

@@ -446,6 +446,38 @@ describe('transports', () => {
   });
 });
 
+describe('what a lesser transport cannot carry', () => {
+  const subscribed = (bench: Bench) =>
+    bench.posts.filter(post => post.name === 'subscribeToRealtimeEventsV1').map(post => post.data.subscriptions);
+
+  async function polling(subscriptions: string[] = []): Promise<Bench> {
+    const bench = new Bench({ subscriptions }, { webSocket: undefined, session: { getItem: () => 'poll', setItem() {} } });
+    bench.answers.subscribeToRealtimeEventsV1 = () => ({ connectionId: 'c', subscriptions: [], denied: [], cursor: '' });
+    bench.answers.realtimePingV1 = () => new Promise(() => {});
+    void bench.client.connect('ann', 'token');
+    await bench.clock.pass(100);
+    assert.equal(bench.client.getState(), 'connected');
+    return bench;
+  }
+
+  test('presence by polls, which would be answered at once for ever', async () => {
+    const bench = await polling(['presence:bob']);
+    bench.client.watchPresence('eve');
+    await bench.clock.pass(100);
+    assert.deepEqual(subscribed(bench), [['user:ann']]);
+    void bench.client.subscribe('chat:c');
+    await bench.clock.pass(100);
+    assert.deepEqual(subscribed(bench), [['user:ann'], ['user:ann', 'chat:c']]);
+  });
+
+  test('more topics than fit, which is no reason to connect again', async () => {
+    const bench = await polling(Array.from({ length: 40 }, (_, i) => `chat:${i}`));
+    void bench.client.subscribe('chat:more');
+    await bench.clock.pass(1_000);
+    assert.deepEqual(subscribed(bench).map(topics => topics.length), [32]);
+  });
+});
+
 test('errors know whether trying again makes sense', () => {
   assert.equal(new RealtimeError('UNAVAILABLE', '').isTransient, true);
   assert.equal(new RealtimeError('PERMISSION_DENIED', '').isTransient, false);

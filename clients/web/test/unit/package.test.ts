@@ -27,6 +27,12 @@ test('no bundle needs another package at run time, and each has its source map',
   }
 });
 
+test('the script for pages without modules brings all in one name', () => {
+  const Avalo = new Function(`${read('dist/avalo.iife.min.js')}; return Avalo;`)();
+  assert.equal(Avalo.RealtimeEventType.CHAT_MESSAGE, 'chat_message');
+  assert.equal(new Avalo.RealtimeWebSocketClient({ deviceId: 'd' }).getState(), 'disconnected');
+});
+
 test('every file can be explained, and every bound has its reason', () => {
   const walk = (folder: string): string[] => readdirSync(folder).flatMap(name =>
     name.includes('.') ? [`${folder}/${name}`] : walk(`${folder}/${name}`));
