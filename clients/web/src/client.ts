@@ -1,30 +1,25 @@
-import { callOverHTTP, type Caller } from './calls/http.js';
-import { PendingCalls } from './calls/pending.js';
+import { Calls } from './calls/calls.js';
+import type { Caller } from './calls/http.js';
 import { TypingThrottle } from './calls/typing.js';
 import { Acks } from './delivery/acks.js';
 import { Emitter } from './delivery/emitter.js';
 import { Inbox } from './delivery/inbox.js';
 import { type Environment, keep, newID, recall, surroundings } from './environment.js';
-import { type ErrorCode, RealtimeError } from './errors.js';
+import { RealtimeError } from './errors.js';
 import * as limits from './limits.js';
 import { Runner } from './session/runner.js';
+import { stateOf, Waiting } from './session/state.js';
 import { Tokens } from './session/tokens.js';
 import { Subscriptions } from './subscriptions.js';
 import type * as calls from './types/calls.js';
 import {
-  type ConnectionInfo, ConnectionState, type DisconnectReason, type Listener, type RealtimeEventMap, type TransportName,
+  type ConnectionInfo, ConnectionState, type Listener, type RealtimeEventMap, type TransportName,
 } from './types/client.js';
 import type { Platform, UserPresence } from './types/events.js';
 import type { ConnectRequest, ReadyFrame, ServerFrame } from './types/frames.js';
 import type { ClientOptions, TokenSource } from './types/options.js';
 
 const deviceKey = 'avalo.deviceId';
-
-/** What waiting for a connection ends with. */
-const codes: Partial<Record<DisconnectReason, ErrorCode>> = {
-  client: 'CANCELLED', max_attempts: 'UNAVAILABLE', unauthenticated: 'UNAUTHENTICATED',
-  permission_denied: 'PERMISSION_DENIED', limit: 'RESOURCE_EXHAUSTED',
-};
 
 /**
  * A connection to Avalo Realtime that looks after itself: it comes back after any loss where it was, hands each event to
@@ -42,7 +37,7 @@ export class RealtimeWebSocketClient {
   readonly #environment: Environment;
   readonly #caller: Caller;
   readonly #runner: Runner;
-  readonly #calls: PendingCalls;
+  readonly #calls: Calls;
   readonly #acks: Acks;
   readonly #typing = new TypingThrottle();
   readonly #emitter = new Emitter<RealtimeEventMap>(thrown => this.#complain(thrown));
@@ -53,8 +48,7 @@ export class RealtimeWebSocketClient {
   #userId: string | null = null;
   #connectionId: string | null = null;
   #state: ConnectionState = ConnectionState.DISCONNECTED;
-  /** `connect` calls that wait. */
-  #waiting: { resolve(): void; reject(error: RealtimeError): void }[] = [];
+  readonly #waiting = new Waiting();
   #unwatch: (() => void) | undefined;
 
   constructor(options: ClientOptions = {}) {
@@ -72,7 +66,7 @@ export class RealtimeWebSocketClient {
       changed: () => this.#changed(),
       log: (message, facts) => options.debug && console.debug(`[avalo] ${message}`, facts ?? ''),
     });
-    this.#calls = new PendingCalls(environment);
+    this.#calls = new Calls(this.#caller, this.#tokens, this.#runner, options.callTimeout ?? 10_000);
     this.#acks = new Acks(run => {
       const timer = environment.setTimeout(run, limits.ackDelay);
       return () => environment.clearTimeout(timer);
@@ -84,7 +78,10 @@ export class RealtimeWebSocketClient {
       connection: () => this.#runner.machine.phase !== 'connected' ? 'none' : this.#runner.isDuplex ? 'duplex' : 'fixed',
       join: topics => this.#join(topics),
       leave: topics => this.call('unsubscribe', { subscriptions: topics }),
-      reopen: () => this.#run(machine => machine.reopen()),
+      reopen: () => {
+        this.#run(machine => machine.reopen());
+        return this.#waiting.add();
+      },
     });
     this.deviceId = options.deviceId ?? recall(environment.local, deviceKey) ?? newID('dev_', environment.random);
     if (!options.deviceId) keep(environment.local, deviceKey, this.deviceId);
@@ -114,9 +111,7 @@ export class RealtimeWebSocketClient {
       if (!isSame) void this.#refresh(false);
       return Promise.resolve();
     }
-    const connected = new Promise<void>((resolve, reject) => this.#waiting.push({ resolve, reject }));
-    // Who does not wait is not to be troubled by what becomes of it.
-    connected.catch(() => {});
+    const connected = this.#waiting.add();
     this.#unwatch ??= this.#environment.watch(event => this.#page(event));
     // Single-flight: one attempt at a time, whoever asks for it.
     if (!isSame || (phase !== 'token' && phase !== 'opening')) {
@@ -174,7 +169,8 @@ export class RealtimeWebSocketClient {
   /**
    * Adds topics, now and for every later connection.
    *
-   * @returns what the server granted; nothing while there is no connection, when `ready` will tell
+   * @returns what the server granted; nothing where `ready` tells: while there is no connection, and over a stream or polls,
+   *   which are made again with the new topics
    */
   subscribe(topics: string | string[]): Promise<calls.SubscribeResult> {
     return this.#subscriptions.add([topics].flat());
@@ -247,32 +243,11 @@ export class RealtimeWebSocketClient {
    *
    * @throws RealtimeError
    */
-  async call<Result = any>(name: string, data: unknown, ms = this.#callTimeout): Promise<Result> {
-    if (this.#runner.isDuplex && this.#calls.hasRoom) {
-      try {
-        return await this.#calls.call(name, data, ms, text => this.#runner.sendText(text));
-      } catch (thrown) {
-        // All functions may be called again: they say how it is, or name what they make.
-        if ((thrown as RealtimeError).code !== 'CANCELLED') throw thrown;
-      }
-    }
-    if (this.#tokens.source === undefined && !this.#options.callable) {
-      throw new RealtimeError('FAILED_PRECONDITION', 'connect(userId, authToken) comes first');
-    }
-    if (!this.#environment.isOnline()) throw new RealtimeError('UNAVAILABLE', 'there is no network');
-    try {
-      return await callOverHTTP(this.#caller, name, data, await this.#tokens.any(false), ms);
-    } catch (thrown) {
-      if ((thrown as RealtimeError).code !== 'UNAUTHENTICATED' || !this.#tokens.isRefreshable) throw thrown;
-      return await callOverHTTP(this.#caller, name, data, await this.#tokens.any(true), ms);
-    }
+  call<Result = any>(name: string, data: unknown, ms?: number): Promise<Result> {
+    return this.#calls.call(name, data, ms);
   }
 
   // MARK: - What the runner asks and tells
-
-  get #callTimeout(): number {
-    return this.#options.callTimeout ?? 10_000;
-  }
 
   get #positionsKey(): string {
     return `avalo.positions.${this.#userId}`;
@@ -315,8 +290,7 @@ export class RealtimeWebSocketClient {
   async #join(topics: string[]): Promise<calls.SubscribeResult> {
     const data = { subscriptions: topics, positions: this.#inbox!.positions.of(topics) };
     this.#inbox!.joining(topics);
-    const answer: ReadyFrame = await this.#calls.call(
-      'subscribeToRealtimeEventsV1', data, this.#callTimeout, text => this.#runner.sendText(text));
+    const answer: ReadyFrame = await this.#calls.overSocket('subscribeToRealtimeEventsV1', data);
     const { subscriptions, denied, unread } = answer;
     for (const one of denied) this.#emitter.emit('denied', one);
     this.#inbox!.receipts(answer.receipts);
@@ -335,15 +309,9 @@ export class RealtimeWebSocketClient {
   }
 
   #changed(): void {
-    const { phase, reason, wasTried } = this.#runner.machine;
-    const state = phase === 'connected' ? ConnectionState.CONNECTED
-      : phase === 'idle' || phase === 'stopped' ? ConnectionState.DISCONNECTED
-      : wasTried ? ConnectionState.RECONNECTING : ConnectionState.CONNECTING;
-    if (state === ConnectionState.CONNECTED) for (const one of this.#waiting.splice(0)) one.resolve();
-    if (state === ConnectionState.DISCONNECTED) {
-      const error = new RealtimeError(codes[reason!] ?? 'FAILED_PRECONDITION', `disconnected: ${reason}`);
-      for (const one of this.#waiting.splice(0)) one.reject(error);
-    }
+    const { machine } = this.#runner;
+    const state = stateOf(machine);
+    this.#waiting.settle(state, machine.reason);
     if (state === this.#state) return;
     this.#state = state;
     this.#states.emit('state', [state, this.getConnectionInfo()]);

@@ -10,8 +10,8 @@ export interface SubscriptionHooks {
   connection(): 'none' | 'duplex' | 'fixed';
   join(topics: string[]): Promise<SubscribeResult>;
   leave(topics: string[]): Promise<unknown>;
-  /** Makes the connection again. */
-  reopen(): void;
+  /** Makes the connection again. Answers when it is there. */
+  reopen(): Promise<void>;
 }
 
 const nothing: SubscribeResult = { subscriptions: [], denied: [] };
@@ -86,12 +86,10 @@ export class Subscriptions {
     this.#joined = undefined;
     const connection = this.hooks.connection();
     if (!topics.length || connection === 'none') return nothing;
-    if (connection === 'fixed') {
-      this.hooks.reopen();
-      return nothing;
-    }
     try {
-      return await this.hooks.join(topics);
+      if (connection === 'duplex') return await this.hooks.join(topics);
+      await this.hooks.reopen();
+      return nothing;
     } catch (thrown) {
       // The connection was lost: the next one begins with these topics.
       if ((thrown as RealtimeError).code === 'CANCELLED') return nothing;
@@ -101,7 +99,7 @@ export class Subscriptions {
 
   async #leave(topics: string[]): Promise<void> {
     const connection = topics.length ? this.hooks.connection() : 'none';
-    if (connection === 'fixed') this.hooks.reopen();
+    if (connection === 'fixed') await this.hooks.reopen();
     else if (connection === 'duplex') await this.hooks.leave(topics);
   }
 }

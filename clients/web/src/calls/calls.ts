@@ -1,0 +1,55 @@
+import { RealtimeError } from '../errors.js';
+import type { Runner } from '../session/runner.js';
+import type { Tokens } from '../session/tokens.js';
+import type { ServerFrame } from '../types/frames.js';
+import { callOverHTTP, type Caller } from './http.js';
+import { PendingCalls } from './pending.js';
+
+/** Calls of the server's functions: over the socket where there is one, otherwise over HTTP. */
+export class Calls {
+  readonly #pending: PendingCalls;
+
+  /** @param timeout milliseconds that one attempt may take */
+  constructor(
+    private readonly caller: Caller, private readonly tokens: Tokens, private readonly runner: Runner,
+    readonly timeout: number,
+  ) {
+    this.#pending = new PendingCalls(caller.environment);
+  }
+
+  /** Takes a frame if it answers a call; answers whether it did. */
+  take(frame: ServerFrame): boolean {
+    return this.#pending.take(frame);
+  }
+
+  /** The socket is gone. */
+  lost(): void {
+    this.#pending.lost();
+  }
+
+  /** Over the socket alone: what is said of the connection itself. CANCELLED when it is lost. */
+  overSocket(name: string, data: unknown, ms = this.timeout): Promise<any> {
+    return this.#pending.call(name, data, ms, text => this.runner.sendText(text));
+  }
+
+  async call(name: string, data: unknown, ms = this.timeout): Promise<any> {
+    if (this.runner.isDuplex && this.#pending.hasRoom) {
+      try {
+        return await this.overSocket(name, data, ms);
+      } catch (thrown) {
+        // All functions may be called again: they say how it is, or name what they make.
+        if ((thrown as RealtimeError).code !== 'CANCELLED') throw thrown;
+      }
+    }
+    if (this.tokens.source === undefined && !this.caller.callable) {
+      throw new RealtimeError('FAILED_PRECONDITION', 'connect(userId, authToken) comes first');
+    }
+    if (!this.caller.environment.isOnline()) throw new RealtimeError('UNAVAILABLE', 'there is no network');
+    try {
+      return await callOverHTTP(this.caller, name, data, await this.tokens.any(false), ms);
+    } catch (thrown) {
+      if ((thrown as RealtimeError).code !== 'UNAUTHENTICATED' || !this.tokens.isRefreshable) throw thrown;
+      return await callOverHTTP(this.caller, name, data, await this.tokens.any(true), ms);
+    }
+  }
+}

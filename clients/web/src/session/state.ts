@@ -1,0 +1,36 @@
+import { type ErrorCode, RealtimeError } from '../errors.js';
+import { ConnectionState, type DisconnectReason } from '../types/client.js';
+import type { Machine } from './machine.js';
+
+/** What waiting for a connection ends with. */
+const codes: Partial<Record<DisconnectReason, ErrorCode>> = {
+  client: 'CANCELLED', max_attempts: 'UNAVAILABLE', unauthenticated: 'UNAUTHENTICATED',
+  permission_denied: 'PERMISSION_DENIED', limit: 'RESOURCE_EXHAUSTED',
+};
+
+/** A machine's phase as applications see it. */
+export function stateOf({ phase, wasTried }: Pick<Machine, 'phase' | 'wasTried'>): ConnectionState {
+  if (phase === 'connected') return ConnectionState.CONNECTED;
+  if (phase === 'idle' || phase === 'stopped') return ConnectionState.DISCONNECTED;
+  return wasTried ? ConnectionState.RECONNECTING : ConnectionState.CONNECTING;
+}
+
+/** Those who wait for a connection. */
+export class Waiting {
+  #all: { resolve(): void; reject(error: RealtimeError): void }[] = [];
+
+  add(): Promise<void> {
+    const promise = new Promise<void>((resolve, reject) => this.#all.push({ resolve, reject }));
+    // Who does not wait is not to be troubled by what becomes of it.
+    promise.catch(() => {});
+    return promise;
+  }
+
+  /** Answers all of them, if the state is one to wait for. */
+  settle(state: ConnectionState, reason: DisconnectReason | null): void {
+    if (state === ConnectionState.CONNECTED) for (const one of this.#all.splice(0)) one.resolve();
+    if (state !== ConnectionState.DISCONNECTED) return;
+    const error = new RealtimeError(codes[reason!] ?? 'FAILED_PRECONDITION', `disconnected: ${reason}`);
+    for (const one of this.#all.splice(0)) one.reject(error);
+  }
+}
