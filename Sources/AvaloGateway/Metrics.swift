@@ -79,7 +79,8 @@ struct GatewayMetrics: Sendable {
       "avalo_feature_rollout_ratio", help: "Share of the users who have the feature, without those named one by one.",
       labels: ["feature": GatewayMetrics.features])
     published = registry.counter(
-      "avalo_events_published_total", help: "Events accepted into the log, as answered to their publishers.",
+      "avalo_events_published_total",
+      help: "Events accepted into the log, as answered to their publishers; without broadcasts in the background.",
       labels: ["type": types])
     delivered = registry.counter(
       "avalo_events_delivered_total", help: "Events written to connections.", labels: ["type": types, "path": paths])

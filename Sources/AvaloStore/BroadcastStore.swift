@@ -22,7 +22,8 @@ public protocol BroadcastStore: AnyObject {
   func recipients(at index: UInt32, ofBroadcast id: UInt64) throws(LogError) -> (first: UInt32, users: [String])?
   /// Forgets the event and all recipients, and nothing else.
   func removeParts(ofBroadcast id: UInt64) throws(LogError)
-  /// The record that ``EventLog/appendShared(expires:record:count:)`` stored; `nil` when it is gone.
+  /// The record that ``EventLog/appendShared(expires:record:count:)`` stored; `nil` when its time is over, and perhaps when
+  /// all references to it are made.
   func shared(_ id: Int64) throws(LogError) -> [UInt8]?
 }
 

@@ -86,6 +86,7 @@ import Testing
       try bench.log.appendShared(expires: expires, record: record(#"{"b":1}"#), count: 2)
     }
     for user in ["ann", "bob"] {
+      #expect(try bench.log.shared(shared) == record(#"{"b":1}"#) && bench.log.shared(shared + 1) == nil)
       try bench.transaction {
         try bench.log.append(topic: bench.topic("user:" + user), offset: 1, shared: shared)
       }
@@ -93,7 +94,6 @@ import Testing
     try bench.settle()
     #expect(try bench.page("user:ann").rows.map(\.record) == [record(#"{"b":1}"#)])
     #expect(try bench.page("user:bob").rows.map(\.record) == [record(#"{"b":1}"#)])
-    #expect(try bench.log.shared(shared) == record(#"{"b":1}"#) && bench.log.shared(shared + 1) == nil)
     // It is deleted by time.
     try bench.transaction { _ = try bench.log.expire(before: expires + 1) }
     try bench.settle(before: expires + 1)
@@ -125,5 +125,20 @@ import Testing
     #expect(try bench.log.delayed(topic: "user:bob", hash: 6) == nil)
     try bench.transaction { try bench.log.release(delayed: found) }
     #expect(try bench.log.delayed(topic: "user:bob", hash: 5) == nil && bench.log.delayedCount() == 1)
+  }
+
+  /// A reference that is taken back is still to be made.
+  @Test(arguments: Engine.allCases) func aReferenceThatIsRolledBackIsMadeAgain(_ engine: Engine) throws {
+    let bench = try LogBench(engine)
+    let shared = try bench.transaction {
+      try bench.log.appendShared(expires: LogBench.start + 1000, record: record(#"{"b":1}"#), count: 1)
+    }
+    for _ in 0..<2 {
+      try bench.log.begin()
+      try bench.log.append(topic: bench.topic("user:ann"), offset: 1, shared: shared)
+      bench.log.rollback()
+    }
+    try bench.transaction { try bench.log.append(topic: bench.topic("user:ann"), offset: 1, shared: shared) }
+    #expect(try bench.page("user:ann").rows.map(\.record) == [record(#"{"b":1}"#)])
   }
 }

@@ -66,7 +66,7 @@ extension MemoryEventLog {
   public func appendShared(expires: Int64, record: [UInt8], count: Int) throws(LogError) -> Int64 {
     state.broadcasts.lastShared += 1
     let id = state.broadcasts.lastShared
-    state.broadcasts.shared[id] = MemoryBroadcasts.Shared(expires: expires, record: record)
+    state.broadcasts.shared[id] = MemoryBroadcasts.Shared(expires: expires, record: record, missing: count)
     undo.append { [state] in state.broadcasts.shared[id] = nil }
     return id
   }
@@ -77,6 +77,10 @@ extension MemoryEventLog {
     }
     add(.init(offset: offset, expires: body.expires, record: body.record), to: topic)
     note(message, in: topic, offset: offset, expires: body.expires)
+    // The events have the record themselves: the name goes with the last of them.
+    state.broadcasts.shared[shared]?.missing -= 1
+    if body.missing <= 1 { state.broadcasts.shared[shared] = nil }
+    undo.append { [state] in state.broadcasts.shared[shared] = body }
   }
 
   public func shared(_ id: Int64) throws(LogError) -> [UInt8]? { state.broadcasts.shared[id]?.record }
@@ -93,10 +97,12 @@ struct MemoryBroadcasts {
   struct Shared {
     var expires: Int64
     var record: [UInt8]
+    /// How many references are still to be made.
+    var missing: Int
   }
   var rows: [UInt64: StoredBroadcast] = [:]
   var parts: [UInt64: Parts] = [:]
-  /// As long as something may refer to it: until its time is over.
+  /// As long as something will refer to it, or until its time is over.
   var shared: [Int64: Shared] = [:]
   var lastShared: Int64 = 0
 }

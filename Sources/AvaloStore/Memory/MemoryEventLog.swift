@@ -279,8 +279,9 @@ public final class MemoryEventLog: EventLog {
   public func maintain(rows: Int, before: Int64) throws(LogError) -> Bool {
     state.lock()
     defer { state.unlock() }
-    var seen = state.broadcasts.shared.count
-    state.broadcasts.shared = state.broadcasts.shared.filter { $0.value.expires >= before }
+    var seen = 0
+    // Of broadcasts that are under way, and of those that ended before everybody was reached.
+    for (id, shared) in state.broadcasts.shared where shared.expires < before { state.broadcasts.shared[id] = nil }
     for _ in state.topics where seen < rows {
       if keyHand >= state.topics.count { keyHand = 0 }
       seen += state.topics[keyHand].keys.count
