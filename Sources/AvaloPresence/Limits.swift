@@ -1,7 +1,26 @@
 /// The bounds of the presence worker, each with its reason.
 enum PresenceLimits {
-  /// SQLite's cache: rows are written, and read only at the start or for users who are away.
+  /// SQLite's cache for the writer, which reads at the start only.
   static let cacheKiB = 128
+  /// The same for who reads users that are away: the upper levels of the tree.
+  static let viewCacheKiB = 1024
+  /// Users that one statement looks up: as many as one question of a gateway names.
+  static let usersPerStatement = 256
+  /// Users asked for in questions that wait for the file, in all: some tenths of a second. What comes on top is refused.
+  static let usersAskedMax = 20_000
+  /// Users one viewer may ask for in a second, over all gateways: ten full calls. Answering costs this worker's loop some
+  /// microseconds a user.
+  static let usersOfViewerMax = 10_000
+  /// Viewers whose questions are counted at a time; beyond it they are counted together.
+  static let viewersMax = 10_000
+  /// A question that has waited longer for the file is answered unread: just before its gateway gives it up.
+  static let queryMilliseconds: Int64 = 4_000
+  /// Users of whom the file knows nothing and who were asked for lately, in each of two generations: some 50 bytes each.
+  static let absentMax = 50_000
+  /// A generation of them: so long, and twice at most, nobody asks the file again.
+  static let absentMilliseconds: Int64 = 30_000
+  /// Watched or changing users asked of the file at once; the others wait for the answer.
+  static let usersLoadedMax = 2_048
   /// The write-ahead log is cut to this after a storm made it longer.
   static let journalBytesKept = 4 << 20
   /// Connections in the registry; beyond it new ones are not kept, and said so.

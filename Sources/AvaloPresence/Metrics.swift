@@ -8,6 +8,7 @@ struct PresenceMetrics: Sendable {
   let closed: Counter
   let stale: Counter
   let queries: Counter
+  let refusedQueries: Counter
   let updates: Counter
   let changes: Counter
   let watches: Gauge
@@ -29,6 +30,8 @@ struct PresenceMetrics: Sendable {
     closed = registry.counter("avalo_presence_closed_total", help: "Connections that gateways ended.")
     stale = registry.counter("avalo_presence_stale_total", help: "Connections removed by the sweep.")
     queries = registry.counter("avalo_presence_queries_total", help: "Batches of users asked for.")
+    refusedQueries = registry.counter(
+      "avalo_presence_refused_queries_total", help: "Batches refused since too much was asked for.")
     updates = registry.counter("avalo_presence_updates_total", help: "Updates that users made of their presence.")
     changes = registry.counter(
       "avalo_presence_changes_total", help: "Changes of users' presence, and snapshots, that somebody was told.")

@@ -63,4 +63,6 @@ public protocol CallSession: AnyObject {
     completion: @escaping (Result<[AccessRules.Grant.Denial], CallError>) -> Void)
   /// Topics it is not subscribed to are passed over.
   func unsubscribe(_ topics: [Topic])
+  /// The call costs as much as so many more frames of this second's allowance.
+  func charge(_ frames: UInt16)
 }

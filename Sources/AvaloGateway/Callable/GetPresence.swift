@@ -14,6 +14,9 @@ enum GetPresence: Callable {
       named = try CallValue.users(value, "userIds", max: GatewayLimits.presenceUsersMax)
     }
     guard let users = named else { throw CallError(.invalidArgument, "userIds is missing: a list of user ids") }
+    if case .session(let session) = request.carrier {
+      session.charge(UInt16(users.count / GatewayLimits.presenceUsersPerFrame))
+    }
     guard let viewer else { return Gathering(users, reply).ask(("", []), context.services) }
     request.findChats(of: viewer, context) { chats in
       Gathering(users, reply).ask((viewer.user, chats), context.services)

@@ -31,6 +31,8 @@ final class SessionCalls: CallSession {
     hub.unsubscribe(session, from: topics)
   }
 
+  func charge(_ frames: UInt16) { session?.charge(frames) }
+
   /// Answers the call with the client's own id.
   func answer(_ id: [UInt8], _ result: Result<[UInt8], CallError>) {
     guard let session else { return }

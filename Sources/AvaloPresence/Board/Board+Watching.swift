@@ -150,10 +150,11 @@ extension Board {
     wanted.append(user)
   }
 
-  /// Of whom the file must be asked now; each is answered by ``loaded(_:_:at:)`` or ``notLoaded(_:)``.
-  mutating func takeWanted() -> [(index: UInt32, id: String)] {
-    defer { wanted.removeAll() }
-    return wanted.map { ($0, texts[users[$0].id]) }
+  /// Of whom the file must be asked now, the first of them; each is answered by ``loaded(_:_:at:)`` or ``notLoaded(_:)``.
+  mutating func takeWanted(max: Int = .max) -> [(index: UInt32, id: String)] {
+    let taken = wanted.prefix(max).map { ($0, texts[users[$0].id]) }
+    wanted.removeFirst(taken.count)
+    return taken
   }
 
   /// What the file knows of a user, less recent than anything that is here.

@@ -11,17 +11,48 @@ extension PresenceRoom {
   /// Who is here is known at once, but for what only the file knows of them; of the others it knows everything.
   func answer(_ query: PresenceQuery, on link: Link, _ correlation: UInt32) {
     metrics.queries.add(1)
-    let missing = query.users.filter { id in board.user(id).map { !board.isWhole($0) } ?? true }
-    guard !missing.isEmpty else { return answer(query, [:], on: link, correlation) }
-    let bound = NIOLoopBound(link, eventLoop: context.eventLoop)
-    find(missing) { room, result in
-      // A file that cannot be read knows nobody.
-      let found = (try? result.get()) ?? missing.map { StoredUser(id: $0, isWhole: false) }
-      room.answer(
-        query, Dictionary(found.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first }), on: bound.value,
-        correlation)
-      room.tell()
+    let came = now.monotonic
+    if let refusal = budget.ask(query.viewer, query.users.count, at: came) { return refuse(refusal, link, correlation) }
+    absent.turn(at: came)
+    let missing = query.users.filter { id in
+      !absent.contains(id) && (board.user(id).map { !board.isWhole($0) } ?? true)
     }
+    guard !missing.isEmpty else { return answer(query, [:], on: link, correlation) }
+    if let refusal = budget.begin(missing.count) { return refuse(refusal, link, correlation) }
+    let bound = NIOLoopBound(link, eventLoop: context.eventLoop)
+    let clock = context.monotonicClock
+    let isLate: @Sendable () -> Bool = {
+      Int64(clock.now.nanoseconds / 1_000_000) - came > PresenceLimits.queryMilliseconds
+    }
+    find(missing, isLate: isLate) { room, result in
+      room.budget.end(missing.count)
+      room.found(missing, result, for: query, on: bound.value, correlation)
+    }
+  }
+
+  private func found(
+    _ asked: [String], _ result: Result<[StoredUser], any Error>, for query: PresenceQuery, on link: Link,
+    _ correlation: UInt32
+  ) {
+    switch result {
+    case .failure(let error) where error is PresenceStore.TooLate: return refuse(PresenceRoom.late, link, correlation)
+    case .failure: answer(query, [:], on: link, correlation)  // a file that cannot be read knows nobody
+    case .success(let found):
+      for user in found where user == StoredUser(id: user.id) && board.user(user.id) == nil {
+        absent.insert(user.id, at: now.monotonic)
+      }
+      answer(
+        query, Dictionary(found.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first }), on: link, correlation)
+    }
+    tell()
+  }
+
+  private static let late = Failed(
+    .unavailable, "too much is asked about users who are away: try again", retryAfterMilliseconds: 2000)
+
+  private func refuse(_ failed: Failed, _ link: Link, _ correlation: UInt32) {
+    metrics.refusedQueries.add(1)
+    link.send(failed, correlation: correlation)
   }
 
   private func answer(_ query: PresenceQuery, _ found: [String: StoredUser], on link: Link, _ correlation: UInt32) {
@@ -42,6 +73,7 @@ extension PresenceRoom {
 
   /// Applied at once, and told; answered when the file has it, or cannot be written.
   func update(_ update: SetPresence, on link: Link, _ correlation: UInt32) {
+    absent.remove(update.user)
     let request = UpdateQueue.Request(update: update, link: link, correlation: correlation)
     let user = board.obtain(update.user)
     guard board.isWhole(user) else {

@@ -46,11 +46,15 @@ extension PresenceRoom {
 
   // MARK: - What the file knows
 
-  /// Asks the file about users whom somebody watches or who change something.
+  /// Asks the file about users whom somebody watches or who change something: of so many at a time, since each is
+  /// wanted once, however often it is watched.
   private func ask() {
-    let wanted = board.takeWanted()
+    guard !isLoading else { return }
+    let wanted = board.takeWanted(max: PresenceLimits.usersLoadedMax)
     guard !wanted.isEmpty else { return }
+    isLoading = true
     find(wanted.map(\.id)) { room, result in
+      room.isLoading = false
       switch result {
       case .success(let found):
         for ((index, _), stored) in zip(wanted, found) { room.board.loaded(index, stored, at: room.now) }
@@ -70,10 +74,11 @@ extension PresenceRoom {
 
   /// Reads users of the file, in their order; answers on the loop.
   func find(
-    _ users: [String], _ done: @escaping (PresenceRoom, Result<[StoredUser], any Error>) -> Void
+    _ users: [String], isLate: @escaping @Sendable () -> Bool = { false },
+    _ done: @escaping (PresenceRoom, Result<[StoredUser], any Error>) -> Void
   ) {
     let bound = NIOLoopBound((self, done), eventLoop: context.eventLoop)
-    store.find(users) { [eventLoop = context.eventLoop] result in
+    store.find(users, isLate: isLate) { [eventLoop = context.eventLoop] result in
       eventLoop.execute {
         let (room, done) = bound.value
         room.noteRead(result)
@@ -87,6 +92,7 @@ extension PresenceRoom {
     case .success:
       if readsFail { context.log.notice("the presence registry can be read again") }
       readsFail = false
+    case .failure(let error) where error is PresenceStore.TooLate: break
     case .failure(let error):
       metrics.failedReads.add(1)
       if !readsFail {

@@ -25,6 +25,12 @@ final class PresenceRoom: LinkDelegate {
   var updates = UpdateQueue()
   /// Lists that wait for gateways.
   var listings = ListingTable()
+  /// How much is asked.
+  var budget = QueryBudget()
+  /// Users of whom the file knows nothing.
+  var absent = AbsentUsers()
+  /// The file is asked about users whom somebody watches or who change something.
+  var isLoading = false
   /// The file could not be read the last time.
   var readsFail = false
   private var server: LinkServer?
@@ -151,6 +157,7 @@ final class PresenceRoom: LinkDelegate {
       return context.log.error(
         "too many connections for the registry", metadata: ["max": "\(PresenceLimits.connectionsMax)"])
     }
+    for entry in entries { absent.remove(entry.user) }
     board.opened(entries, by: incarnation, at: now)
     metrics.opened.add(entries.count)
   }

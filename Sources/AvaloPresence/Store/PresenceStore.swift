@@ -5,18 +5,22 @@ import GRDB
 
 /// The connection registry and when each user was last seen, in a SQLite file of the worker's own.
 ///
-/// Used through its own queue, never on a loop. The lock beside the file is taken before it is opened: one owner.
+/// Used through its own queues, never on a loop: one writes, and one reads on a view of its own, so that no question keeps
+/// what users change from being written. The lock beside the file is taken before it is opened: one owner.
 final class PresenceStore: Sendable {
   let path: String
   private let database: DatabaseQueue
+  private let view: DatabaseQueue
   private let lockDescriptor: Int32
-  private let queue = DispatchQueue(label: "presence-store")
+  private let writes = DispatchQueue(label: "presence-writes")
+  private let reads = DispatchQueue(label: "presence-reads")
 
   init(path: String) throws {
     self.path = path
     lockDescriptor = try PresenceStore.lock(path)
     do {
       database = try PresenceStore.openDatabase(path)
+      view = try PresenceStore.openView(path)
     } catch {
       close(lockDescriptor)
       throw PresenceStore.describe(error, path)
@@ -42,6 +46,16 @@ final class PresenceStore: Sendable {
     }
     try migrator.migrate(database)
     return database
+  }
+
+  /// For reading beside the writer. Waits for nobody: readers of a write-ahead log need not.
+  private static func openView(_ path: String) throws -> DatabaseQueue {
+    var configuration = Configuration()
+    configuration.readonly = true
+    configuration.prepareDatabase { db in
+      try db.execute(sql: "PRAGMA cache_size = -\(PresenceLimits.viewCacheKiB)")
+    }
+    return try DatabaseQueue(path: path, configuration: configuration)
   }
 
   /// What to do about it, with the file's name.
@@ -80,26 +94,46 @@ final class PresenceStore: Sendable {
     }
   }
 
-  /// What the file knows of these users, in their order; called back on the queue.
-  func find(_ users: [String], done: @escaping @Sendable (Result<[StoredUser], any Error>) -> Void) {
-    queue.async {
+  /// What the file knows of these users, in their order; called back on a queue. A question that is late by the time it
+  /// would be read is answered ``TooLate`` unread.
+  func find(
+    _ users: [String], isLate: @escaping @Sendable () -> Bool = { false },
+    done: @escaping @Sendable (Result<[StoredUser], any Error>) -> Void
+  ) {
+    reads.async {
       done(
         Result {
-          try self.database.read { db in
-            let statement = try db.cachedStatement(sql: "SELECT \(StoredUser.columns) FROM users WHERE id = ?")
-            return try users.map { user in
-              try Row.fetchOne(statement, arguments: [user]).map { StoredUser($0) } ?? StoredUser(id: user)
-            }
-          }
+          if isLate() { throw TooLate() }
+          return try self.view.read { db in try PresenceStore.find(users, db) }
         })
     }
   }
 
+  struct TooLate: Error {}
+
+  /// Many at a time: of what one costs, most is the statement.
+  private static func find(_ users: [String], _ db: Database) throws -> [StoredUser] {
+    let marks = repeatElement("?", count: PresenceLimits.usersPerStatement).joined(separator: ", ")
+    let statement = try db.cachedStatement(sql: "SELECT \(StoredUser.columns) FROM users WHERE id IN (\(marks))")
+    var found: [String: StoredUser] = [:]
+    for start in stride(from: 0, to: users.count, by: PresenceLimits.usersPerStatement) {
+      var asked = Array(users[start..<min(start + PresenceLimits.usersPerStatement, users.count)])
+      // The statement has so many places; one user in two of them is one row.
+      asked += repeatElement(asked[0], count: PresenceLimits.usersPerStatement - asked.count)
+      let rows = try Row.fetchCursor(statement, arguments: StatementArguments(asked))
+      while let row = try rows.next() {
+        let user = StoredUser(row)
+        found[user.id] = user
+      }
+    }
+    return users.map { found[$0] ?? StoredUser(id: $0) }
+  }
+
   // MARK: - Writing
 
-  /// Writes a batch in one transaction, all or nothing; `done` is called on the queue.
+  /// Writes a batch in one transaction, all or nothing; `done` is called on a queue.
   func write(_ changes: RegistryChanges, done: @escaping @Sendable (Result<Void, any Error>) -> Void) {
-    queue.async {
+    writes.async {
       done(
         Result {
           try self.database.write { db in
@@ -114,7 +148,8 @@ final class PresenceStore: Sendable {
 
   /// Waits for what was queued, then closes.
   func finish() {
-    queue.sync { try? database.close() }
+    reads.sync { try? view.close() }
+    writes.sync { try? database.close() }
   }
 
   private static let counter = "versions"

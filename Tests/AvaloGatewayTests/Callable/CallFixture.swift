@@ -73,6 +73,8 @@ final class FakeSession: CallSession {
   var subscribed: [String] = []
   var positions: [Topic: Position] = [:]
   var unsubscribed: [String] = []
+  var charged: UInt16 = 0
+  func charge(_ frames: UInt16) { charged += frames }
   var result: Result<[AccessRules.Grant.Denial], CallError> = .success([])
 
   func subscribe(

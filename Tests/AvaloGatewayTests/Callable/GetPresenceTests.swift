@@ -74,6 +74,17 @@ import Testing
     for id in ids { #expect(answer.contains(#""\#(id)":{"status""#)) }
   }
 
+  /// The allowance of a connection is spent by what its calls name.
+  @Test func aCallCostsWhatItNames() async throws {
+    let fixture = try await CallFixture()
+    let session = FakeSession()
+    for count in [1, 99, 1000] {
+      let ids = (0..<count).map { "\"u\($0)\"" }.joined(separator: ",")
+      try fixture.call(name, #"{"userIds":[\#(ids)]}"#, carrier: .session(session))
+    }
+    #expect(session.charged == 10)
+  }
+
   @Test func refusesWhatItCannotAsk() async throws {
     let fixture = try await CallFixture()
     func users(_ count: Int) -> String { (0..<count).map { "\"u\($0)\"" }.joined(separator: ",") }

@@ -60,6 +60,38 @@ import Testing
     store.finish()
   }
 
+  @Test func findsManyAtOnceInTheirOrder() async throws {
+    let store = try PresenceStore(path: path)
+    let users = (0..<700).map { StoredUser(id: "u\($0)", seenMilliseconds: Int64($0) + 1) }
+    #expect(await write(store, changes([], users: users)) == nil)
+    let asked = (0..<700).reversed().flatMap { ["u\($0)", "nobody\($0)"] }
+    let found = try await find(store, asked)
+    #expect(found.map(\.id) == asked)
+    #expect(found.allSatisfy { ($0.seenMilliseconds > 0) == $0.id.hasPrefix("u") })
+    #expect(try await find(store, []).isEmpty)
+    store.finish()
+  }
+
+  /// Whoever asks, and however much: what users change is written meanwhile, and what is late is not read.
+  @Test func questionsKeepNoChangeWaiting() async throws {
+    let store = try PresenceStore(path: path)
+    let isHeld = DispatchSemaphore(value: 0)
+    store.find(["ann"]) { _ in isHeld.wait() }
+    #expect(await write(store, changes([row(1)], users: [StoredUser(id: "ann", seenMilliseconds: 5)])) == nil)
+    #expect(try store.load().connections == [row(1)])
+    async let late = withCheckedContinuation { continuation in
+      store.find(["ann"], isLate: { true }) { continuation.resume(returning: $0) }
+    }
+    isHeld.signal()
+    guard case .failure(let error) = await late else {
+      Issue.record("it was read")
+      return
+    }
+    #expect(error is PresenceStore.TooLate)
+    #expect(try await find(store, ["ann"]) == [StoredUser(id: "ann", seenMilliseconds: 5)])
+    store.finish()
+  }
+
   /// A batch the file does not take leaves nothing behind, and the next one succeeds once the file can be written.
   @Test func refusesWholeBatchesAndRecovers() async throws {
     let store = try PresenceStore(path: path)
