@@ -138,7 +138,7 @@ public struct AuthenticationSettings: Sendable, Equatable {
     }
     userClaim = reader.string("user_claim", default: "sub")
     chatsClaim = reader.string("chats_claim", default: "chats")
-    leeway = reader.duration("leeway", in: .zero...(.seconds(300)), default: GatewayLimits.leewayDefault)
+    leeway = reader.duration("leeway", in: .zero...GatewayLimits.leewayMax, default: GatewayLimits.leewayDefault)
     lifetimeMax = reader.duration(
       "lifetime_max", in: .seconds(60)...(.seconds(366 * 86_400)), default: GatewayLimits.tokenLifetimeDefault)
     if secretFile == nil, keys.isEmpty, jwksFile == nil, remotes.isEmpty {

@@ -19,7 +19,8 @@ enum EraseUser: Callable {
     let now = context.wall.milliseconds
     let erase = Erase(
       user: user, issuedBeforeMilliseconds: now,
-      untilMilliseconds: now + context.access.current.settings.auth.lifetimeMax.milliseconds)
+      untilMilliseconds: now
+        + (context.access.current.settings.auth.lifetimeMax + GatewayLimits.revocationMargin).milliseconds)
     context.services.ask(erase) { result in
       switch result {
       case .failure(let error): reply(.failure(error.leavingChangeOpen))

@@ -44,9 +44,11 @@ enum RevokeTokens: Callable {
     if let issuedBefore, issuedBefore > now + GatewayLimits.revocationAheadMax.milliseconds {
       throw CallError(.invalidArgument, "issuedBefore must not lie in the future")
     }
-    // No token is believed for longer than that.
+    // No token is believed for longer than that after its `iat`; of one that has none only its end is known.
     let last = (tokenID == nil ? issuedBefore ?? now : now) + lifetime.milliseconds
-    let until = min(expiresAt ?? last, last)
+    let end = tokenID == nil ? min(expiresAt ?? last, last) : expiresAt ?? last
+    // A token is taken for a while after its end.
+    let until = end + GatewayLimits.revocationMargin.milliseconds
     switch (user, tokenID, issuedBefore) {
     case (let user?, nil, _):
       return Revocation(.user(user), issuedBeforeMilliseconds: issuedBefore ?? now, untilMilliseconds: until)

@@ -13,7 +13,8 @@ import Testing
         == #"{"success":true,"userId":"ann","events":7,"devices":2,"memberships":1}"#)
     #expect(
       (fixture.services.asked.first as? Erase)
-        == Erase(user: "ann", issuedBeforeMilliseconds: testNow, untilMilliseconds: testNow + 30 * 86_400_000))
+        == Erase(user: "ann", issuedBeforeMilliseconds: testNow, untilMilliseconds: testNow + 30 * 86_400_000 + 360_000)
+    )
     #expect((fixture.services.presenceRequests as? [ErasePresence]) == [ErasePresence(user: "ann")])
     #expect(fixture.refusal("eraseUser", "{}") == "userId is missing: the id of a user")
     #expect(

@@ -15,6 +15,15 @@ import Testing
     return fixture
   }
 
+  /// A token is taken for the leeway after its end, whatever that may be set to; until then it is kept, and may be revoked.
+  private let margin: Int64 = 360_000
+
+  @Test func aTokenThatIsStillTakenAfterItsEndIsRevoked() async throws {
+    #expect(
+      try await revocation(#"{"tokenId":"t-1","expiresAt":\#(testNow - 1)}"#)
+        == .token("t-1", untilMilliseconds: testNow - 1 + margin))
+  }
+
   private func revocation(_ data: String) async throws -> Revocation? {
     let fixture = try await fixture()
     try fixture.call(name, data)
@@ -25,32 +34,35 @@ import Testing
     let fixture = try await fixture()
     #expect(
       try fixture.call(name, #"{"userId":"ann"}"#)
-        == #"{"success":true,"issuedBefore":\#(testNow),"keptUntil":\#(testNow + lifetime)}"#)
+        == #"{"success":true,"issuedBefore":\#(testNow),"keptUntil":\#(testNow + lifetime + margin)}"#)
     #expect(
       (fixture.services.asked.first as? Revoke)?.revocation
-        == Revocation(.user("ann"), issuedBeforeMilliseconds: testNow, untilMilliseconds: testNow + lifetime))
+        == Revocation(.user("ann"), issuedBeforeMilliseconds: testNow, untilMilliseconds: testNow + lifetime + margin))
   }
 
   @Test func revokesUpToAMoment() async throws {
     let before = testNow - 86_400_000
     #expect(
       try await revocation(#"{"userId":"ann","issuedBefore":\#(before)}"#)
-        == Revocation(.user("ann"), issuedBeforeMilliseconds: before, untilMilliseconds: before + lifetime))
+        == Revocation(.user("ann"), issuedBeforeMilliseconds: before, untilMilliseconds: before + lifetime + margin))
     #expect(
       try await revocation(#"{"issuedBefore":\#(before)}"#)
-        == Revocation(.everybody, issuedBeforeMilliseconds: before, untilMilliseconds: before + lifetime))
+        == Revocation(.everybody, issuedBeforeMilliseconds: before, untilMilliseconds: before + lifetime + margin))
   }
 
   @Test func revokesOneToken() async throws {
     #expect(
-      try await revocation(#"{"tokenId":"t-1"}"#) == .token("t-1", untilMilliseconds: testNow + lifetime))
+      try await revocation(#"{"tokenId":"t-1"}"#) == .token("t-1", untilMilliseconds: testNow + lifetime + margin))
     #expect(
       try await revocation(#"{"tokenId":"t-1","expiresAt":\#(testNow + 5000)}"#)
-        == .token("t-1", untilMilliseconds: testNow + 5000))
-    // Nobody believes it for longer.
+        == .token("t-1", untilMilliseconds: testNow + 5000 + margin))
+    // Without `iat` it is believed when its end has come near enough.
     #expect(
       try await revocation(#"{"tokenId":"t-1","expiresAt":\#(testNow + 2 * lifetime)}"#)
-        == .token("t-1", untilMilliseconds: testNow + lifetime))
+        == .token("t-1", untilMilliseconds: testNow + 2 * lifetime + margin))
+    #expect(
+      try await revocation(#"{"userId":"ann","expiresAt":\#(testNow + 2 * lifetime)}"#)
+        == Revocation(.user("ann"), issuedBeforeMilliseconds: testNow, untilMilliseconds: testNow + lifetime + margin))
   }
 
   @Test(arguments: [
@@ -66,7 +78,7 @@ import Testing
       #"{"issuedBefore":1700000000}"#,
       "issuedBefore must be milliseconds since 1970 (1000000000000 to 9999999999999), not 1700000000"
     ),
-    (#"{"tokenId":"t","expiresAt":1699999999999}"#, "the tokens have expired already: there is nothing to revoke"),
+    (#"{"tokenId":"t","expiresAt":1699999639999}"#, "the tokens have expired already: there is nothing to revoke"),
     (#"{"issuedBefore":1600000000000}"#, "the tokens have expired already: there is nothing to revoke"),
     (#"{"user":"a"}"#, #"unknown field "user"; there are: userId, tokenId, issuedBefore, expiresAt"#),
   ]) func saysWhatIsWrong(data: String, message: String) async throws {
