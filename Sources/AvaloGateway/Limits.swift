@@ -49,6 +49,11 @@ public enum GatewayLimits {
   public static let ticketURLBytesMax = 4 << 10
   /// The clocks of two machines that keep time.
   public static let leewayDefault: Duration = .seconds(30)
+  /// The most that may be set, before and after a reload.
+  public static let leewayMax: Duration = .seconds(300)
+  /// A revocation is kept for so long after the end of the tokens that it takes back: they are believed for the leeway
+  /// after it, and the clocks of the gateway and of the log's keeper may be a minute apart.
+  public static let revocationMargin: Duration = leewayMax + .seconds(60)
   /// Longer than any session should live without its user's signing in again.
   public static let tokenLifetimeDefault: Duration = .seconds(30 * 86_400)
   /// What is known of revocations counts for so long without the scheduler: the promise is that a revoked user is gone
@@ -104,6 +109,8 @@ public enum GatewayLimits {
   public static let publishesInFlightDefault = 20_000
   /// A publish that the log has not answered by then is answered UNAVAILABLE: longer than a scheduler's restart.
   public static let publishTimeout: Duration = .seconds(10)
+  /// Users asked for that count as one client frame more: the price of a call is what it names.
+  public static let presenceUsersPerFrame = 100
   /// Presence queries that wait for their answer, over all connections.
   public static let presenceQueriesInFlightMax = 10_000
   /// A presence query that was not answered by then is answered UNAVAILABLE: longer than a restart of presence.

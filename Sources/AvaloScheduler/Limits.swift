@@ -72,8 +72,24 @@ public enum SchedulerLimits {
   public static let maintenanceShare = 2
   /// In an idle turn: some milliseconds, after which the queue is looked at again.
   public static let maintenanceRowsIdle = 200
-  /// Unread messages of one chat that are counted: more than a topic keeps by default.
+  /// Messages of one chat that a marker newly covers, and that are counted: more than a topic keeps by default.
   static let unreadMax = 20_000
+  /// Unread messages of one chat that are told: so many stand for as many or more. Nobody reads a larger number off a
+  /// screen, and everybody who comes back after a week would have it counted.
+  static let unreadToldMax = 1000
+  /// Messages that lie both in an inbox and in their chat's topic and are compared for one question about read state: ten
+  /// chats with as much unread as is told. Some ten milliseconds.
+  static let unreadComparedMax = 20_000
+  /// Questions about read state that wait, in all: a second's reconnects of a large gateway. Beyond it they are refused,
+  /// and sessions come in without the answer.
+  static let readStatesMax = 16 << 10
+  /// Of one user: each of their devices comes in at the same moment, and some of them call besides. Each user has one
+  /// answered in turn, so that no one's questions keep others waiting.
+  static let readStatesOfUserMax = 32
+  /// Answered before what came meanwhile is looked at: so many at most wait longer than their turn.
+  static let readStatesPerTurn = 16
+  /// A question that waited longer is refused: a session that comes in waits for it.
+  static let readStateMilliseconds: Int64 = 2000
   /// Chats that one question about read state may name: a frame has room for their answers.
   static let readChatsMax = 2000
   /// Chats of an inbox that are told with what is unread in them: more than anybody reads.

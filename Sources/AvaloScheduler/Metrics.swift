@@ -21,6 +21,7 @@ public struct SchedulerMetrics: Sendable {
   let leasesLost: Counter
   let reads: Counter
   let readRows: Counter
+  let readStateSeconds: Histogram
   let clockJumps: Counter
   let accessChanges: CounterFamily
   let accessConfirmSeconds: Histogram
@@ -85,6 +86,8 @@ public struct SchedulerMetrics: Sendable {
       "avalo_link_lagged_total", help: "Times a gateway got no more events because too much waited for it.")
     reads = registry.counter("avalo_log_reads_total", help: "Pages read for sessions that are behind.")
     readRows = registry.counter("avalo_log_read_events_total", help: "Events on these pages.")
+    readStateSeconds = registry.histogram(
+      "avalo_read_state_seconds", help: "What it took to count what a user has not read.")
     clockJumps = registry.counter("avalo_clock_jumps_total", help: "Times the wall clock jumped by over a minute.")
     accessChanges = registry.counter(
       "avalo_access_changes_total", help: "Members added or removed, revocations, users erased.",

@@ -13,20 +13,23 @@ import NIOCore
 
 /// The worker that owns the event log: append, route, replay, acknowledge, expire.
 ///
-/// Three threads. The engine owns the log and decides; the reader reads pages beside it; the worker's loop only frames.
+/// Four threads. The engine owns the log and decides; beside it one reads pages and one counts what is unread; the worker's
+/// loop only frames.
 public final class Scheduler: Worker {
   private let engine: Engine
   private let reader: PageReader
+  private let readStates: ReadStateDesk
   private let context: WorkerContext
   private let links: NIOLoopBound<GatewayLinks>
   private let server: NIOLoopBound<LinkServer>
 
   private init(
-    engine: Engine, reader: PageReader, context: WorkerContext, links: NIOLoopBound<GatewayLinks>,
-    server: NIOLoopBound<LinkServer>
+    engine: Engine, reader: PageReader, readStates: ReadStateDesk, context: WorkerContext,
+    links: NIOLoopBound<GatewayLinks>, server: NIOLoopBound<LinkServer>
   ) {
     self.engine = engine
     self.reader = reader
+    self.readStates = readStates
     self.context = context
     self.links = links
     self.server = server
@@ -41,6 +44,8 @@ public final class Scheduler: Worker {
     let engine = Engine(
       settings, metrics: metrics, wall: context.wallClock, monotonic: context.monotonicClock, log: context.log)
     let reader = PageReader(settings, metrics: metrics, wall: context.wallClock, log: context.log)
+    let readStates = ReadStateDesk(
+      metrics: metrics, wall: context.wallClock, monotonic: context.monotonicClock, log: context.log)
     let opened = try open(settings, context)
     context.log.notice(
       "event log open",
@@ -49,15 +54,18 @@ public final class Scheduler: Worker {
       ])
     let eventLoop = context.eventLoop
     let links = try await eventLoop.submit {
-      let links = GatewayLinks(engine: engine, reader: reader, metrics: metrics)
+      let links = GatewayLinks(engine: engine, reader: reader, readStates: readStates, metrics: metrics)
       links.start(on: eventLoop)
       return NIOLoopBound(links, eventLoop: eventLoop)
     }.get()
     let core = HandedOver(
       try SchedulerCore(
         log: opened.log, settings: settings, metrics: metrics, logger: context.log, at: engine.now))
+    let countReader = HandedOver(try opened.log.reader())
+    let key = opened.log.identity.idempotencyKey
     try engine.start(core) { output in eventLoop.execute { links.value.send(output) } }
     try reader.start(HandedOver(opened.reader)) { pages in eventLoop.execute { links.value.send(pages) } }
+    try readStates.start(countReader, key: key) { answers in eventLoop.execute { links.value.send(answers) } }
     let descriptor = try context.socket("link")
     let server = try await eventLoop.submit {
       let server = LinkServer(
@@ -79,7 +87,8 @@ public final class Scheduler: Worker {
       let file = settings.logFile(in: context.stateDirectory)
       Snapshot(of: file.path, log: context.log) { try file.snapshot(to: $0) }.add(to: context.routes)
     }
-    return Scheduler(engine: engine, reader: reader, context: context, links: links, server: server)
+    return Scheduler(
+      engine: engine, reader: reader, readStates: readStates, context: context, links: links, server: server)
   }
 
   private static func open(
@@ -123,6 +132,7 @@ public final class Scheduler: Worker {
   /// Answers what was asked, then closes the log in good order: cursors written back, everything synced, marked clean.
   public func drain(until deadline: MonotonicInstant) async {
     reader.stop()
+    readStates.stop()
     await withCheckedContinuation { continuation in
       // It blocks until the engine's thread has ended.
       DispatchQueue.global().async {

@@ -9,8 +9,6 @@ public protocol AccessStore: AnyObject {
 
   // MARK: Members
 
-  /// The first offset of the user's present membership in the topic; `nil` for no member.
-  func member(_ user: String, of topic: TopicID) throws(LogError) -> UInt64?
   func memberCount(of topic: TopicID) throws(LogError) -> Int
   /// In the order of their ids, after `after`, at most `limit`.
   func members(of topic: TopicID, after: String, limit: Int) throws(LogError) -> [StoredMember]

@@ -33,7 +33,6 @@ public protocol EventLog: AccessStore, ReadStore, BroadcastStore {
 
   // MARK: Topics and events
 
-  func topic(named name: String) throws(LogError) -> StoredTopic?
   func createTopic(named name: String) throws(LogError) -> TopicID
   /// Appends an event. `offset` must be the topic's head plus one; `key` is remembered with it, and that it is a message.
   func append(
@@ -113,7 +112,7 @@ extension EventLog {
 }
 
 /// Reads what is committed, beside the owner, on a thread of its own.
-public protocol EventLogReader: AnyObject {
+public protocol EventLogReader: ReadRows {
   /// One page. Offsets up to `through` that are not among the rows are holes.
   func read(_ request: ReadRequest) throws(LogError) -> ReadOutcome
 }

@@ -5,31 +5,16 @@ import AvaloCore
 ///
 /// A message is an event of a chat; it may lie in the chat's own topic, in inboxes, or in both: each such topic is a scope.
 /// Messages and markers are ordered by the log's sequence, which grows with everything that happens in it.
-public protocol ReadStore: AnyObject {
+public protocol ReadStore: ReadRows {
   /// The sequence of what was appended last, the running transaction's included.
   var lastSequence: UInt64 { get }
   /// Counts the sequence up, for a change that is no event.
   func advanceSequence() throws(LogError) -> UInt64
 
-  // MARK: Messages
-
-  /// Where the message lies in the scope, if it was appended there: the first time.
-  func message(_ message: UInt64, of chat: TopicID, in scope: TopicID) throws(LogError) -> StoredMessage?
-  /// Those above `after`, up to and including `upTo`, in the order of their sequence. Of events that have expired or
-  /// were evicted some may still be there.
-  func messages(
-    of chat: TopicID, in scope: TopicID, after: UInt64, upTo: UInt64, limit: Int
-  ) throws(LogError) -> [StoredMessage]
-  /// Chats with messages in the scope, at most `limit`.
-  func chats(in scope: TopicID, limit: Int) throws(LogError) -> [TopicID]
-
   // MARK: Markers
 
-  func marker(of user: String, in chat: TopicID) throws(LogError) -> StoredMarker?
   /// Stores the marker in the place of the one there was.
   func put(_ marker: StoredMarker) throws(LogError)
-  /// Of a chat, newest first, at most `limit`, of those that moved at `since` or later.
-  func markers(of chat: TopicID, since: Int64, limit: Int) throws(LogError) -> [StoredMarker]
   /// Of all chats, those above `version`: the newest, at most `limit`, in the order of their versions.
   func markers(above version: UInt64, limit: Int) throws(LogError) -> [StoredMarker]
   /// Forgets at most `limit` markers of a user; returns how many.
@@ -37,7 +22,6 @@ public protocol ReadStore: AnyObject {
 
   // MARK: Looking up
 
-  func name(of topic: TopicID) throws(LogError) -> String?
   /// The record at an offset; `nil` when it is gone.
   func record(of topic: TopicID, at offset: UInt64) throws(LogError) -> [UInt8]?
 }

@@ -5,7 +5,6 @@ struct AccessStatements {
   let position: Statement
   let setPosition: Statement
 
-  let member: Statement
   let memberCount: Statement
   let membersAfter: Statement
   let upsertMember: Statement
@@ -25,7 +24,6 @@ struct AccessStatements {
     position = try db.prepare("SELECT position FROM access")
     setPosition = try db.prepare("UPDATE access SET position = ?")
 
-    member = try db.prepare("SELECT since FROM members WHERE topic = ? AND user = ?")
     memberCount = try db.prepare("SELECT count(*) FROM members WHERE topic = ?")
     membersAfter = try db.prepare(
       "SELECT user, since FROM members WHERE topic = ? AND user > ? ORDER BY user LIMIT ?")

@@ -47,8 +47,12 @@ struct IndexTier: Sendable {
     var chat: TopicID
     var stored: StoredMessage
     var event: Int64
-    /// The index of the scope's message before this one, or -1.
+    /// The index of the message before this one in the same chat and scope, or -1.
     var previous: Int32 = -1
+    /// Of the first of a chat in its scope: the index of the first of another chat there, or -1.
+    var previousChat: Int32 = -1
+    /// Whether the same message was here before.
+    var isRepeated = false
 
     init(_ message: ChatMessage, _ row: Row, sequence: Int64) {
       scope = row.topic
@@ -64,6 +68,10 @@ struct IndexTier: Sendable {
     var chat: TopicID
     var message: UInt64
   }
+  private struct Place: Hashable {
+    var scope: TopicID
+    var chat: TopicID
+  }
   private struct KeyName: Hashable {
     var topic: TopicID
     var hash: UInt64
@@ -71,7 +79,9 @@ struct IndexTier: Sendable {
 
   private(set) var rows: [Row] = []
   private(set) var messages: [Message] = []
-  private var lastMessageOf: [TopicID: Int32] = [:]
+  private var lastMessageOf: [Place: Int32] = [:]
+  /// The first message of the chat that came last to the scope.
+  private var lastChatOf: [TopicID: Int32] = [:]
   private var messageOf: [MessageName: Int32] = [:]
   private var lastOf: [TopicID: Int32] = [:]
   private var keyOf: [KeyName: Int32] = [:]
@@ -95,10 +105,15 @@ struct IndexTier: Sendable {
   private mutating func add(_ message: Message) -> Int32 {
     var message = message
     let index = Int32(messages.count)
-    message.previous = lastMessageOf.updateValue(index, forKey: message.scope) ?? -1
+    message.previous =
+      lastMessageOf.updateValue(index, forKey: Place(scope: message.scope, chat: message.chat)) ?? -1
+    if message.previous < 0 {
+      message.previousChat = lastChatOf.updateValue(index, forKey: message.scope) ?? -1
+    }
     let name = MessageName(scope: message.scope, chat: message.chat, message: message.stored.message)
     // The first time counts.
-    if messageOf[name] == nil { messageOf[name] = index }
+    message.isRepeated = messageOf[name] != nil
+    if !message.isRepeated { messageOf[name] = index }
     messages.append(message)
     return index
   }
@@ -106,14 +121,14 @@ struct IndexTier: Sendable {
   /// The message as it was appended first.
   func message(_ name: MessageName) -> StoredMessage? { messageOf[name].map { messages[Int($0)].stored } }
 
-  /// The chat's messages in the scope above `after`, in the order of their sequence.
-  func messages(of chat: TopicID, in scope: TopicID, after: UInt64) -> [StoredMessage] {
+  /// Each once, in the order of their sequence; the newest, when there are more than `limit`.
+  func messages(_ range: MessageRange, newest limit: Int = .max) -> [StoredMessage] {
     var found: [StoredMessage] = []
-    var next = lastMessageOf[scope] ?? -1
-    while next >= 0 {
+    var next = lastMessageOf[Place(scope: range.scope, chat: range.chat)] ?? -1
+    while next >= 0, found.count < limit {
       let message = messages[Int(next)]
-      if message.stored.sequence <= after { break }
-      if message.chat == chat { found.append(message.stored) }
+      if message.stored.sequence <= range.after { break }
+      if !message.isRepeated, range.contains(message.stored) { found.append(message.stored) }
       next = message.previous
     }
     return found.reversed()
@@ -122,10 +137,10 @@ struct IndexTier: Sendable {
   /// The chats that have messages in the scope.
   func chats(in scope: TopicID) -> Set<TopicID> {
     var chats = Set<TopicID>()
-    var next = lastMessageOf[scope] ?? -1
+    var next = lastChatOf[scope] ?? -1
     while next >= 0 {
       chats.insert(messages[Int(next)].chat)
-      next = messages[Int(next)].previous
+      next = messages[Int(next)].previousChat
     }
     return chats
   }
@@ -136,6 +151,7 @@ struct IndexTier: Sendable {
     keyOf.removeAll(keepingCapacity: true)
     messages.removeAll(keepingCapacity: true)
     lastMessageOf.removeAll(keepingCapacity: true)
+    lastChatOf.removeAll(keepingCapacity: true)
     messageOf.removeAll(keepingCapacity: true)
   }
 

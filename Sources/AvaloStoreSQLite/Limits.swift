@@ -33,4 +33,8 @@ enum SQLiteLimits {
   /// How far a copy's sequence is ahead of its original's: as many changes as nobody makes between a backup and its
   /// restore, and so little that clients' numbers (2^53) last for two million restores.
   static let copiedSequenceStep: Int64 = 1 << 32
+  /// The lowest id of an event that expires later than so many milliseconds since 1970.
+  static func firstEvent(expiringAfter expired: Int64) -> Int64 {
+    expired >= Int64.max >> eventNumberBits ? .max : (expired + 1) << eventNumberBits
+  }
 }

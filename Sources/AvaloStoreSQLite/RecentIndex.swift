@@ -52,15 +52,27 @@ final class RecentIndex: Sendable {
     }
   }
 
-  // MARK: Messages, which only the owner asks for
+  // MARK: Messages
 
   func message(_ name: IndexTier.MessageName) -> StoredMessage? {
     tiers.withLock { $0.merging.message(name) ?? $0.young.message(name) }
   }
 
-  func messages(of chat: TopicID, in scope: TopicID, after: UInt64) -> [StoredMessage] {
-    tiers.withLock {
-      $0.merging.messages(of: chat, in: scope, after: after) + $0.young.messages(of: chat, in: scope, after: after)
+  /// Each once, in the order of their sequence.
+  func messages(_ range: MessageRange) -> [StoredMessage] { messages(range, newest: .max).messages }
+
+  /// About the newest `limit` of them, and whether these are all there are.
+  func messages(_ range: MessageRange, newest limit: Int) -> (messages: [StoredMessage], isWhole: Bool) {
+    tiers.withLock { tiers in
+      var young = tiers.young.messages(range, newest: limit)
+      var isWhole = young.count < limit
+      guard !tiers.merging.isEmpty else { return (young, isWhole) }
+      young.removeAll {
+        tiers.merging.message(.init(scope: range.scope, chat: range.chat, message: $0.message)) != nil
+      }
+      let merging = tiers.merging.messages(range, newest: limit - young.count)
+      isWhole = isWhole && merging.count < limit - young.count
+      return (merging + young, isWhole)
     }
   }
 

@@ -16,9 +16,7 @@ extension SQLiteEventLog {
   // MARK: Members
 
   public func member(_ user: String, of topic: TopicID) throws(LogError) -> UInt64? {
-    guard try accessSQL.member.bind(1, topic).bind(2, user).step() else { return nil }
-    defer { accessSQL.member.reset() }
-    return accessSQL.member.unsigned(0)
+    try readSQL.lookups.member(user, of: topic)
   }
 
   public func memberCount(of topic: TopicID) throws(LogError) -> Int {

@@ -1,6 +1,6 @@
 import AvaloStore
 
-// Messages of chats, and up to where they were read. A message is looked for where it can be, oldest place first: in the
+// Messages of chats, and up to where they were read. A message is looked for where it can be: in the
 // file, in memory, in the running transaction.
 extension SQLiteEventLog {
   public var lastSequence: UInt64 { UInt64(sequence) }
@@ -14,43 +14,28 @@ extension SQLiteEventLog {
   // MARK: Messages
 
   public func message(_ message: UInt64, of chat: TopicID, in scope: TopicID) throws(LogError) -> StoredMessage? {
-    if try readSQL.messageNamed.bind(1, scope).bind(2, chat).bind(3, message).step() {
-      defer { readSQL.messageNamed.reset() }
-      return readSQL.messageNamed.storedMessage
-    }
     let name = IndexTier.MessageName(scope: scope, chat: chat, message: message)
-    return recent.message(name) ?? staged.message(name)
+    return try readSQL.lookups.message(name, waiting: recent.message(name) ?? staged.message(name))
   }
 
-  public func messages(
-    of chat: TopicID, in scope: TopicID, after: UInt64, upTo: UInt64, limit: Int
-  ) throws(LogError) -> [StoredMessage] {
-    var messages: [StoredMessage] = []
-    readSQL.messagesAfter.bind(1, scope).bind(2, chat).bind(3, after)
-      .bind(4, Int64(clamping: upTo)).bind(5, Int64(limit))
-    while try readSQL.messagesAfter.step() { messages.append(readSQL.messagesAfter.storedMessage) }
-    // Those in memory that are merged already were seen in the file; one that is there again was in it before.
-    let last = messages.last?.sequence ?? after
-    let waiting =
-      recent.messages(of: chat, in: scope, after: last) + staged.messages(of: chat, in: scope, after: last)
-    for message in waiting where message.sequence <= upTo && messages.count < limit {
-      guard try self.message(message.message, of: chat, in: scope)?.sequence == message.sequence else { continue }
-      messages.append(message)
-    }
-    return messages
+  public func messages(_ range: MessageRange, limit: Int) throws(LogError) -> [StoredMessage] {
+    try readSQL.lookups.messages(range, limit: limit, waiting: waiting(range))
+  }
+
+  public func messageCount(_ range: MessageRange, limit: Int) throws(LogError) -> Int {
+    try readSQL.lookups.count(range, limit: limit, waiting: waiting(range))
+  }
+
+  private func waiting(_ range: MessageRange) -> [StoredMessage] {
+    recent.messages(range)
+      + staged.messages(range).filter {
+        recent.message(.init(scope: range.scope, chat: range.chat, message: $0.message)) == nil
+      }
   }
 
   public func chats(in scope: TopicID, limit: Int) throws(LogError) -> [TopicID] {
-    var chats = recent.chats(in: scope).union(staged.chats(in: scope))
-    var last: TopicID = 0
-    while chats.count < limit {
-      readSQL.nextChat.bind(1, scope).bind(2, last)
-      guard try readSQL.nextChat.step() else { break }
-      last = readSQL.nextChat.integer(0)
-      readSQL.nextChat.reset()
-      chats.insert(last)
-    }
-    return Array(chats.sorted().prefix(limit))
+    try readSQL.lookups.chats(
+      in: scope, limit: limit, waiting: recent.chats(in: scope).union(staged.chats(in: scope)))
   }
 
   func insert(_ message: IndexTier.Message) throws(LogError) {
@@ -78,12 +63,7 @@ extension SQLiteEventLog {
   // MARK: Markers
 
   public func marker(of user: String, in chat: TopicID) throws(LogError) -> StoredMarker? {
-    let row = readSQL.marker.bind(1, user).bind(2, chat)
-    guard try row.step() else { return nil }
-    defer { row.reset() }
-    return StoredMarker(
-      chat: chat, user: user, upTo: row.unsigned(0), version: row.unsigned(1), read: row.integer(2),
-      messageID: row.text(3))
+    try readSQL.lookups.marker(of: user, in: chat)
   }
 
   public func put(_ marker: StoredMarker) throws(LogError) {
@@ -92,10 +72,7 @@ extension SQLiteEventLog {
   }
 
   public func markers(of chat: TopicID, since: Int64, limit: Int) throws(LogError) -> [StoredMarker] {
-    var markers: [StoredMarker] = []
-    let rows = readSQL.markersOfChat.bind(1, chat).bind(2, since).bind(3, Int64(limit))
-    while try rows.step() { markers.append(rows.storedMarker(of: chat)) }
-    return markers
+    try readSQL.lookups.markers(of: chat, since: since, limit: limit)
   }
 
   public func markers(above version: UInt64, limit: Int) throws(LogError) -> [StoredMarker] {
@@ -115,11 +92,7 @@ extension SQLiteEventLog {
 
   // MARK: Looking up
 
-  public func name(of topic: TopicID) throws(LogError) -> String? {
-    guard try readSQL.topicName.bind(1, topic).step() else { return nil }
-    defer { readSQL.topicName.reset() }
-    return readSQL.topicName.text(0)
-  }
+  public func name(of topic: TopicID) throws(LogError) -> String? { try readSQL.lookups.name(of: topic) }
 
   public func record(of topic: TopicID, at offset: UInt64) throws(LogError) -> [UInt8]? {
     guard offset > 0, let entry = try entries(of: topic, after: offset - 1, upTo: offset, limit: 1).first,
@@ -134,15 +107,8 @@ extension SQLiteEventLog {
 
 extension Statement {
   /// Of a row that begins with user, upTo, version, moved, message.
-  fileprivate func storedMarker(of chat: TopicID) -> StoredMarker {
+  func storedMarker(of chat: TopicID) -> StoredMarker {
     StoredMarker(
       chat: chat, user: text(0), upTo: unsigned(1), version: unsigned(2), read: integer(3), messageID: text(4))
-  }
-
-  /// Of a row that begins with sequence, position, event, message, source.
-  fileprivate var storedMessage: StoredMessage {
-    StoredMessage(
-      sequence: unsigned(0), offset: unsigned(1), expires: integer(2) >> SQLiteLimits.eventNumberBits,
-      message: unsigned(3), source: unsigned(4))
   }
 }

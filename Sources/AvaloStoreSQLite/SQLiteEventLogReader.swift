@@ -6,7 +6,8 @@ import AvaloStore
 /// to the other in between is seen in both, never in neither.
 final class SQLiteEventLogReader: EventLogReader {
   private let connection: Connection
-  private let recent: RecentIndex
+  let recent: RecentIndex
+  let lookups: LookupStatements
   private let begin: Statement
   private let end: Statement
   private let generation: Statement
@@ -21,6 +22,7 @@ final class SQLiteEventLogReader: EventLogReader {
     connection = try Connection(path: path, readOnly: true)
     try connection.execute("PRAGMA cache_size = -\(SQLiteLimits.readerCacheKiB)")
     self.recent = recent
+    lookups = try LookupStatements(connection)
     begin = try connection.prepare("BEGIN")
     end = try connection.prepare("COMMIT")
     generation = try connection.prepare("SELECT generation FROM log")
@@ -105,13 +107,13 @@ final class SQLiteEventLogReader: EventLogReader {
     return id
   }
 
-  private func find(_ name: String) throws(LogError) -> StoredTopic? {
+  func find(_ name: String) throws(LogError) -> StoredTopic? {
     guard try topic.bind(1, name).step() else { return nil }
     defer { topic.reset() }
     return StoredTopic(id: topic.integer(0), head: 0, floor: topic.unsigned(1))
   }
 
-  private func storedHead(of id: TopicID) throws(LogError) -> UInt64 {
+  func storedHead(of id: TopicID) throws(LogError) -> UInt64 {
     guard try head.bind(1, id).step() else { return 0 }
     defer { head.reset() }
     return head.unsigned(0)

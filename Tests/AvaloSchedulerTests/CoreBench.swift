@@ -336,6 +336,12 @@ final class CoreBench {
       })
   }
 
+  /// What a user has not read of chats they are in, and who has read what, as it is counted beside the engine.
+  func readState(of user: String, _ chats: [String]) throws -> ReadState {
+    var book = ReadStateBook(try log.reader(), key: log.identity.idempotencyKey, nowMilliseconds: now.wall)
+    return try book.answer(QueryReads(user: user, chats: chats))
+  }
+
   /// The cursor of a device as the log has it.
   func cursor(user: String = "ann", device: String = "phone", _ topic: String) throws -> UInt64? {
     guard let device = try log.device(user: user, device: device), let topic = try log.topic(named: topic) else {

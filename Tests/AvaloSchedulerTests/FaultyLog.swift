@@ -271,11 +271,13 @@ final class FaultyLog: EventLog {
     try pass(.readReads)
     return try inner.message(message, of: chat, in: scope)
   }
-  func messages(
-    of chat: TopicID, in scope: TopicID, after: UInt64, upTo: UInt64, limit: Int
-  ) throws(LogError) -> [StoredMessage] {
+  func messages(_ range: MessageRange, limit: Int) throws(LogError) -> [StoredMessage] {
     try pass(.readReads)
-    return try inner.messages(of: chat, in: scope, after: after, upTo: upTo, limit: limit)
+    return try inner.messages(range, limit: limit)
+  }
+  func messageCount(_ range: MessageRange, limit: Int) throws(LogError) -> Int {
+    try pass(.readReads)
+    return try inner.messageCount(range, limit: limit)
   }
   func chats(in scope: TopicID, limit: Int) throws(LogError) -> [TopicID] {
     try pass(.readReads)

@@ -48,6 +48,55 @@ import Testing
     #expect(all[0].offset == 1 && all[0].expires == LogBench.start + 60_000)
   }
 
+  /// A reader beside the owner sees what is committed, wherever it lies; a count is the count of what is listed.
+  @Test(arguments: Engine.allCases) func readersSeeTheSameAndCountIt(_ engine: Engine) throws {
+    let bench = try LogBench(engine)
+    let (chat, other, inbox) = try bench.transaction {
+      (try bench.topic("chat:c"), try bench.topic("chat:d"), try bench.topic("user:a"))
+    }
+    let reader = try bench.log.reader()
+    for round in 1...30 as ClosedRange<UInt64> {
+      try bench.transaction {
+        try append(bench, "user:a", chat, round, source: round % 3)
+        try append(bench, "user:a", other, 1000 + round, expires: LogBench.start + Int64(round) * 1000)
+        try append(bench, "user:a", chat, max(1, round / 2), source: 9)  // seen before
+        try bench.log.put(StoredMember(user: "a", since: round), topic: chat)
+      }
+      _ = try bench.log.maintain(rows: 3, before: LogBench.start)
+      let all = try bench.log.messages(of: chat, in: inbox, after: 0, upTo: .max, limit: 99)
+      #expect(all.map(\.message) == Array(1...round))
+      var ranges = [
+        MessageRange(chat: chat, scope: inbox), MessageRange(chat: chat, scope: inbox, besides: 1),
+        MessageRange(chat: chat, scope: inbox, floor: round),
+        MessageRange(chat: other, scope: inbox, expired: LogBench.start + 9000),
+        MessageRange(chat: chat, scope: chat),
+      ]
+      ranges.append(MessageRange(chat: chat, scope: inbox, after: all[all.count / 2].sequence))
+      ranges.append(MessageRange(chat: chat, scope: inbox, upTo: all[all.count / 2].sequence))
+      for range in ranges {
+        let listed = try bench.log.messages(range, limit: 99)
+        #expect(listed.allSatisfy { range.contains($0) })
+        #expect(try reader.messages(range, limit: 99) == listed)
+        for limit in [1, 7, 99] {
+          #expect(try bench.log.messageCount(range, limit: limit) == min(limit, listed.count))
+          #expect(try reader.messageCount(range, limit: limit) == min(limit, listed.count))
+          #expect(try reader.messages(range, limit: limit) == Array(listed.prefix(limit)))
+        }
+      }
+      #expect(try reader.message(round, of: chat, in: inbox) == all.last)
+      #expect(try reader.chats(in: inbox, limit: 9) == [chat, other])
+      #expect(try reader.member("a", of: chat) == round && reader.member("b", of: chat) == nil)
+      #expect(try reader.topic(named: "user:a") == bench.log.topic(named: "user:a"))
+    }
+    #expect(try reader.topic(named: "user:nobody") == nil)
+    #expect(try reader.name(of: inbox) == "user:a" && reader.name(of: 99) == nil)
+    let marker = StoredMarker(chat: chat, user: "a", upTo: 3, version: 4, read: 50, messageID: "m")
+    try bench.transaction { try bench.log.put(marker) }
+    #expect(try reader.marker(of: "a", in: chat) == marker && reader.marker(of: "b", in: chat) == nil)
+    #expect(try reader.markers(of: chat, since: 50, limit: 9) == [marker])
+    #expect(try reader.markers(of: chat, since: 51, limit: 9).isEmpty)
+  }
+
   @Test(arguments: Engine.allCases) func forgetsMessagesWithTheirEvents(_ engine: Engine) throws {
     let bench = try LogBench(engine)
     let (chat, inbox) = try bench.transaction { (try bench.topic("chat:c"), try bench.topic("user:a")) }

@@ -10,7 +10,11 @@ extension Hub {
     guard let token = session.token else { return }
     writeAcknowledgements()
     askLease(session)
-    if session.stage == .attaching { askReads(session) }
+    if session.stage == .attaching {
+      // Of an earlier link, whose answers do not count.
+      session.entry?.registered = nil
+      askReads(session)
+    }
     // A frame has room for so many names.
     let batches = joiners(of: session).batches()
     let first = batches.first ?? []
@@ -62,19 +66,21 @@ extension Hub {
     case .attach(let number, let slot, let joiners):
       guard let session = session(number, slot) else { return }
       let denied = take(answers, for: joiners, of: session)
-      if session.stage == .attaching {
-        session.deny(denied)
-        guard session.subscriptionCount > 0 || presence.count(of: session.connection) > 0 else {
-          return refuseAll(session)
-        }
-        becomeReady(session)
-      } else {
+      guard session.stage == .attaching else {
         tellUnsubscribed(session, denied)
+        return begin(joiners, session)
       }
-      begin(joiners, session)
+      session.deny(denied)
+      if let entry = session.entry, entry.awaitsReads { entry.registered = joiners } else { admit(session, joiners) }
     case .cursors(let number, let slot, let joiners, let done):
       guard let session = session(number, slot) else { return }
       let denied = take(answers, for: joiners, of: session)
+      // More names than fit into its attach, while it waits to be let in.
+      if session.stage == .attaching, let entry = session.entry, let registered = entry.registered {
+        session.deny(denied)
+        entry.registered = registered + joiners
+        return
+      }
       if let done { done(.success(denied)) } else { tellUnsubscribed(session, denied) }
       begin(joiners, session)
     case .read, .reads, .receipts, nil:
@@ -113,6 +119,15 @@ extension Hub {
       CallError(
         .permissionDenied, "none of the topics asked for is allowed: \(topics.prefix(3).joined(separator: ", "))"),
       code: .permissionDenied)
+  }
+
+  /// The session is registered, and all that `ready` says is known.
+  func admit(_ session: Session, _ joiners: [Joiner]) {
+    guard session.subscriptionCount > 0 || presence.count(of: session.connection) > 0 else {
+      return refuseAll(session)
+    }
+    becomeReady(session)
+    begin(joiners, session)
   }
 
   private func begin(_ joiners: [Joiner], _ session: Session) {

@@ -5,9 +5,12 @@ import AvaloWire
 // Read state on its way to sessions: told when they come in, and as it changes.
 extension Hub {
 
-  /// Asks what a session's user has not read. On the link it goes before the session's attach, so that the answer is there
-  /// when the session becomes ready.
+  /// Asks what a session's user has not read. It is counted while the session is attached, and said in `ready`.
   func askReads(_ session: Session) {
+    // A poll has no `ready`.
+    guard face != .poll else { return }
+    if session.entry == nil { session.entry = Session.Entry() }
+    session.entry?.awaitsReads = true
     toScheduler.frame(
       QueryReads(user: session.user, chats: topics(of: session).compactMap(\.chatID)),
       correlation: requests.insert(.reads(session: session.number, slot: session.connection.slot), loop: loop))
@@ -15,15 +18,20 @@ extension Hub {
 
   func entered(_ correlation: UInt32, _ state: ReadState) {
     switch requests.remove(correlation) {
-    case .reads(let number, let slot):
-      guard let session = session(number, slot), session.stage == .attaching else { return }
-      if session.entry == nil { session.entry = Session.Entry(ticket: "") }
-      session.entry?.reads = state
+    case .reads(let number, let slot): entered(session(number, slot), state)
     case .receipts(let number, let slot):
       guard let session = session(number, slot), session.stage == .ready else { return }
       tell(state.receipts, to: session)
     default: break
     }
+  }
+
+  /// - `state`: `nil` when it is not known: the session comes in without.
+  func entered(_ session: Session?, _ state: ReadState?) {
+    guard let session, session.stage == .attaching, let entry = session.entry else { return }
+    entry.reads = state
+    entry.awaitsReads = false
+    if let joiners = entry.registered { admit(session, joiners) }
   }
 
   // MARK: - What was missed

@@ -250,8 +250,9 @@ extension Hub {
     case .cursors(let number, let slot, let joiners, let done):
       cursorsFailed(session(number, slot), joiners, done, failure)
     case .read(let key): readFailed(key, failure)
-    // It comes in without, or hears where everybody stands when it comes again.
-    case .reads, .receipts, nil: break
+    case .reads(let number, let slot): entered(session(number, slot), nil)
+    // It hears where everybody stands when it comes again.
+    case .receipts, nil: break
     }
   }
 

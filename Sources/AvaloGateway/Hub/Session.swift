@@ -29,6 +29,10 @@ final class Session {
     var denied: [AccessRules.Grant.Denial] = []
     /// What its user has not read, and who has read what.
     var reads: ReadState?
+    /// That was asked for and is not answered yet: `ready` says it.
+    var awaitsReads = false
+    /// The scheduler has registered it, and these begin with `ready`.
+    var registered: [Joiner]?
 
     init(ticket: String = "", answer: StreamAnswer? = nil) {
       self.ticket = ticket

@@ -14,7 +14,6 @@ public enum Command: Sendable {
   case attach(LinkID, correlation: UInt32, Attach)
   case cursors(LinkID, correlation: UInt32, Cursors)
   case markRead(LinkID, correlation: UInt32, MarkRead)
-  case queryReads(LinkID, correlation: UInt32, QueryReads)
   case lease(LinkID, correlation: UInt32, Lease)
   case detach(LinkID, Detach)
   case watch(LinkID, correlation: UInt32, Watch)
@@ -30,8 +29,7 @@ public enum Command: Sendable {
     switch self {
     case .publish(let link, let correlation, _), .broadcast(let link, let correlation, _),
       .broadcasts(let link, let correlation, _), .attach(let link, let correlation, _),
-      .cursors(let link, let correlation, _),
-      .markRead(let link, let correlation, _), .queryReads(let link, let correlation, _),
+      .cursors(let link, let correlation, _), .markRead(let link, let correlation, _),
       .access(let link, let correlation, _):
       (link, correlation)
     default: nil

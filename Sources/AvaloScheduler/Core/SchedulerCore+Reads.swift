@@ -13,8 +13,8 @@ extension SchedulerCore {
       return refuse(origin, SchedulerCore.unavailable)
     }
     try ensureTransaction()
-    let reader = try reader(mark.user, of: mark.chat, isParticipant: mark.isParticipant)
-    var isIn = mark.isParticipant || reader.isMember
+    let (reader, isMember) = try reader(mark.user, of: mark.chat, isParticipant: mark.isParticipant)
+    var isIn = mark.isParticipant || isMember
     if !isIn { isIn = try reader.hasMessagesInInbox(log) }
     guard isIn else {
       return refuse(origin, .permissionDenied, "\(mark.user) is not in chat \(mark.chat)", .invalid)
@@ -36,30 +36,6 @@ extension SchedulerCore {
     answer(origin, MarkedRead(count: UInt32(clamping: moved.count), readMilliseconds: moment.wall))
   }
 
-  /// What a user has not read, and the newest receipts of chats they are in.
-  func queryReads(_ query: QueryReads, _ origin: Origin) throws(LogError) {
-    expectAnswer(origin)
-    try ensureTransaction()
-    var state = ReadState(unread: [], receipts: [])
-    var asked = Set<TopicID>()
-    for chat in query.chats.prefix(SchedulerLimits.readChatsMax) {
-      let reader = try reader(query.user, of: chat, isParticipant: true)
-      asked.insert(reader.chat)
-      state.unread.append(.init(chat: chat, count: try unreadCount(reader)))
-      try addReceipts(of: reader.chat, chat, to: &state.receipts)
-    }
-    let inbox = topics[try place(ofTopic: "user:" + query.user)].id
-    if inbox != 0 {
-      for id in try log.chats(in: inbox, limit: SchedulerLimits.inboxChatsMax) where !asked.contains(id) {
-        guard let name = try log.name(of: id) else { continue }
-        let chat = String(name.dropFirst("chat:".utf8.count))
-        let count = try unreadCount(try reader(query.user, of: chat, isParticipant: false))
-        if count > 0 { state.unread.append(.init(chat: chat, count: count)) }
-      }
-    }
-    answer(origin, state)
-  }
-
   // MARK: Messages
 
   /// What makes a chat's message one, in whichever topic it is appended.
@@ -70,8 +46,8 @@ extension SchedulerCore {
       guard let record = EventRecord(bytes), Topic.isWellFormedID(record.chatID) else { return nil }
       let id = record.messageID.isEmpty ? record.eventID : record.messageID
       return (
-        String(decoding: record.chatID, as: UTF8.self), Reader.hash(id, "message", key),
-        record.sourceUserID.isEmpty ? 0 : Reader.hash(record.sourceUserID, "user", key)
+        String(decoding: record.chatID, as: UTF8.self), ChatReader.hash(id, "message", key),
+        record.sourceUserID.isEmpty ? 0 : ChatReader.hash(record.sourceUserID, "user", key)
       )
     }
     guard let parts else { return nil }
@@ -81,56 +57,18 @@ extension SchedulerCore {
 
   // MARK: Counting
 
-  /// A user and the places where messages of a chat are theirs.
-  struct Reader {
-    let user: String
-    struct Scope {
-      var topic: TopicID
-      /// Offsets up to it are gone.
-      var floor: UInt64
-    }
-    /// The chat's topic; 0 as long as it has no message.
-    var chat: TopicID
-    /// The inbox, and the chat's own topic.
-    var scopes: [Scope]
-    /// The user as the source of their own messages.
-    var source: UInt64
-    /// By the log.
-    var isMember: Bool
-
-    func hasMessagesInInbox(_ log: any EventLog) throws(LogError) -> Bool {
-      guard chat != 0, let inbox = scopes.first, inbox.topic != chat else { return false }
-      return try !log.messages(of: chat, in: inbox.topic, after: 0, upTo: .max, limit: 1).isEmpty
-    }
-
-    static func hash(_ bytes: UnsafeRawBufferPointer, _ purpose: String, _ key: SipHash.Key) -> UInt64 {
-      var hash = SipHash(key: key)
-      hash.combine(purpose)
-      hash.combine(bytes)
-      return max(1, hash.finalize())
-    }
-    static func hash(_ text: String, _ purpose: String, _ key: SipHash.Key) -> UInt64 {
-      var text = text
-      return text.withUTF8 { hash(UnsafeRawBufferPointer($0), purpose, key) }
-    }
-  }
-
-  /// - `isParticipant`: by what the gateway knows. Who is neither that nor a member has what is in their inbox, and nothing
-  ///   of the chat's own topic.
-  private func reader(_ user: String, of chat: String, isParticipant: Bool) throws(LogError) -> Reader {
-    var scopes: [Reader.Scope] = []
-    let inbox = topics[try place(ofTopic: "user:" + user)]
-    if inbox.id != 0 { scopes.append(.init(topic: inbox.id, floor: inbox.floor)) }
-    let own = topics[try place(ofTopic: "chat:" + chat)]
-    let membership = own.id == 0 ? nil : try log.member(user, of: own.id)
-    if own.id != 0, isParticipant || membership != nil {
-      // A member's begin with the first offset of the membership.
-      let since = membership ?? 1
-      scopes.append(.init(topic: own.id, floor: max(own.floor, since == 0 ? 0 : since - 1)))
-    }
-    return Reader(
-      user: user, chat: own.id, scopes: scopes, source: Reader.hash(user, "user", log.identity.idempotencyKey),
-      isMember: membership != nil)
+  /// - `isParticipant`: by what the gateway knows.
+  private func reader(
+    _ user: String, of chat: String, isParticipant: Bool
+  ) throws(LogError) -> (reader: ChatReader, isMember: Bool) {
+    let inbox = topics[try place(ofTopic: "user:" + user)].stored
+    let own = topics[try place(ofTopic: "chat:" + chat)].stored
+    var membership: UInt64?
+    if let own { membership = try log.member(user, of: own.id) }
+    let reader = ChatReader(
+      user, chat: own, inbox: inbox, membership: membership, isParticipant: isParticipant,
+      key: log.identity.idempotencyKey)
+    return (reader, membership != nil)
   }
 
   private struct Moved {
@@ -140,7 +78,7 @@ extension SchedulerCore {
   }
 
   /// Everything there is; `nil` when nothing of it is unread.
-  private func all(_ reader: Reader, after before: StoredMarker?) throws(LogError) -> Moved? {
+  private func all(_ reader: ChatReader, after before: StoredMarker?) throws(LogError) -> Moved? {
     let unread = try unread(reader, after: before?.upTo ?? 0, upTo: .max)
     guard let last = unread.last else { return nil }
     let record = try log.record(of: last.scope, at: last.message.offset)
@@ -151,8 +89,8 @@ extension SchedulerCore {
   }
 
   /// Up to one message; `nil` when it is unknown or was read before.
-  private func upTo(_ messageID: String, _ reader: Reader, after before: StoredMarker?) throws(LogError) -> Moved? {
-    let message = Reader.hash(messageID, "message", log.identity.idempotencyKey)
+  private func upTo(_ messageID: String, _ reader: ChatReader, after before: StoredMarker?) throws(LogError) -> Moved? {
+    let message = ChatReader.hash(messageID, "message", log.identity.idempotencyKey)
     var first: UInt64?
     for scope in reader.scopes {
       guard let found = try log.message(message, of: reader.chat, in: scope.topic), found.offset > scope.floor else {
@@ -165,41 +103,12 @@ extension SchedulerCore {
     return Moved(count: try unread(reader, after: after, upTo: first).count, upTo: first, messageID: messageID)
   }
 
-  private func unreadCount(_ reader: Reader) throws(LogError) -> UInt32 {
-    guard reader.chat != 0 else { return 0 }
-    let marker = try log.marker(of: reader.user, in: reader.chat)
-    return UInt32(clamping: try unread(reader, after: marker?.upTo ?? 0, upTo: .max).count)
-  }
-
-  /// The user's unread messages of that part of the sequence, each once, and the last of them.
   private func unread(
-    _ reader: Reader, after: UInt64, upTo: UInt64
+    _ reader: ChatReader, after: UInt64, upTo: UInt64
   ) throws(LogError) -> (count: Int, last: (scope: TopicID, message: StoredMessage)?) {
-    guard reader.chat != 0 else { return (0, nil) }
-    var seen = Set<UInt64>()
-    var last: (scope: TopicID, message: StoredMessage)?
-    for scope in reader.scopes {
-      let messages = try log.messages(
-        of: reader.chat, in: scope.topic, after: after, upTo: upTo, limit: SchedulerLimits.unreadMax)
-      for message in messages where message.source != reader.source && message.offset > scope.floor {
-        guard message.expires > moment.wall, !seen.contains(message.message) else { continue }
-        // A copy elsewhere that was read counts for both.
-        guard try !wasRead(message.message, reader, besides: scope.topic, by: after) else { continue }
-        seen.insert(message.message)
-        if message.sequence > last?.message.sequence ?? 0 { last = (scope.topic, message) }
-      }
-    }
-    return (seen.count, last)
-  }
-
-  private func wasRead(
-    _ message: UInt64, _ reader: Reader, besides scope: TopicID, by after: UInt64
-  ) throws(LogError) -> Bool {
-    guard after > 0 else { return false }
-    for other in reader.scopes where other.topic != scope {
-      if let copy = try log.message(message, of: reader.chat, in: other.topic), copy.sequence <= after { return true }
-    }
-    return false
+    let counter = UnreadCounter(rows: log, now: moment.wall)
+    return try counter.unread(
+      reader, in: counter.scopes(reader), after: after, upTo: upTo, max: SchedulerLimits.unreadMax)
   }
 
   // MARK: Receipts
@@ -229,20 +138,6 @@ extension SchedulerCore {
     }
     return Receipt(
       key: "\(marker.chat) \(marker.user)", topics: Set(names), version: marker.version, record: record)
-  }
-
-  private func addReceipts(
-    of chat: TopicID, _ name: String, to receipts: inout [ReadState.Receipt]
-  ) throws(LogError) {
-    let room = min(SchedulerLimits.receiptsOfChatMax, SchedulerLimits.receiptsMax - receipts.count)
-    guard chat != 0, room > 0 else { return }
-    let since = moment.wall - SchedulerLimits.receiptMilliseconds
-    for marker in try log.markers(of: chat, since: since, limit: room) {
-      receipts.append(
-        .init(
-          chat: name, user: marker.user, messageID: marker.messageID, readMilliseconds: marker.read,
-          version: marker.version))
-    }
   }
 
   /// Sends the turn's receipts to every link that watches a topic they concern, in one frame each. A link that is full

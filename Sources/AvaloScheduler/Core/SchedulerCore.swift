@@ -135,8 +135,6 @@ public final class SchedulerCore {
       try self.cursors(cursors, link, Origin(link: link.place, correlation: correlation))
     case .markRead(let link, let correlation, let mark):
       try markRead(mark, Origin(link: place(of: link), correlation: correlation))
-    case .queryReads(let link, let correlation, let query):
-      try queryReads(query, Origin(link: place(of: link), correlation: correlation))
     case .lease(let link, let correlation, let lease):
       if let link = state(of: link) { self.lease(lease, link, correlation) }
     case .detach(let link, let detach):

@@ -15,14 +15,16 @@ final class GatewayLinks: LinkDelegate {
 
   private let engine: Engine
   private let reader: PageReader
+  private let readStates: ReadStateDesk
   private let metrics: SchedulerMetrics
   private var links: [LinkID: Link] = [:]
   private var next: UInt32 = 0
   private var timer: RepeatedTask?
 
-  init(engine: Engine, reader: PageReader, metrics: SchedulerMetrics) {
+  init(engine: Engine, reader: PageReader, readStates: ReadStateDesk, metrics: SchedulerMetrics) {
     self.engine = engine
     self.reader = reader
+    self.readStates = readStates
     self.metrics = metrics
   }
 
@@ -76,6 +78,12 @@ final class GatewayLinks: LinkDelegate {
         if !self.reader.post(request) { self.refuse(link, head.correlation) }
         return
       }
+      if head.kind == .queryReads {
+        let isTaken = self.readStates.ask(
+          try QueryReads(body: body), link: place.id, gauge: place.gauge, correlation: head.correlation)
+        if !isTaken { self.refuse(link, head.correlation) }
+        return
+      }
       let command = try Self.command(place.id, head, body)
       if !self.engine.post(command) { self.refuse(link, head.correlation) }
     }
@@ -90,7 +98,6 @@ final class GatewayLinks: LinkDelegate {
     case .attach: return .attach(link, correlation: head.correlation, try Attach(body: body))
     case .cursors: return .cursors(link, correlation: head.correlation, try Cursors(body: body))
     case .markRead: return .markRead(link, correlation: head.correlation, try MarkRead(body: body))
-    case .queryReads: return .queryReads(link, correlation: head.correlation, try QueryReads(body: body))
     case .lease: return .lease(link, correlation: head.correlation, try Lease(body: body))
     case .detach: return .detach(link, try Detach(body: body))
     case .watch: return .watch(link, correlation: head.correlation, try Watch(body: body))
@@ -122,7 +129,7 @@ final class GatewayLinks: LinkDelegate {
     for (id, frames) in output.sends { send(frames, to: id) }
   }
 
-  /// Pages that the reader read.
+  /// What was read beside the engine.
   func send(_ pages: [(link: LinkID, frames: [UInt8])]) {
     for (id, frames) in pages { send(frames, to: id) }
   }

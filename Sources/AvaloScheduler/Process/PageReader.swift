@@ -58,15 +58,15 @@ final class PageReader: Sendable {
       guard !arrived.isEmpty || !held.isEmpty else { continue }
       let requests = held + arrived
       held.removeAll(keepingCapacity: true)
-      var pages = Pages()
+      var pages = LinkWriters()
       for request in requests where !request.gauge.hasEnded {
         if request.gauge.backlogBytes <= backlogBytesMax {
-          pages.add(request) { answer(request, from: reader, into: &$0) }
+          pages.add(request.link, request.gauge) { answer(request, from: reader, into: &$0) }
         } else if held.count < SchedulerLimits.heldReadsMax {
           held.append(request)
         } else {
           metrics.refused(.overload)
-          pages.add(request) { $0.frame(PageReader.tooMany, correlation: request.correlation) }
+          pages.add(request.link, request.gauge) { $0.frame(PageReader.tooMany, correlation: request.correlation) }
         }
       }
       if !pages.isEmpty { output(pages.frames) }
@@ -75,20 +75,6 @@ final class PageReader: Sendable {
 
   private static let tooMany = Failed(
     .unavailable, "too many pages wait for this link: try again", retryAfterMilliseconds: 1000)
-
-  /// What a turn sends, by link, counted as on its way from the moment it is written here.
-  private struct Pages {
-    private var writers: [LinkID: WireWriter] = [:]
-
-    var isEmpty: Bool { writers.isEmpty }
-    var frames: [(link: LinkID, frames: [UInt8])] { writers.map { (link: $0.key, frames: $0.value.bytes) } }
-
-    mutating func add(_ request: Request, _ write: (inout WireWriter) -> Void) {
-      let before = writers[request.link]?.count ?? 0
-      write(&writers[request.link, default: WireWriter()])
-      request.gauge.add(writers[request.link]!.count - before)
-    }
-  }
 
   private func answer(_ request: Request, from reader: any EventLogReader, into out: inout WireWriter) {
     do throws(LogError) {

@@ -31,6 +31,9 @@ struct TopicState {
 
   var isWatched: Bool { watcher != nil }
 
+  /// As the log has it; `nil` as long as there is no row.
+  var stored: StoredTopic? { id == 0 ? nil : StoredTopic(id: id, head: head, floor: floor) }
+
   func forEachWatcher(_ body: (Watcher) -> Void) {
     guard let watcher else { return }
     body(watcher)

@@ -30,18 +30,19 @@ extension MemoryEventLog {
   // MARK: Messages
 
   public func message(_ message: UInt64, of chat: TopicID, in scope: TopicID) throws(LogError) -> StoredMessage? {
-    state.topics[Int(scope)].messages[chat]?.first { $0.message == message }
+    state.message(message, of: chat, in: scope)
   }
 
-  public func messages(
-    of chat: TopicID, in scope: TopicID, after: UInt64, upTo: UInt64, limit: Int
-  ) throws(LogError) -> [StoredMessage] {
-    let all = state.topics[Int(scope)].messages[chat] ?? []
-    return Array(all.lazy.filter { $0.sequence > after && $0.sequence <= upTo }.prefix(limit))
+  public func messages(_ range: MessageRange, limit: Int) throws(LogError) -> [StoredMessage] {
+    state.messages(range, limit: limit)
+  }
+
+  public func messageCount(_ range: MessageRange, limit: Int) throws(LogError) -> Int {
+    state.messages(range, limit: limit).count
   }
 
   public func chats(in scope: TopicID, limit: Int) throws(LogError) -> [TopicID] {
-    Array(state.topics[Int(scope)].messages.filter { !$0.value.isEmpty }.keys.sorted().prefix(limit))
+    state.chats(in: scope, limit: limit)
   }
 
   // MARK: Markers
@@ -56,9 +57,7 @@ extension MemoryEventLog {
   }
 
   public func markers(of chat: TopicID, since: Int64, limit: Int) throws(LogError) -> [StoredMarker] {
-    Array(
-      state.markers.values.compactMap { $0[chat] }.filter { $0.read >= since }.sorted { $0.version > $1.version }
-        .prefix(limit))
+    state.markers(of: chat, since: since, limit: limit)
   }
 
   public func markers(above version: UInt64, limit: Int) throws(LogError) -> [StoredMarker] {
@@ -76,14 +75,43 @@ extension MemoryEventLog {
 
   // MARK: Looking up
 
-  public func name(of topic: TopicID) throws(LogError) -> String? {
-    topic > 0 && Int(topic) < state.topics.count ? state.topics[Int(topic)].name : nil
-  }
+  public func name(of topic: TopicID) throws(LogError) -> String? { state.name(of: topic) }
 
   public func record(of topic: TopicID, at offset: UInt64) throws(LogError) -> [UInt8]? {
     let log = state.topics[Int(topic)]
     guard offset > 0 else { return nil }
     let index = log.index(after: offset - 1)
     return index < log.events.count && log.events[index].offset == offset ? log.events[index].record : nil
+  }
+}
+
+/// For the owner within its transaction, and for readers between two of them.
+extension MemoryLogState {
+  func topic(named name: String) -> StoredTopic? {
+    guard let id = names[name] else { return nil }
+    return StoredTopic(id: id, head: topics[Int(id)].head, floor: topics[Int(id)].floor)
+  }
+
+  func name(of topic: TopicID) -> String? {
+    topic > 0 && Int(topic) < topics.count ? topics[Int(topic)].name : nil
+  }
+
+  func message(_ message: UInt64, of chat: TopicID, in scope: TopicID) -> StoredMessage? {
+    topics[Int(scope)].messages[chat]?.first { $0.message == message }
+  }
+
+  func messages(_ range: MessageRange, limit: Int) -> [StoredMessage] {
+    let all = topics[Int(range.scope)].messages[range.chat] ?? []
+    return Array(all.lazy.filter { range.contains($0) }.prefix(limit))
+  }
+
+  func chats(in scope: TopicID, limit: Int) -> [TopicID] {
+    Array(topics[Int(scope)].messages.filter { !$0.value.isEmpty }.keys.sorted().prefix(limit))
+  }
+
+  func markers(of chat: TopicID, since: Int64, limit: Int) -> [StoredMarker] {
+    Array(
+      markers.values.compactMap { $0[chat] }.filter { $0.read >= since }.sorted { $0.version > $1.version }
+        .prefix(limit))
   }
 }

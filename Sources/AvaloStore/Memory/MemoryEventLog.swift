@@ -69,9 +69,7 @@ public final class MemoryEventLog: EventLog {
   // MARK: Topics and events
 
   public func topic(named name: String) throws(LogError) -> StoredTopic? {
-    guard let id = state.names[name] else { return nil }
-    let topic = state.topics[Int(id)]
-    return StoredTopic(id: id, head: topic.head, floor: topic.floor)
+    state.topic(named: name)
   }
 
   public func createTopic(named name: String) throws(LogError) -> TopicID {

@@ -40,13 +40,48 @@ import Testing
         #""unread":{"c":3},"receipts":[{"chatId":"c","userId":"bob","messageId":"m","readAt":9,"version":2}]"#))
   }
 
-  /// The read state comes late or never: nobody waits outside for it.
+  /// It is counted beside the log: whichever answer comes first, `ready` says both, and nothing goes before it.
+  @Test func readyWaitsForWhatIsUnread() throws {
+    let loop = try TestLoop()
+    loop.linkUp()
+    let connection = loop.open()
+    loop.turn { loop.hub.connect(loop.hub.session(of: connection)!, identity("ann"), ConnectRequest()) }
+    let query = try #require(try loop.port.take(QueryReads.self).last)
+    let attach = try #require(try loop.port.take(Attach.self).last)
+    loop.scheduler { $0.frame(Attached(cursors: [head]), correlation: attach.correlation) }
+    try loop.watched(Position(epoch: testEpoch, offset: 5))
+    #expect(loop.take(connection).isEmpty)
+    loop.scheduler {
+      $0.frame(ReadState(unread: [.init(chat: "c", count: 1000)], receipts: []), correlation: query.correlation)
+    }
+    let ready = try #require(loop.take(connection).first)
+    #expect(ready.kindOfFrame == "ready" && ready.contains(#""unread":{"c":1000}"#))
+    #expect(try loop.port.take(Read.self).first?.message.after == 4, "what it missed is read now, and not before")
+  }
+
+  @Test func aNewLinkAsksAnewForWhoWaits() throws {
+    let loop = try TestLoop()
+    loop.linkUp()
+    let connection = loop.open()
+    loop.turn { loop.hub.connect(loop.hub.session(of: connection)!, identity("ann"), ConnectRequest()) }
+    let query = try #require(try loop.port.take(QueryReads.self).last)
+    let attach = try #require(try loop.port.take(Attach.self).last)
+    loop.scheduler { $0.frame(Attached(cursors: [head]), correlation: attach.correlation) }
+    loop.linkDown()
+    loop.linkUp()
+    let again = try #require(try loop.port.take(QueryReads.self).last)
+    loop.scheduler { $0.frame(ReadState(unread: [], receipts: []), correlation: query.correlation) }
+    loop.scheduler { $0.frame(ReadState(unread: [], receipts: []), correlation: again.correlation) }
+    #expect(loop.take(connection).isEmpty, "it is not registered on this link")
+    let attached = try #require(try loop.port.take(Attach.self).last)
+    loop.scheduler { $0.frame(Attached(cursors: [head]), correlation: attached.correlation) }
+    #expect(loop.take(connection).first?.kindOfFrame == "ready")
+  }
+
+  /// What is unread cannot be said: nobody waits outside for it.
   @Test func aSessionComesInWithoutIt() throws {
     let loop = try TestLoop()
-    let ann = try loop.live("ann", at: head)
-    let query = try #require(try loop.port.take(QueryReads.self).last)
-    loop.scheduler { $0.frame(ReadState(unread: [], receipts: []), correlation: query.correlation) }
-    #expect(loop.take(ann).isEmpty)
+    loop.linkUp()
     let other = loop.open()
     loop.turn { loop.hub.connect(loop.hub.session(of: other)!, identity("bob"), ConnectRequest()) }
     let asked = try #require(try loop.port.take(QueryReads.self).last)

@@ -89,9 +89,10 @@ final class TestLoop: Carrier {
     turn()
   }
 
-  /// Frames from the scheduler, in a turn of their own.
+  /// Frames from the scheduler, in a turn of their own. What is unread it cannot say, unless the test took the question.
   func scheduler(_ build: (inout WireWriter) -> Void) {
     var writer = WireWriter()
+    port.refuseReads(&writer)
     build(&writer)
     mail(.scheduler(ByteBuffer(bytes: writer.bytes)))
     turn()
@@ -217,6 +218,14 @@ final class TestPort: HubPort, @unchecked Sendable {
     let mine = frames.filter { $0.kind == Message.kind }
     frames.removeAll { $0.kind == Message.kind }
     return try mine.map { frame in (try frame.body.withUnsafeBytes { try Message(body: $0) }, frame.correlation) }
+  }
+
+  /// Refuses what was asked about read state and nobody took.
+  func refuseReads(_ writer: inout WireWriter) {
+    for frame in frames where frame.kind == .queryReads {
+      writer.frame(Failed(.unavailable, "not now"), correlation: frame.correlation)
+    }
+    frames.removeAll { $0.kind == .queryReads }
   }
 
   private static func split(_ bytes: [UInt8], _ each: (Frame.Head, [UInt8]) -> Void) {

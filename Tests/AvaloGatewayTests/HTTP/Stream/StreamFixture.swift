@@ -114,6 +114,7 @@ final class StreamFixture {
 
   func scheduler(_ build: (inout WireWriter) -> Void) {
     var writer = WireWriter()
+    port.refuseReads(&writer)
     build(&writer)
     mailbox.post(.scheduler(ByteBuffer(bytes: writer.bytes)))
     http.channel.embeddedEventLoop.run()
