@@ -109,6 +109,8 @@ public enum GatewayLimits {
   public static let publishesInFlightDefault = 20_000
   /// A publish that the log has not answered by then is answered UNAVAILABLE: longer than a scheduler's restart.
   public static let publishTimeout: Duration = .seconds(10)
+  /// Removals of members that the presence worker has yet to hear of while it is away: a restart of it takes a second.
+  static let untoldPartnershipsMax = 10_000
   /// Users asked for that count as one client frame more: the price of a call is what it names.
   public static let presenceUsersPerFrame = 100
   /// Presence queries that wait for their answer, over all connections.

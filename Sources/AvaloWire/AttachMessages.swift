@@ -65,8 +65,8 @@ public struct Attach: WireMessage, Equatable {
 public struct Attached: WireMessage, Equatable {
   public static let kind = FrameKind.attached
   public enum Answer: Sendable, Equatable {
-    /// Where it starts. What lies before the offset `since` is not the user's to see: they were no member then; 0 when
-    /// they did not have to be one.
+    /// Where its device stopped. What lies before the offset `since` is not the user's to see: they were no member then; 0
+    /// when they did not have to be one.
     case granted(Position, since: UInt64)
     case denied(StatusCode)
   }

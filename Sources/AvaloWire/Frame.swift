@@ -83,6 +83,8 @@ public struct FrameKind: RawRepresentable, Hashable, Sendable {
   public static let queryReads = FrameKind(rawValue: 0x0122)
   public static let readState = FrameKind(rawValue: 0x0123)
   public static let latest = FrameKind(rawValue: 0x0124)
+  // To presence, of what the log says.
+  public static let partnershipsEnded = FrameKind(rawValue: 0x0125)
 
   public static let beginBroadcast = FrameKind(rawValue: 0x0130)
   public static let broadcastBegun = FrameKind(rawValue: 0x0131)

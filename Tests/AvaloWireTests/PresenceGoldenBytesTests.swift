@@ -119,6 +119,11 @@ extension GoldenBytesTests {
       "15000000180200000d0c0b0a0200000009000000000000000a0000000000000000")
   }
 
+  @Test func ofEndedPartnerships() throws {
+    try expect(
+      PartnershipsEnded(chat: "c1", users: ["ann", "bo"]), "11000000250100000d0c0b0a02006331020000000300616e6e0200626f")
+  }
+
   @Test func ofErasing() throws {
     try expect(ErasePresence(user: "abc"), "05000000500100000d0c0b0a0300616263")
     try expect(PresenceErased(), "00000000510100000d0c0b0a")

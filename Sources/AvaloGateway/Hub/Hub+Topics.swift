@@ -158,20 +158,23 @@ extension Hub {
     let topic = topic(of: index)
     guard topic.state == .watched, let session = sessions[Int(subscriptions[index].connection.slot)] else { return }
     let head = topic.position
-    var cursor = stored.offset
+    // What was said before is not theirs: they were no member.
+    let hidden = min(max(1, known.since) - 1, head.offset)
+    var stopped = stored.offset
     if let presented = known.presented {
       metrics.resumes(presented.epoch == head.epoch ? .recovered : .unrecovered).add(1)
       if presented.epoch == head.epoch {
-        cursor = max(presented.offset, known.since == 0 ? 0 : known.since - 1)
-        acknowledgePresented(index, session, Position(epoch: head.epoch, offset: min(cursor, head.offset)))
-        if cursor > presented.offset { tellHidden(session, topic, after: presented.offset, through: cursor) }
+        stopped = presented.offset
+        acknowledgePresented(
+          index, session, Position(epoch: head.epoch, offset: min(max(stopped, hidden), head.offset)))
       } else {
         send(session) { $0.epochGap(topic.topic, head.epoch) }
         metrics.gaps(.epoch).add(1)
       }
     }
+    if hidden > stopped { tellHidden(session, topic, after: stopped, through: hidden) }
     joining[index] = nil
-    subscriptions[index].cursor = min(cursor, head.offset)
+    subscriptions[index].cursor = min(max(stopped, hidden), head.offset)
     move(index, to: .behind)
     readOn(index)
   }

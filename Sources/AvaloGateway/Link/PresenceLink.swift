@@ -23,6 +23,8 @@ final class PresenceLink: LinkDelegate {
   /// Hubs whose part of the snapshot is still to come.
   private var snapshotsOwed = 0
   private var pending: PendingRequests<any WireMessage>
+  /// What was said of members while there was no link.
+  private var untold: [PartnershipsEnded] = []
   private var sweep: RepeatedTask?
 
   init(eventLoop: any EventLoop, clock: MonotonicClock, metrics: GatewayMetrics, log: Logger) {
@@ -75,6 +77,13 @@ final class PresenceLink: LinkDelegate {
     return .success(())
   }
 
+  /// Said now, or with the next link. Of too many nothing is kept: each who updates their presence says their chats anew.
+  func tell(_ ended: PartnershipsEnded) {
+    eventLoop.preconditionInEventLoop()
+    if let link { return link.send(ended) }
+    if untold.count < GatewayLimits.untoldPartnershipsMax { untold.append(ended) }
+  }
+
   func breakLink(reason: String) {
     eventLoop.preconditionInEventLoop()
     link?.close(reason: reason)
@@ -99,6 +108,8 @@ final class PresenceLink: LinkDelegate {
     self.link = link
     log.notice("link to presence up")
     metrics.linksUp.with("presence").set(1)
+    for ended in untold { link.send(ended) }
+    untold = []
     snapshotsOwed = hubs.count
     for hub in hubs { hub.post(.presenceUp) }
   }

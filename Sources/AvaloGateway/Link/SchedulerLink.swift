@@ -29,6 +29,8 @@ final class SchedulerLink: LinkDelegate {
   private var follower = AccessFollower(loops: 1)
   private var credit = GatewayLimits.publishesInFlightDefault
   private var sweep: RepeatedTask?
+  /// Told of users who are members of a topic no longer. Set before the link is started.
+  var membersRemoved: (Topic, [String]) -> Void = { _, _ in }
 
   init(
     eventLoop: any EventLoop, clock: MonotonicClock, revocations: Revocations, metrics: GatewayMetrics, log: Logger
@@ -198,6 +200,7 @@ final class SchedulerLink: LinkDelegate {
       for hub in hubs { hub.post(.schedulerUp(link: number)) }
     case .apply(let access):
       revocations.apply(access.changes)
+      for case .removed(let topic, let users) in access.changes { membersRemoved(topic, users) }
       for hub in hubs { hub.post(.access(access)) }
     }
   }

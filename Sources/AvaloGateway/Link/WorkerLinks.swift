@@ -27,6 +27,9 @@ final class WorkerLinks: Services {
 
   /// Connects to both; the hubs hear of it.
   func start(_ context: WorkerContext, _ hubs: [Mailbox<HubMail>]) {
+    scheduler.membersRemoved = { [presence] topic, users in
+      if let chat = topic.chatID { presence.tell(PartnershipsEnded(chat: chat, users: users)) }
+    }
     let hello = Hello(role: "gateway", instance: context.instance, incarnation: context.incarnation)
     scheduler.start(
       hubs,

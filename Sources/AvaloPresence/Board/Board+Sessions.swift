@@ -115,7 +115,7 @@ extension Board {
     (row.explicit, row.order) = comeBack(row.user, device: entry.device)
     let index = insert(row, device: entry.device, connectionID: entry.connectionID)
     see(index, at: now)
-    users[row.user].lastActiveMilliseconds = now.wall
+    if entry.isShown { users[row.user].lastActiveMilliseconds = now.wall }
     markDirty(connection: index)
   }
 

@@ -9,9 +9,13 @@ extension Board {
     let row = users[user]
     let details = self.details[user] ?? UserDetails()
     let merge = merge(user, at: now)
+    // Who is not seen does nothing that anybody sees: they may be here, and say that they are not.
+    let active =
+      merge.status == .offline
+      ? min(row.lastActiveMilliseconds, row.lastSeenMilliseconds) : row.lastActiveMilliseconds
     return PresenceState(
       status: merge.status, platform: merge.platform, lastSeenMilliseconds: row.lastSeenMilliseconds,
-      lastActiveMilliseconds: row.lastActiveMilliseconds, customStatus: details.customStatus,
+      lastActiveMilliseconds: active, customStatus: details.customStatus,
       activity: details.activity, location: details.location, activityVisibility: details.activityVisibility,
       locationVisibility: details.locationVisibility)
   }
@@ -153,6 +157,19 @@ extension Board {
   private func hasPartsForPartners(_ details: UserDetails) -> Bool {
     !details.activity.isEmpty && details.activityVisibility == .chatPartners
       || details.location != nil && details.locationVisibility == .chatPartners
+  }
+
+  /// The user is in these chats no longer: what they show to those they share a chat with, they show to their members no
+  /// more. The user is whole.
+  mutating func endPartnerships(of user: UInt32, in chats: Set<String>) {
+    guard var changed = details[user], changed.chats.contains(where: chats.contains) else {
+      return releaseIfIdle(user: user)
+    }
+    changed.chats.removeAll(where: chats.contains)
+    details[user] = changed
+    users[user].flags.insert(.changed)
+    markDirty(user: user)
+    touch(user)
   }
 
   // MARK: - Erasing

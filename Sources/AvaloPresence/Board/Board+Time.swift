@@ -60,6 +60,7 @@ extension Board {
   /// The user did something on this device.
   mutating func act(_ index: UInt32, at now: Moment) {
     connections[index].active = now.monotonic
+    guard !connections[index].flags.contains(.hidden) else { return }
     let user = connections[index].user
     users[user].lastActiveMilliseconds = now.wall
     touch(user)
@@ -68,11 +69,11 @@ extension Board {
   /// The user did something that is no update of theirs.
   mutating func acted(_ id: String, _ session: SessionKey?, at now: Moment) {
     guard let user = user(id) else { return }
-    users[user].lastActiveMilliseconds = now.wall
     if let session, let gateway = gateway(session.incarnation), let index = connection(session.session, of: gateway),
       connections[index].user == user
     {
-      act(index, at: now)
+      return act(index, at: now)
     }
+    users[user].lastActiveMilliseconds = now.wall
   }
 }

@@ -109,6 +109,25 @@ extension PresenceRoom {
     flush()
   }
 
+  /// Users are in a chat no longer. Of those whom only the file knows it is noted until the file has said what it knows.
+  func end(_ ended: PartnershipsEnded) {
+    for id in Set(ended.users) {
+      let user = board.obtain(id)
+      if board.isWhole(user) {
+        board.endPartnerships(of: user, in: [ended.chat])
+      } else {
+        endedPartnerships[user, default: []].insert(ended.chat)
+        board.want(user)
+      }
+    }
+  }
+
+  func endPartnerships(of users: [UInt32]) {
+    for user in users {
+      if let chats = endedPartnerships.removeValue(forKey: user) { board.endPartnerships(of: user, in: chats) }
+    }
+  }
+
   /// In force at once, and told to who watches; answered when the file has forgotten the user.
   func erase(_ erase: ErasePresence, on link: Link, _ correlation: UInt32) {
     let user = board.erase(erase.user)

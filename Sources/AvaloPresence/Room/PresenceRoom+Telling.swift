@@ -58,13 +58,17 @@ extension PresenceRoom {
       switch result {
       case .success(let found):
         for ((index, _), stored) in zip(wanted, found) { room.board.loaded(index, stored, at: room.now) }
+        room.endPartnerships(of: wanted.map(\.index))
         room.updateLoaded(wanted.map(\.index))
       case .failure:
         room.refuseUpdates(wanted.map(\.index))
         // Whoever watches is told when the file can be read again.
         let bound = NIOLoopBound(room, eventLoop: room.context.eventLoop)
         room.context.eventLoop.scheduleTask(in: .seconds(1)) {
-          for (index, _) in wanted { bound.value.board.notLoaded(index) }
+          for (index, _) in wanted {
+            bound.value.board.notLoaded(index)
+            if bound.value.endedPartnerships[index] != nil { bound.value.board.want(index) }
+          }
           bound.value.tell()
         }
       }

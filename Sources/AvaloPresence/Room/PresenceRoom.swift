@@ -31,6 +31,8 @@ final class PresenceRoom: LinkDelegate {
   var absent = AbsentUsers()
   /// The file is asked about users whom somebody watches or who change something.
   var isLoading = false
+  /// Chats that users are in no longer, by users of whom the file is asked.
+  var endedPartnerships: [UInt32: Set<String>] = [:]
   /// The file could not be read the last time.
   var readsFail = false
   private var server: LinkServer?
@@ -137,6 +139,7 @@ final class PresenceRoom: LinkDelegate {
     case .setTyping: set(try SetTyping(body: body), by: incarnation)
     case .typingEnded: typing.ended(try TypingEnded(body: body), at: now.monotonic)
     case .setPresence: update(try SetPresence(body: body), on: link, head.correlation)
+    case .partnershipsEnded: end(try PartnershipsEnded(body: body))
     case .erasePresence: erase(try ErasePresence(body: body), on: link, head.correlation)
     case .presenceQuery: answer(try PresenceQuery(body: body), on: link, head.correlation)
     case .onlineUsersQuery:

@@ -25,7 +25,7 @@ extension StoredUser {
   /// Of a user who is not here.
   var state: PresenceState {
     PresenceState(
-      lastSeenMilliseconds: seenMilliseconds, lastActiveMilliseconds: activeMilliseconds,
+      lastSeenMilliseconds: seenMilliseconds, lastActiveMilliseconds: min(activeMilliseconds, seenMilliseconds),
       customStatus: details.customStatus, activity: details.activity, location: details.location,
       activityVisibility: details.activityVisibility, locationVisibility: details.locationVisibility)
   }

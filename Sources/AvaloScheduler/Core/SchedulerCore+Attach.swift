@@ -152,22 +152,21 @@ extension SchedulerCore {
       let topic = try place(ofTopic: wanted.topic.name)
       let isNewInbox = wanted.topic.name == newInbox
       guard
-        let offset = try cursor(
-          topic, session: session, stored: stored, hidden: max(1, since) - 1, isNewInbox: isNewInbox, origin)
+        let offset = try cursor(topic, session: session, stored: stored, isNewInbox: isNewInbox, origin)
       else { return nil }
       answers.append(.granted(Position(epoch: self.topics[topic].epoch, offset: offset), since: since))
     }
     return answers
   }
 
-  /// - `hidden`: offsets up to this one are not the user's to see.
+  /// Where the device stopped, even if what follows was not the user's to see: whoever writes to it says so.
   private func cursor(
-    _ topic: Int32, session: Int32, stored: [StoredCursor], hidden: UInt64, isNewInbox: Bool, _ origin: Origin
+    _ topic: Int32, session: Int32, stored: [StoredCursor], isNewInbox: Bool, _ origin: Origin
   ) throws(LogError) -> UInt64? {
     let head = topics[topic].head
-    if let open = cursor(ofSession: session, topic: topic) { return min(max(open, hidden), head) }
+    if let open = cursor(ofSession: session, topic: topic) { return min(open, head) }
     if let known = openCursor(besides: session, topic: topic) ?? stored.cursor(of: topics[topic].id) {
-      let offset = min(max(known, hidden), head)
+      let offset = min(known, head)
       add(topic, offset, to: session)
       return offset
     }

@@ -161,6 +161,29 @@ public struct PresenceAnswer: WireMessage, Equatable {
   }
 }
 
+/// These users are in the chat no longer: its members do not see any more what they show to those they share a chat with.
+public struct PartnershipsEnded: WireMessage, Equatable {
+  public static let kind = FrameKind.partnershipsEnded
+  /// The chat's id.
+  public var chat: String
+  /// At most ``WireLimits/batchEntriesMax``.
+  public var users: [String]
+
+  public init(chat: String, users: [String]) {
+    self.chat = chat
+    self.users = users
+  }
+
+  public func encode(into writer: inout WireWriter) {
+    writer.string(chat)
+    writer.list(users) { $0.string($1) }
+  }
+  public init(from reader: inout WireReader) throws(WireError) {
+    chat = try reader.identifier()
+    users = try reader.list { (r: inout WireReader) throws(WireError) in try r.identifier() }
+  }
+}
+
 /// Forget the user: how they were, when they were last seen, and their connections, which their gateways cut. Answered by
 /// ``PresenceErased`` when the file has forgotten them too, or ``Failed``.
 public struct ErasePresence: WireRequest, Equatable {

@@ -97,6 +97,17 @@ import Testing
     #expect(loop.take(ann).first?.contains("none of the topics asked for is allowed: chat:c") == true)
   }
 
+  /// Without positions the device's own cursor says what it missed.
+  @Test func tellsTheDeviceWhatWasHiddenFromIt() throws {
+    let loop = try TestLoop()
+    loop.linkUp()
+    let ann = try connect(loop, "ann", ["chat:c"], answers: members(since: 7, at: 3))
+    try heads(loop, 8)
+    #expect(loop.take(ann).last == #"{"gap":{"topic":"chat:c","from":4,"to":6,"reason":"membership"}}"#)
+    try loop.answerRead(after: 6, upTo: 8, [(7, "g"), (8, "h")])
+    #expect(loop.take(ann).events == ["7:g", "8:h"])
+  }
+
   @Test func startsNoEarlierThanTheMembership() throws {
     let loop = try TestLoop()
     loop.linkUp()

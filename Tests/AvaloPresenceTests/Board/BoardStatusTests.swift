@@ -275,4 +275,47 @@ import Testing
     #expect(board.users[user].lastSeenMilliseconds == 0)
     #expect(board.takeUnwritten(max: .max, at: at(0)).users.map(\.row.isNobody) == [true])
   }
+
+  // MARK: - Being there unseen
+
+  @Test func whoSaysOfflineDoesNothingThatOthersSee() {
+    var board = Board.linked([1])
+    say(.offline, on: 1, to: &board, at: 1000)
+    board.acted("ann", SessionKey(incarnation: 7, session: 1), at: at(5000))
+    board.name([2], device: "d1", at: 6000)
+    board.hear(1, active: true, at: 7000)
+    #expect(state(&board, at: 7000)?.lastActiveMilliseconds == wallAtZero + 1000)
+    say(.online, on: 1, to: &board, at: 8000)
+    #expect(state(&board, at: 8000)?.lastActiveMilliseconds == wallAtZero + 8000)
+  }
+
+  @Test func whoIsHiddenDoesNothingThatOthersSee() {
+    var board = Board.linked([])
+    board.opened(
+      [
+        Sessions.Entry(
+          session: 1, user: "ann", device: "d", platform: .ios, connectionID: "c", connectedMilliseconds: wallAtZero,
+          isShown: false)
+      ], by: 7, at: at(1000))
+    board.acted("ann", SessionKey(incarnation: 7, session: 1), at: at(5000))
+    #expect(state(&board, at: 5000)?.lastActiveMilliseconds == 0)
+    #expect(StoredUser(id: "bob", seenMilliseconds: 4, activeMilliseconds: 9).state.lastActiveMilliseconds == 4)
+  }
+
+  // MARK: - Partners
+
+  @Test func aChatThatOneHasLeftShowsNothingMore() {
+    var board = Board.linked([1])
+    #expect(
+      apply(
+        SetPresence(user: "ann", session: 1, activity: .set("chess"), chats: ["c1", "c2"]), to: &board, at: 1000) == nil
+    )
+    let ann = board.user("ann")!
+    _ = board.write(at: 1000)
+    board.endPartnerships(of: ann, in: ["c9"])
+    #expect(board.details[ann]?.chats == ["c1", "c2"])
+    board.endPartnerships(of: ann, in: ["c1", "c9"])
+    #expect(board.details[ann]?.chats == ["c2"])
+    #expect(board.write(at: 2000).users.first?.row.details.chats == ["c2"], "the file forgets it, too")
+  }
 }

@@ -253,8 +253,8 @@ private final class AccessGateway {
     guard let session = attaching.removeValue(forKey: correlation), sessions.contains(where: { $0 === session }) else {
       return
     }
-    guard case .granted(let position, _)? = answer else { return sessions.removeAll { $0 === session } }
-    session.cursor = position.offset
+    guard case .granted(let position, let since)? = answer else { return sessions.removeAll { $0 === session } }
+    session.cursor = max(position.offset, max(1, since) - 1)
   }
 
   private func failed(_ correlation: UInt32) {
