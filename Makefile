@@ -11,7 +11,7 @@ PACKAGES := .build/package
 CLIENT_TOOLS := nodejs esbuild node-typescript node-react node-react-dom node-react-test-renderer
 
 .PHONY: help deps deps-test build run demo test test-all deps-clients clients test-clients soak conformance contract examples
-.PHONY: lint format bench chaos package package-test clean
+.PHONY: lint format bench chaos upgrade-test package package-test clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -40,7 +40,7 @@ test: deps-test ## build, and run every test that ends within minutes; what need
 	swift build --build-tests
 	@scripts/run-tests
 
-test-all: test test-clients chaos conformance contract demo package-test ## all tests, and what takes long
+test-all: test test-clients chaos conformance contract demo upgrade-test package-test ## all tests, and what takes long
 
 chaos: deps-test ## kill each worker a hundred times under load
 	swift build --build-tests
@@ -57,6 +57,9 @@ test-clients: deps-clients ## the client for the web: on a made-up clock, agains
 soak: deps-clients ## ten minutes of clients that are cut off at random, while gateways are killed
 	swift build --build-tests
 	scripts/test-clients soak
+
+upgrade-test: build ## replace every worker's program under load: 10 000 clients, 1 000 events/s
+	@scripts/upgrade-test .build/release --clients 10000 --rate 1000
 
 conformance: ## the WebSocket codec against Autobahn's test cases (fetched from PyPI)
 	@scripts/install-packages python3-venv

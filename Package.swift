@@ -151,7 +151,7 @@ let package = Package(
       name: "ProcessTests",
       dependencies: [
         "AvaloTesting", "AvaloClient", "AvaloKeys", "AvaloSystem", "AvaloCore", "avalod", "avalo-gateway",
-        "avalo-presence", "avalo-scheduler", "avaloctl", jwt, nioPosix, nioSSL,
+        "avalo-presence", "avalo-scheduler", "avaloctl", "avalo-bench", jwt, nioPosix, nioSSL,
       ]),
     .testTarget(
       name: "HouseTests",

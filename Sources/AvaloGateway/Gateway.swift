@@ -27,13 +27,15 @@ public final class Gateway: Worker {
   private let streams: NIOLoopBound<HTTPService.Streams>
   private let links: NIOLoopBound<WorkerLinks>
   private let listeners: [any Channel]
+  private let http: NIOLoopBound<HTTPService>
+  /// Connections that are on NIO.
+  private let open: OpenCount
 
   private init(
     context: WorkerContext, access: SharedAccess, metrics: GatewayMetrics, health: Health, tls: TLSContext?,
     web: WebClient, issuers: RemoteKeyRing, webhooks: MembershipWebhooks, hubs: [Mailbox<HubMail>],
     reactor: ReactorHandle, transports: NIOTransports, streams: NIOLoopBound<HTTPService.Streams>,
-    links: NIOLoopBound<WorkerLinks>,
-    listeners: [any Channel]
+    links: NIOLoopBound<WorkerLinks>, listeners: [any Channel], http: NIOLoopBound<HTTPService>, open: OpenCount
   ) {
     self.context = context
     self.access = access
@@ -49,6 +51,8 @@ public final class Gateway: Worker {
     self.streams = streams
     self.links = links
     self.listeners = listeners
+    self.http = http
+    self.open = open
   }
 
   public static func readSettings(_ reader: inout SettingsReader) -> GatewaySettings { GatewaySettings(&reader) }
@@ -115,7 +119,7 @@ public final class Gateway: Worker {
         eventLoop: context.eventLoop)
     }.get()
     var door = FrontDoor(
-      policy: UpgradePolicy(access: access, health: health).decide,
+      policy: UpgradePolicy(access: access).decide,
       http: { try http.value.serve($0, secure: false, peer: $1) }, reactors: [reactor], transports: transports,
       addresses: addresses, observe: { metrics.observe($0) })
     door.connectionsMax = descriptors.connectionsMax
@@ -135,7 +139,7 @@ public final class Gateway: Worker {
     return Gateway(
       context: context, access: access, metrics: metrics, health: health, tls: tls, web: web, issuers: issuers,
       webhooks: webhooks, hubs: hubs, reactor: reactor, transports: transports, streams: streams, links: links,
-      listeners: listeners)
+      listeners: listeners, http: http, open: door.open)
   }
 
   private static func show(_ flags: FeatureFlags, _ context: WorkerContext, _ metrics: GatewayMetrics) {
@@ -231,21 +235,27 @@ public final class Gateway: Worker {
       // It is closed already when this fails, which is what is wanted.
       try? await listener.close().get()
     }
-    let left = deadline - context.monotonicClock.now
-    let seconds = min(GatewayLimits.drainSpread, left - .seconds(1)).milliseconds / 1000
-    for hub in hubs { hub.post(.drain(seconds: UInt32(max(0, seconds)))) }
-    while context.monotonicClock.now < deadline, await !isEmpty() {
+    let schedule = DrainSchedule(
+      perSecond: Double(access.current.settings.drain.reconnectsPerSecond) * GatewayLimits.reconnectShare
+        / Double(context.instances),
+      until: deadline + (.zero - GatewayLimits.drainReserve), clock: context.monotonicClock)
+    for hub in hubs { hub.post(.drain(schedule)) }
+    let accepted = context.monotonicClock.now + GatewayLimits.drainLinger
+    while context.monotonicClock.now < deadline, await !isEmpty(untilThen: accepted) {
       try? await Task.sleep(for: .milliseconds(20))
     }
     reactor.stop()
     await stopOnLoop()
   }
 
-  private func isEmpty() async -> Bool {
+  /// - `accepted`: until then a connection that was accepted last and has not said yet what it wants counts, too.
+  private func isEmpty(untilThen accepted: MonotonicInstant) async -> Bool {
     guard reactor.connectionCount == 0 else { return false }
+    let lingers = context.monotonicClock.now < accepted
     let waiting = try? await context.eventLoop.submit {
       self.links.value.scheduler.unanswered + self.streams.value.connectionCount
         + (self.transports.transport(on: self.context.eventLoop)?.connectionCount ?? 0)
+        + (lingers ? self.open.value - self.http.value.idleCount : 0)
     }.get()
     return waiting == 0
   }

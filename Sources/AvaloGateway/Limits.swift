@@ -117,8 +117,15 @@ public enum GatewayLimits {
   public static let presenceQueriesInFlightMax = 10_000
   /// A presence query that was not answered by then is answered UNAVAILABLE: longer than a restart of presence.
   public static let presenceTimeout: Duration = .seconds(5)
-  /// Over which the connections of an instance that stops are sent away, when its deadline allows: their return is spread.
-  public static let drainSpread: Duration = .seconds(5)
+  /// How many clients of instances that drain may come back in a second, over all of them: half of what an instance takes
+  /// with ease, so that the others' clients do not notice.
+  public static let reconnectsPerSecondDefault = 500
+  /// What of that rate is used: clients and networks are uneven, and the rate is not to be exceeded in any one second.
+  static let reconnectShare = 0.9
+  /// Kept from the end of a drain's time: the last goodbyes are to be on the wire before the process ends.
+  public static let drainReserve: Duration = .seconds(1)
+  /// A connection that was accepted just before a drain has so long to say what it wants.
+  public static let drainLinger: Duration = .seconds(1)
   /// What a call that found too many in flight is told to wait.
   public static let overloadRetryMilliseconds = 1000
   /// A poll that has nothing to tell is held this long: below the 30 s after which some proxies give up.

@@ -27,6 +27,7 @@ import AvaloSystem
 ///     topics: {feed: {subscribe: any}, chat: {subscribe: members, publish: members}}
 ///     flags: {realtime_engine_v2: {rollout: 5, allow: [ann]}, realtime_presence: {rollout: 100}}
 ///     membership_webhook: {url: https://api.example.com/members, secret_file: keys/webhook.secret}
+///     drain: {reconnects_per_second: 500}
 ///     limits: {http_body_max: 256KiB, publishes_in_flight: 20000, publishes_per_second: 5000}
 public struct GatewaySettings: Sendable, Equatable {
   public var auth: AuthenticationSettings
@@ -49,6 +50,7 @@ public struct GatewaySettings: Sendable, Equatable {
   /// Who decides on topics that a token does not name; `nil`: nobody, they are denied.
   public var membershipWebhook: MembershipWebhookSettings?
   public var limits: LimitSettings
+  public var drain: DrainSettings
 
   /// Reads them all; to be used only when there are no problems.
   /// - `folder`: where relative paths start.
@@ -79,6 +81,7 @@ public struct GatewaySettings: Sendable, Equatable {
     flags = reader.section("flags") { FeatureFlags(&$0) }
     membershipWebhook = reader.optionalSection("membership_webhook") { MembershipWebhookSettings(&$0) }
     limits = reader.section("limits") { LimitSettings(&$0) }
+    drain = reader.section("drain") { DrainSettings(&$0) }
   }
 
   private static func webSocketURL(_ text: String) -> String? {
@@ -270,6 +273,17 @@ public struct LimitSettings: Sendable, Equatable {
       reader.has("publishes_per_second") ? reader.integer("publishes_per_second", in: 1...10_000_000) : nil
     // Asked for either way, so that a null there is no unknown key.
     _ = reader.node("publishes_per_second")
+  }
+}
+
+/// How an instance that ends parts from its clients.
+public struct DrainSettings: Sendable, Equatable {
+  /// Over all instances.
+  public var reconnectsPerSecond: Int
+
+  init(_ reader: inout SettingsReader) {
+    reconnectsPerSecond = reader.integer(
+      "reconnects_per_second", in: 1...1_000_000, default: GatewayLimits.reconnectsPerSecondDefault)
   }
 }
 

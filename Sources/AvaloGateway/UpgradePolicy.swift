@@ -1,17 +1,15 @@
 import AvaloCore
 import AvaloReactor
 
-/// Decides on a WebSocket handshake, on the accepting loop: is it for us, from a page that may, and do we want more?
+/// Decides on a WebSocket handshake, on the accepting loop: is it for us, and from a page that may?
+///
+/// An instance that drains takes it all the same: the connection was accepted before, and is sent on like the others, which
+/// costs its client less than a refusal.
 struct UpgradePolicy: Sendable {
   static let subprotocol = "avalo.v1"
 
   let access: SharedAccess
-  let health: Health
-
   @Sendable func decide(_ request: UpgradeRequest) -> UpgradeDecision {
-    if health.draining {
-      return refuse(503, .unavailable, "this instance is stopping: connect again", headers: [("Retry-After", "1")])
-    }
     if let origin = request.origin, !access.current.cors.allows(origin) {
       return refuse(403, .permissionDenied, "pages of this origin may not connect: it is not among cors.origins")
     }
@@ -22,13 +20,11 @@ struct UpgradePolicy: Sendable {
     return .accept(subprotocol: UpgradePolicy.subprotocol)
   }
 
-  private func refuse(
-    _ status: Int, _ code: StatusCode, _ message: String, headers: [(String, String)] = []
-  ) -> UpgradeDecision {
+  private func refuse(_ status: Int, _ code: StatusCode, _ message: String) -> UpgradeDecision {
     var json = JSONWriter(capacity: 128)
     json.object { CallAnswer.write(.failure(CallError(code, message)), to: &$0) }
     return .refuse(
-      status: status, headers: headers + [("Content-Type", "application/json")],
+      status: status, headers: [("Content-Type", "application/json")],
       body: String(decoding: json.bytes, as: UTF8.self))
   }
 }

@@ -131,6 +131,8 @@ public final class Scheduler: Worker {
 
   /// Answers what was asked, then closes the log in good order: cursors written back, everything synced, marked clean.
   public func drain(until deadline: MonotonicInstant) async {
+    // This first.
+    try? await context.eventLoop.submit { self.links.value.beginEnding() }.get()
     reader.stop()
     readStates.stop()
     await withCheckedContinuation { continuation in

@@ -5,7 +5,7 @@ import NIOPosix
 
 /// The master of the service: binds the sockets, starts the workers, watches them, and ends them in order.
 ///
-/// Its life is told verb by verb: `Bind`, `Spawn`, `Ready`, `Watch`, `Reload`, `Drain`, `Stop`. It runs on its own
+/// Its life is told verb by verb: `Bind`, `Spawn`, `Ready`, `Watch`, `Reload`, `Replace`, `Drain`, `Stop`. It runs on its own
 /// loop's thread, which never waits for a worker, a file of a client, or the network; HTTP (metrics and control) is
 /// served on NIO's threads and asks here. It knows processes, not what they are for.
 actor Supervisor {
@@ -21,6 +21,8 @@ actor Supervisor {
   let notifier: ServiceNotifier
   let checks: WorkerChecks
   let bornAt: MonotonicInstant
+  /// Our own.
+  let program = ProgramStamp.ofThisProcess()
 
   /// The one in force.
   var configuration: Configuration
@@ -40,11 +42,19 @@ actor Supervisor {
   var phase = Phase.starting
   var stoppingSince: MonotonicInstant?
   var isReloading: Bool { currentReload != nil }
+  /// Whether something of ``exclusively(_:)`` is under way.
+  private var isChanging = false
 
   var currentReload: Task<ReloadResult, Never>?
   var nextReload: Task<ReloadResult, Never>?
   var lastReload: (result: ReloadResult, at: Int64)?
   var reloads = ["success": 0, "failure": 0]
+  /// Asked for while we run, by worker.
+  var askedNumbers: [String: AskedNumber] = [:]
+  /// Places that an operator closed, by worker.
+  var closedPlaces: [String: Set<Int>] = [:]
+  /// New generations by worker: those that took over, and those that did not become ready.
+  var replacements: [String: (success: Int, failure: Int)] = [:]
 
   var watchers: [Watcher] = []
   var adminServer: HTTPServer?
@@ -102,7 +112,15 @@ actor Supervisor {
   func feed(_ event: InstanceState.Event, to instance: Instance) {
     for action in instance.state.handle(event, at: clock.now) { perform(action, on: instance) }
     armTimer(of: instance)
+    if instance.role == .leaving, instance.state.phase == .idle { forget(instance) }
     somethingChanged()
+  }
+
+  /// It has left for good.
+  private func forget(_ instance: Instance) {
+    guard instances.removeValue(forKey: instance.id) != nil else { return }
+    retired[instance.id] = instance.restarts
+    sockets.dropMetrics(of: instance.id)
   }
 
   private func perform(_ action: InstanceState.Action, on instance: Instance) {
@@ -160,6 +178,24 @@ actor Supervisor {
   func phase(of id: InstanceID) -> InstanceState.Phase { instances[id]?.state.phase ?? .idle }
 
   var ordered: [Instance] { instances.values.sorted { $0.id < $1.id } }
+  /// Those that fill a place: what the service is.
+  var serving: [Instance] { ordered.filter { $0.role == .serving } }
+  func serving(_ worker: String) -> [Instance] { serving.filter { $0.id.worker == worker } }
+  func leaving(_ worker: String) -> [Instance] {
+    ordered.filter { $0.id.worker == worker && $0.role == .leaving }
+  }
+
+  // MARK: One change at a time
+
+  /// Reloads, replacements and changes of a number of instances wait for each other.
+  func exclusively<Result: Sendable>(_ body: (isolated Supervisor) async -> Result) async -> Result {
+    while isChanging { await until { !$0.isChanging } }
+    isChanging = true
+    let result = await body(self)
+    isChanging = false
+    somethingChanged()
+    return result
+  }
 }
 
 /// sysexits(3), as far as we use it.

@@ -6,6 +6,7 @@ import Logging
 struct WorkerIdentity: Sendable {
   var name: String
   var slot: Int
+  var instances: Int
   var runtimeDirectory: String
   var stateDirectory: String
   var configDirectory: String
@@ -19,6 +20,10 @@ struct WorkerIdentity: Sendable {
       throw WorkerError("AVALO_SLOT must be a number, not \"\(environment["AVALO_SLOT"] ?? "")\"")
     }
     self.slot = slot
+    guard let instances = Int(environment["AVALO_INSTANCES"] ?? "1"), instances > 0 else {
+      throw WorkerError("AVALO_INSTANCES must be a number, not \"\(environment["AVALO_INSTANCES"] ?? "")\"")
+    }
+    self.instances = instances
     func folder(_ names: String...) -> String {
       names.lazy.compactMap { environment[$0] }.first { !$0.isEmpty }.map { String($0.prefix { $0 != ":" }) } ?? "."
     }

@@ -18,6 +18,10 @@ enum Limits {
   static let publishFailuresMax = 1_000
   /// Seconds that what was published may take to arrive after publishing stopped.
   static let drainSeconds = 20.0
+  /// Seconds after which a client comes back that was cut without a word.
+  static let returnSeconds = 1.0
+  /// Seconds that an upgrade may take, with the drain of what it replaces.
+  static let upgradeSeconds = 180.0
   /// Seconds for one client to become live.
   static let liveSeconds = 30.0
   /// Seconds between two `ping`s of a client; the server closes what is silent for 35.

@@ -84,6 +84,11 @@ public final class ServerProcess: Sendable {
     }
     public struct Instance: Decodable, Sendable {
       public var slot: Int
+      public var place: Int
+      /// `serving`, `succeeding` or `leaving`.
+      public var role: String
+      /// Whether a reload would replace it.
+      public var outdated: Bool
       public var state: String
       public var pid: Int32?
       public var restarts: Int

@@ -47,6 +47,10 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
   private var inputClosed = false
   /// We have closed ours: the last answer is out.
   private var outputClosed = false
+  /// Something was answered, and nothing is asked.
+  private var isIdle = false {
+    didSet { if isIdle != oldValue { service.isIdle(isIdle) } }
+  }
   private var lastProgress = NIODeadline.uptimeNanoseconds(0)
   private var timer: (task: Scheduled<Void>, at: NIODeadline)?
 
@@ -302,6 +306,7 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
     for answer in outgoing { answer.written(false) }
     outgoing.removeAll()
     reading = .over
+    isIdle = false
   }
 
   // MARK: Time
@@ -321,6 +326,7 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
 
   private func arm() {
     guard let context else { return }
+    if case .nothing = reading { isIdle = firstDue > 0 && due.isEmpty } else { isIdle = false }
     let at = deadline(context)
     if let timer {
       guard at < timer.at else { return }

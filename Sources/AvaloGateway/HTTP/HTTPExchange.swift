@@ -138,7 +138,6 @@ struct HTTPExchange {
     let identity = try request.user()
     guard access.flags.engine.isOn(for: identity.user) else { return nil }
     let wish = try ConnectRequest(request.data, topicsMax: HubLimits.streamTopicsMax)
-    guard !service.health.draining else { throw .draining }
     guard let streams = service.streams?.calls else { throw .noStreams }
     if let refusal = streams.refusal(identity, wish) { throw refusal }
     return StreamStart(streams: streams, identity: identity, request: wish, address: client)

@@ -21,6 +21,8 @@ public final class HTTPService {
   /// `nil` where nothing is streamed.
   let streams: Streams?
   var date = HTTPDate()
+  /// Connections between two requests: they may be closed at any moment.
+  private(set) var idleCount = 0
 
   /// Where connections go that become streams, and where polls are held.
   struct Streams {
@@ -51,6 +53,8 @@ public final class HTTPService {
       connection,
     ])
   }
+
+  func isIdle(_ isIdle: Bool) { idleCount += isIdle ? 1 : -1 }
 
   /// Takes everything out of a pipeline again that ``serve(_:secure:)`` put there. Not within a read.
   static func leave(_ channel: any Channel) {

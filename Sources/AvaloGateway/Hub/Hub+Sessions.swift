@@ -202,19 +202,17 @@ extension Hub {
     for batch in seen.batches() { toPresence.frame(SessionsSeen(entries: batch)) }
   }
 
-  func startDraining(over seconds: UInt32) {
-    drainEnds = writer.nowSeconds &+ max(1, seconds)
-    drainSome()
-  }
-
-  /// Sends an even share of the sessions away, so that all are gone when the drain ends and their return is spread.
+  /// Sends those away whose turn comes before the next tick. Who is still connecting comes last: it would have come for
+  /// nothing.
   func drainSome() {
-    guard let drainEnds else { return }
-    let left = drainEnds > writer.nowSeconds ? drainEnds - writer.nowSeconds : 0
-    var share = left == 0 ? sessionCount : (sessionCount + Int(left)) / (Int(left) + 1)
-    for case let session? in sessions where share > 0 && session.stage != .closing {
-      share -= 1
-      let retry = 100 + random(1000 * (left + 1))
+    guard let drain else { return }
+    let isOver = drain.isOver
+    let ready = sessions.count { $0.map { $0.stage == .ready || isOver && $0.stage != .closing } ?? false }
+    guard ready > 0 else { return }
+    var turns = drain.take(ready)
+    for case let session? in sessions where session.stage == .ready || isOver && session.stage != .closing {
+      guard let turn = turns.popFirst() else { break }
+      let retry = drain.retryAfter(turn)
       guard session.stage == .ready || session.entry?.answer == nil else {
         refuse(session, CallError(.unavailable, "this instance is stopping", retryAfterMilliseconds: Int(retry)))
         continue

@@ -21,8 +21,6 @@ final class Hub: LoopApplication {
   let calls: CallContext
   let metrics: HubMetrics
   let clock: WallClock
-  /// Draws below a bound; a test's own sequence in tests.
-  let random: (UInt32) -> UInt32
   let log: Logger
   var policy: GatewayPolicy
 
@@ -65,8 +63,8 @@ final class Hub: LoopApplication {
   var missedReceipts: Set<UInt64> = []
   /// When sessions of connections that their clients named began, by number, in microseconds since 1970.
   var leases: [UInt64: Int64] = [:]
-  /// Monotonic seconds by which every session is to be gone, while draining.
-  var drainEnds: UInt32?
+  /// When sessions are to go, while draining.
+  var drain: DrainSchedule?
 
   // What this turn will send, gathered so that it leaves as few frames and one mail.
   var toScheduler = WireWriter()
@@ -92,8 +90,7 @@ final class Hub: LoopApplication {
   init(
     loop: UInt8, face: Face = .webSocket, writer: ConnectionWriter, mailbox: Mailbox<HubMail>, port: any HubPort,
     services: HubServices,
-    calls: CallContext, policy: GatewayPolicy, metrics: HubMetrics, clock: WallClock, log: Logger,
-    random: @escaping (UInt32) -> UInt32 = { UInt32.random(in: 0..<$0) }
+    calls: CallContext, policy: GatewayPolicy, metrics: HubMetrics, clock: WallClock, log: Logger
   ) {
     precondition(loop > 0, "correlations of loop 0 are the gateway's own")
     self.loop = loop
@@ -107,7 +104,6 @@ final class Hub: LoopApplication {
     self.metrics = metrics
     self.clock = clock
     self.log = log
-    self.random = random
     nextSession = UInt64(loop) << 56
   }
 
@@ -168,7 +164,9 @@ final class Hub: LoopApplication {
       case .service(let id, let result): services.answered(id, result)
       case .probe(let heard): heard.set()
       case .policy(let policy): self.policy = policy
-      case .drain(let seconds): startDraining(over: seconds)
+      case .drain(let schedule):
+        drain = schedule
+        drainSome()
       }
     }
   }

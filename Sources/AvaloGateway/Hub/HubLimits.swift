@@ -6,6 +6,8 @@ enum HubLimits {
   static let callsPerSecondMax: UInt16 = 100
   /// Frames of acknowledgements in one second: a client that acknowledges each event of a fast topic by itself.
   static let acknowledgementsPerSecondMax: UInt16 = 1_000
+  /// What a client is told to wait at least when it is sent on: time for its close handshake.
+  static let goawayDelayMin: Duration = .milliseconds(100)
   /// What a client that sent too many frames is told to wait before it connects again: the allowance is new by then.
   static let rateRetryMilliseconds = 1_000
   /// As how many of them a token counts, whose signature costs the loop a fraction of a millisecond.

@@ -25,7 +25,7 @@ enum HubMail: Sendable {
   /// New rules from a reload.
   case policy(GatewayPolicy)
   /// Send everybody away, spread over so many seconds.
-  case drain(seconds: UInt32)
+  case drain(DrainSchedule)
 }
 
 /// What a hub needs of the rest of the gateway. Implementations only post to another thread.

@@ -20,6 +20,7 @@ final class GatewayLinks: LinkDelegate {
   private var links: [LinkID: Link] = [:]
   private var next: UInt32 = 0
   private var timer: RepeatedTask?
+  private var isEnding = false
 
   init(engine: Engine, reader: PageReader, readStates: ReadStateDesk, metrics: SchedulerMetrics) {
     self.engine = engine
@@ -37,6 +38,10 @@ final class GatewayLinks: LinkDelegate {
   }
 
   func stop() { timer?.cancel() }
+
+  /// What cannot be taken in any more is left unanswered: the gateways ask it again, of whoever comes after us, when the
+  /// links end. A refusal would go to their clients.
+  func beginEnding() { isEnding = true }
 
   // MARK: - From the gateways
 
@@ -115,6 +120,7 @@ final class GatewayLinks: LinkDelegate {
   }
 
   private func refuse(_ link: Link, _ correlation: UInt32) {
+    guard !isEnding else { return }
     metrics.refused(.overload)
     link.send(
       Failed(.unavailable, "the event log has too much to do: try again", retryAfterMilliseconds: 1000),

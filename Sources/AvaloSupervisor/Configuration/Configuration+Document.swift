@@ -64,6 +64,7 @@ extension WorkerManifest {
     add(
       "drain",
       SettingsNode.section(("order", .integer(Int64(drain.order))), ("deadline", duration(drain.deadline))).value)
+    add("overlap", .boolean(overlap))
     add(
       "status",
       .list(

@@ -159,6 +159,7 @@ extension WorkerManifest {
           deadline: section.duration(
             "deadline", in: .milliseconds(100)...(.seconds(3600)), default: SupervisorLimits.drainDeadline))
       },
+      overlap: reader.boolean("overlap", default: false),
       status: reader.sections("status") { section in
         StatusSeries(
           series: section.string("series"), label: section.string("label"),

@@ -25,6 +25,8 @@ public struct WorkerManifest: Equatable, Sendable {
   public var reload: ReloadMode
   public var restart: RestartDelays
   public var drain: DrainPolicy
+  /// Whether its next generation may run beside the present one: not when it owns something that another cannot have.
+  public var overlap = false
   public var status: [StatusSeries]
   /// Whether what it says of itself is part of the STATUS line.
   public var showStatus = false
@@ -41,6 +43,7 @@ public struct WorkerManifest: Equatable, Sendable {
     same.reload = reload
     same.restart = restart
     same.drain = drain
+    same.overlap = overlap
     same.status = status
     same.showStatus = showStatus
     same.settings = settings

@@ -46,8 +46,11 @@ extension Supervisor {
       SettingsNode(
         .section([
           .init(key: "result", node: SettingsNode(.string(result.isSuccess ? "success" : "failure"))),
+          .init(key: "inForce", node: SettingsNode(.boolean(result.isInForce))),
           .init(key: "generation", node: SettingsNode(.integer(Int64(generation)))),
           .init(key: "problems", node: problems),
+          // A reload does not replace avalod itself.
+          .init(key: "restartNeeded", node: SettingsNode(.boolean(isOutdated))),
         ])), status: result.isSuccess ? 200 : 422)
   }
 
@@ -77,28 +80,80 @@ extension Supervisor {
     }
   }
 
-  /// `/workers/NAME[.SLOT]/…`: `POST …/restart` is ours, everything else the worker's.
+  /// `/workers/NAME[.SLOT]/…`: `POST …/restart`, `/drain` and `/scale` are ours, everything else the worker's.
   private func workerAnswer(_ request: HTTPRequest) async -> HTTPResponse {
     let parts = request.path.dropFirst("/workers/".count).split(
       separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
     let name = parts.first.map(String.init) ?? ""
     let rest = parts.count == 2 ? "/" + parts[1] : "/"
     let named = ordered.filter { $0.id.worker == name || "\($0.id)" == name }
+    if named.isEmpty, rest == "/restart", request.method == "POST", closedPlaces[name] != nil {
+      return await restartAnswer([], name)
+    }
     guard !named.isEmpty else {
       let nearest = EditDistance.nearest(to: name, among: Set(ordered.map(\.id.worker)))
       return .text("there is no worker \"\(name)\"" + (nearest.map { "; did you mean \"\($0)\"?" } ?? ""), status: 404)
     }
-    if rest == "/restart" {
-      guard request.method == "POST" else { return .text("/restart takes POST", status: 405) }
-      return await restartAnswer(named)
+    if ["/restart", "/drain", "/scale"].contains(rest) {
+      guard request.method == "POST" else { return .text("\(rest) takes POST", status: 405) }
+      switch rest {
+      case "/restart": return await restartAnswer(named, name)
+      case "/drain": return await drainAnswer(named)
+      default: return await scaleAnswer(name, request.body)
+      }
     }
     return await forward(request, to: named, path: rest)
   }
 
-  private func restartAnswer(_ instances: [Instance]) async -> HTTPResponse {
-    log.notice("restart asked", metadata: ["workers": "\(instances.map { "\($0.id)" }.joined(separator: " "))"])
-    let problems = await roll(instances.map(\.id))
+  private func restartAnswer(_ instances: [Instance], _ name: String) async -> HTTPResponse {
+    log.notice("restart asked", metadata: ["workers": "\(name)"])
+    let ids = instances.filter { $0.role == .serving }.map(\.id)
+    let problems = await exclusively { supervisor in
+      guard let worker = supervisor.configuration.worker(name) else { return await supervisor.renew(ids) }
+      switch supervisor.openClosedPlaces(of: worker) {
+      case .failure(let refused): return refused.errors.map { "\($0.owner): \($0)" }
+      case .success(let opened):
+        let problems = await supervisor.renew(ids)
+        await supervisor.until { supervisor in
+          supervisor.phase == .stopping || opened.allSatisfy { supervisor.phase(of: $0) != .starting }
+        }
+        return problems
+          + opened.filter { supervisor.instances[$0]?.state.isUp != true }.map {
+            "\($0) did not become ready; see the log"
+          }
+      }
+    }
     return problems.isEmpty ? .text("restarted") : .text(problems.joined(separator: "\n"), status: 503)
+  }
+
+  private func drainAnswer(_ instances: [Instance]) async -> HTTPResponse {
+    let worker = instances[0].id.worker
+    guard instances[0].manifest.overlap else {
+      return .text("\(worker) has nobody to send on: its manifest has no overlap: true", status: 409)
+    }
+    let ids = instances.filter { $0.role == .serving }.map(\.id)
+    log.notice("drain asked", metadata: ["workers": "\(ids.map(\.description).joined(separator: " "))"])
+    let problems = await exclusively { await $0.closePlaces(of: ids) }
+    return problems.isEmpty
+      ? .text("drained; it serves again after: avaloctl workers restart \(worker)")
+      : .text(problems.joined(separator: "\n"), status: 503)
+  }
+
+  /// The body is the number.
+  private func scaleAnswer(_ name: String, _ body: [UInt8]) async -> HTTPResponse {
+    guard configuration.worker(name) != nil else { return .text("name the worker, not one instance", status: 400) }
+    let text = String(decoding: body, as: UTF8.self).filter { !$0.isWhitespace }
+    guard let number = Int(text), (1...SupervisorLimits.instancesMax).contains(number) else {
+      return .text("expected a number of 1 to \(SupervisorLimits.instancesMax), not \"\(text)\"", status: 400)
+    }
+    let problems = await exclusively { await $0.scale(name, to: number) }
+    guard problems.isEmpty else { return .text(problems.joined(separator: "\n"), status: 503) }
+    let holds =
+      askedNumbers[name].map {
+        "; the configured number is \($0.configured), and holds again when avalod is started anew"
+      }
+      ?? ""
+    return .text("\(name) has \(number) instance\(number == 1 ? "" : "s")\(holds)")
   }
 
   private func forward(_ request: HTTPRequest, to instances: [Instance], path: String) async -> HTTPResponse {

@@ -15,6 +15,7 @@ extension Supervisor {
     return .section(
       ("version", .string(Version.current)),
       ("pid", .integer(Int64(getpid()))),
+      ("outdated", .boolean(isOutdated)),
       ("state", .string(isReloading ? "reloading" : phase.rawValue)),
       ("ready", .boolean(isReady)),
       ("status", .string(statusLine)),
@@ -46,7 +47,10 @@ extension Supervisor {
     func seconds(_ duration: Duration?) -> SettingsNode.Value { duration.map { .number($0.rounded) } ?? .null }
     return .section(
       ("slot", .integer(Int64(instance.id.slot))),
+      ("place", .integer(Int64(instance.place))),
+      ("role", .string(instance.role.rawValue)),
       ("state", .string(state.phase.rawValue)),
+      ("outdated", .boolean(instance.role == .serving && instance.isOutdated)),
       ("pid", instance.process.map { .integer(Int64($0.pid)) } ?? .null),
       ("uptime", seconds(state.startedAt.map { now - $0 })),
       ("readyAfter", seconds(instance.readyAfter)),

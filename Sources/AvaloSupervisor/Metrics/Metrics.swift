@@ -10,6 +10,7 @@ extension Supervisor {
     var page = Exposition()
     addSupervisor(to: &page)
     addInstances(to: &page)
+    addGenerations(to: &page)
     addScrapes(pages, to: &page)
     return await merged(page, pages)
   }
@@ -89,9 +90,12 @@ extension Supervisor {
       "avalo_worker_start_time_seconds", "gauge", "When the instance's process was started, in seconds since 1970.")
     for instance in ordered {
       let (worker, slot) = (instance.id.worker, "\(instance.id.slot)")
-      page.add("avalo_worker_up", ["worker": worker, "slot": slot], instance.state.isUp ? 1 : 0)
-      page.add("avalo_worker_required", ["worker": worker, "slot": slot], instance.manifest.required ? 1 : 0)
-      page.add("avalo_worker_throttled", ["worker": worker, "slot": slot], instance.state.phase == .waiting ? 1 : 0)
+      // What comes and what leaves is not what the service misses.
+      if instance.role == .serving {
+        page.add("avalo_worker_up", ["worker": worker, "slot": slot], instance.state.isUp ? 1 : 0)
+        page.add("avalo_worker_required", ["worker": worker, "slot": slot], instance.manifest.required ? 1 : 0)
+        page.add("avalo_worker_throttled", ["worker": worker, "slot": slot], instance.state.phase == .waiting ? 1 : 0)
+      }
       for reason in RestartReason.allCases {
         page.add(
           "avalo_worker_restarts_total", ["worker": worker, "slot": slot, "reason": reason.rawValue],
@@ -113,11 +117,27 @@ extension Supervisor {
     }
   }
 
+  private func addGenerations(to page: inout Exposition) {
+    page.declare(
+      "avalo_worker_leaving", "gauge", "Instances that send their clients on: of an earlier generation, or taken away.")
+    page.declare(
+      "avalo_worker_outdated", "gauge", "Instances whose program or manifest is no longer what would be started.")
+    page.declare(
+      "avalo_worker_replacements_total", "counter", "New generations: success took over, failure did not become ready.")
+    for worker in configuration.workers {
+      page.add("avalo_worker_leaving", ["worker": worker.name], Double(leaving(worker.name).count))
+      page.add("avalo_worker_outdated", ["worker": worker.name], Double(serving(worker.name).count { $0.isOutdated }))
+      let (success, failure) = replacements[worker.name] ?? (0, 0)
+      page.add("avalo_worker_replacements_total", ["worker": worker.name, "result": "success"], Double(success))
+      page.add("avalo_worker_replacements_total", ["worker": worker.name, "result": "failure"], Double(failure))
+    }
+  }
+
   /// An instance that does not serve was not asked, which is a failure too.
   private func addScrapes(_ pages: [ScrapedPage], to page: inout Exposition) {
     page.declare("avalo_worker_scrape_success", "gauge", "Whether the instance's metrics are on this page.")
     page.declare("avalo_worker_scrape_duration_seconds", "gauge", "How long the instance took to answer.")
-    for instance in ordered where instance.manifest.metrics {
+    for instance in ordered where instance.manifest.metrics && instance.role == .serving {
       let (worker, slot) = (instance.id.worker, "\(instance.id.slot)")
       let scraped = pages.first { $0.id == instance.id }
       var isSuccess = false

@@ -14,7 +14,8 @@ extension Supervisor {
   func scrape(workers: [String]? = nil) async -> [ScrapedPage] {
     // One that does not serve would keep us waiting for nothing.
     let targets = ordered.filter { instance in
-      instance.manifest.metrics && instance.state.isUp && workers?.contains(instance.id.worker) ?? true
+      instance.manifest.metrics && (instance.state.isUp || instance.isSendingAway)
+        && workers?.contains(instance.id.worker) ?? true
     }.map { (id: $0.id, socket: SocketTable.metricsPath(configuration, $0.id.worker, $0.id.slot)) }
     let clock = clock
     let pages = await withTaskGroup(of: ScrapedPage.self) { group in

@@ -4,7 +4,7 @@ import AvaloSystem
 enum StatusLine {
   static func text(
     _ phase: Supervisor.Phase, up: Int, running: Int, of count: Int, missing: [String],
-    series: [(StatusSeries, SeriesSum?)], said: [String] = []
+    leaving: Int = 0, series: [(StatusSeries, SeriesSum?)], said: [String] = []
   ) -> String {
     var parts: [String] = []
     switch phase {
@@ -12,7 +12,10 @@ enum StatusLine {
     case .running: parts.append(up == count ? plural(count, "worker") : "\(up) of \(plural(count, "worker")) ready")
     case .stopping: parts.append("stopping: \(plural(running, "worker")) left")
     }
-    if phase != .stopping { parts += missing }
+    if phase != .stopping {
+      parts += missing
+      if leaving > 0 { parts.append("\(leaving) of an earlier generation draining") }
+    }
     for (series, sum) in series {
       guard let sum else { continue }
       if series.rate {

@@ -26,12 +26,14 @@ enum WorkerEnvironment {
 
   /// What an instance that serves gets besides. The ids in LISTEN_PID and WATCHDOG_PID are completed in the child.
   static func serving(
-    _ base: [String: String], slot: Int, sockets: [InheritedSocket], lifeline: Int32, watchdog: Duration?,
+    _ base: [String: String], slot: Int, instances: Int, sockets: [InheritedSocket], lifeline: Int32,
+    watchdog: Duration?,
     drain: Duration,
     notify: String, settings: String
   ) -> [String: String] {
     var variables = base
     variables["AVALO_SLOT"] = "\(slot)"
+    variables["AVALO_INSTANCES"] = "\(instances)"
     variables["AVALO_SETTINGS"] = settings
     variables["AVALO_LIFELINE_FD"] = "\(lifeline)"
     variables["AVALO_DRAIN_USEC"] = "\(drain.nanoseconds / 1000)"

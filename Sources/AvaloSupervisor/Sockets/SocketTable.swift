@@ -4,12 +4,13 @@ import Glibc
 /// Every listening socket of the service: who listens where, slot by slot. A value: a reload makes the next table out of
 /// the present one, binding what is new, before anything else changes; then ``release(_:)`` closes what is left over.
 struct SocketTable: Sendable {
-  /// `gateway.client.0`; shared ones have slot 0. Also the name in the service manager's descriptor store.
+  /// `gateway.client.0`, with the place of the instance whose own it is; shared ones have 0, `metrics` its slot. Also the name in the service manager's descriptor store.
   struct Key: Hashable, Sendable, CustomStringConvertible {
     var owner: String
     var name: String
     var slot: Int
     var description: String { "\(owner).\(name).\(slot)" }
+    func isSameSocket(as other: Key) -> Bool { owner == other.owner && name == other.name }
   }
 
   private(set) var listeners: [Key: Listener] = [:]
@@ -44,7 +45,11 @@ struct SocketTable: Sendable {
 
   /// The table for `configuration`, with what this one has and the new ones bound. Throws all that could not be bound,
   /// with none of them left open.
-  func next(for configuration: Configuration) throws(ListenErrors) -> SocketTable {
+  /// - `closed`: places by worker where nobody is to connect.
+  /// - `slots`: of each worker that has or gets processes, whose `metrics` sockets are wanted; of others, one a place.
+  func next(
+    for configuration: Configuration, slots: [String: Set<Int>] = [:], closed: [String: Set<Int>] = [:]
+  ) throws(ListenErrors) -> SocketTable {
     var next = self
     next.listeners = [:]
     next.unusable = []
@@ -61,14 +66,16 @@ struct SocketTable: Sendable {
       // The slots of one socket share a port, also one that the kernel chose for the first of them.
       var shared = address
       if case .internet(let internet) = address, internet.port == 0,
-        let first = next.listeners[Key(owner: key.owner, name: key.name, slot: 0)]
+        let first = next.listeners.merging(left, uniquingKeysWith: { first, _ in first })
+          .first(where: { $0.key.isSameSocket(as: key) && $0.value.fits(address) })
       {
-        shared = first.address
+        shared = first.value.address
       }
       // Only slots of one socket share an address: any other of ours is as much in the way as a stranger's.
-      let neighbour = next.listeners.contains {
-        $0.key.owner == key.owner && $0.key.name == key.name && $0.value.address == shared
+      let isNeighbour = { (other: Key, listener: Listener) in
+        other.isSameSocket(as: key) && listener.address == shared
       }
+      let neighbour = next.listeners.contains(where: isNeighbour) || left.contains(where: isNeighbour)
       do {
         let listener = try Listener(shared, backlog: backlog, mode: mode, neighbour: neighbour)
         fresh.append(listener)
@@ -88,17 +95,19 @@ struct SocketTable: Sendable {
       backlog: 128, mode: configuration.controlMode)
     if let error = SocketTable.giveControl(of: configuration) { errors.append(error) }
     for worker in configuration.workers {
+      let open = (0..<worker.instances).filter { !(closed[worker.name]?.contains($0) ?? false) }
       for socket in worker.sockets {
         let shared = Key(owner: worker.name, name: socket.name, slot: 0)
         if activatedListeners(shared) != nil { continue }
-        for slot in 0..<(socket.perInstance ? worker.instances : 1) {
+        // A socket of all is open while one of them is.
+        for slot in socket.perInstance ? open : open.isEmpty ? [] : [0] {
           place(
             Key(owner: worker.name, name: socket.name, slot: slot), socket.address, backlog: socket.backlog,
             mode: socket.mode)
         }
       }
       guard worker.metrics else { continue }
-      for slot in 0..<worker.instances {
+      for slot in slots[worker.name]?.sorted() ?? Array(0..<worker.instances) {
         place(
           Key(owner: worker.name, name: SocketTable.metrics, slot: slot),
           .unix(path: SocketTable.metricsPath(configuration, worker.name, slot)), backlog: 128)
@@ -128,7 +137,10 @@ struct SocketTable: Sendable {
       return own.configured(as: address)
     }
     if case .internet(let internet) = address, internet.port == 0 { return nil }
-    guard let other = left.first(where: { $0.value.address == address }) else { return nil }
+    // Never another place's of the same socket: somebody accepts on it.
+    guard let other = left.first(where: { $0.value.address == address && !$0.key.isSameSocket(as: key) }) else {
+      return nil
+    }
     left[other.key] = nil
     return other.value.configured(as: address)
   }
@@ -140,10 +152,10 @@ struct SocketTable: Sendable {
   // MARK: Using
 
   /// What an instance inherits, in the order of its manifest; a socket unit may have opened several by one name.
-  func sockets(of worker: WorkerManifest, slot: Int) -> [InheritedSocket] {
+  func sockets(of worker: WorkerManifest, place: Int, slot: Int) -> [InheritedSocket] {
     var sockets: [InheritedSocket] = []
     for socket in worker.sockets {
-      for listener in listening(worker, socket, slot: slot) {
+      for listener in listening(worker, socket, place: place) {
         sockets.append(InheritedSocket(name: socket.name, descriptor: listener.descriptor))
       }
     }
@@ -153,10 +165,16 @@ struct SocketTable: Sendable {
     return sockets
   }
 
-  func listening(_ worker: WorkerManifest, _ socket: SocketManifest, slot: Int) -> [Listener] {
+  func listening(_ worker: WorkerManifest, _ socket: SocketManifest, place: Int) -> [Listener] {
     let key = Key(owner: worker.name, name: socket.name, slot: 0)
     if let activated = activatedListeners(key) { return activated }
-    return listeners[Key(owner: worker.name, name: socket.name, slot: socket.perInstance ? slot : 0)].map { [$0] } ?? []
+    return listeners[Key(owner: worker.name, name: socket.name, slot: socket.perInstance ? place : 0)].map { [$0] }
+      ?? []
+  }
+
+  /// Of a slot that is gone.
+  mutating func dropMetrics(of id: InstanceID) {
+    listeners.removeValue(forKey: Key(owner: id.worker, name: SocketTable.metrics, slot: id.slot))?.close()
   }
 
   /// The listeners of avalod itself: `admin`, `control`.

@@ -73,7 +73,9 @@ extension Supervisor {
 
   func addresses(of socket: SocketManifest, _ worker: WorkerManifest) -> [ListenAddress] {
     var addresses: [ListenAddress] = []
-    for listener in sockets.listening(worker, socket, slot: 0) where !addresses.contains(listener.address) {
+    // The first place that is not closed.
+    let place = (0..<worker.instances).first { !(closedPlaces[worker.name]?.contains($0) ?? false) } ?? 0
+    for listener in sockets.listening(worker, socket, place: place) where !addresses.contains(listener.address) {
       addresses.append(listener.address)
     }
     return addresses

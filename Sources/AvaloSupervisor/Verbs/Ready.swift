@@ -5,10 +5,11 @@ import Glibc
 extension Supervisor {
   /// Required instances that do not serve now, with what they do instead.
   var missing: [String] {
-    ordered.compactMap { instance in
-      guard instance.manifest.required, !instance.state.isUp else { return nil }
-      return describe(instance)
+    let absent = serving.filter { $0.manifest.required && !$0.state.isUp }.map(describe)
+    let closed = configuration.workers.filter(\.required).compactMap { worker in
+      closedPlaces[worker.name].map { "\(worker.name) drained (\($0.count) of \(worker.instances))" }
     }
+    return absent + closed
   }
 
   /// `gateway.1 waiting 2s after signal KILL`.
@@ -25,10 +26,11 @@ extension Supervisor {
 
   /// Says READY upward the first time that all required workers serve; afterwards a change of the line.
   func announce() {
-    if phase == .starting, instances.count == configuration.workers.reduce(0, { $0 + $1.instances }), missing.isEmpty {
+    let serving = serving
+    if phase == .starting, serving.count == configuration.workers.reduce(0, { $0 + $1.instances }), missing.isEmpty {
       phase = .running
       notifier.ready(status: statusLine)
-      log.notice("ready", metadata: ["workers": "\(instances.count)", "seconds": "\((clock.now - bornAt).rounded)"])
+      log.notice("ready", metadata: ["workers": "\(serving.count)", "seconds": "\((clock.now - bornAt).rounded)"])
     }
     sendStatus()
   }
@@ -44,16 +46,19 @@ extension Supervisor {
 
   /// `3 workers, 10 412 connections, 1 203 events/s`; with what is wrong, if anything is.
   var statusLine: String {
-    StatusLine.text(
-      phase, up: instances.values.count { $0.state.isUp }, running: instances.values.count { $0.state.hasProcess },
-      of: instances.count, missing: ordered.filter { !$0.state.isUp }.map(describe),
+    let serving = serving
+    let closed = closedPlaces.sorted { $0.key < $1.key }.map { "\($0.key) drained (\($0.value.count))" }
+    return StatusLine.text(
+      phase, up: serving.count { $0.state.isUp }, running: instances.values.count { $0.state.hasProcess },
+      of: serving.count, missing: serving.filter { !$0.state.isUp }.map(describe) + closed,
+      leaving: instances.values.count { $0.role == .leaving },
       series: configuration.workers.flatMap(\.status).map { ($0, statusSeries[$0.series]) }, said: said)
   }
 
   /// What workers say of themselves, those that the line shows: the first instance of each that serves speaks for all.
   private var said: [String] {
     configuration.workers.filter(\.showStatus).compactMap { worker in
-      ordered.first { $0.id.worker == worker.name && $0.state.isUp && $0.status?.isEmpty == false }?.status
+      serving.first { $0.id.worker == worker.name && $0.state.isUp && $0.status?.isEmpty == false }?.status
     }
   }
 

@@ -5,6 +5,8 @@ import Logging
 /// What came of a reload: nothing, or everything that was wrong.
 struct ReloadResult: Equatable, Sendable {
   var problems: [String] = []
+  /// Whether the new configuration is in force, with problems or without.
+  var isInForce = false
   var isSuccess: Bool { problems.isEmpty }
 }
 
@@ -40,12 +42,13 @@ extension Supervisor {
     // Before READY there is nothing to say RELOADING about; but a configuration that keeps us from READY can be mended.
     let wasReady = phase == .running
     if wasReady { notifier.reloading() }
-    let result = await apply()
+    let result = await exclusively { await $0.apply() }
     reloads[result.isSuccess ? "success" : "failure", default: 0] += 1
     lastReload = (result, wallClock.milliseconds)
     guard phase != .stopping else { return result }
     if result.isSuccess {
       log.notice("reloaded", metadata: ["generation": "\(generation)"])
+      if isOutdated { log.notice("avalod itself runs an earlier program: a restart of the service takes the new one") }
     } else {
       for problem in result.problems { log.error("reload", metadata: ["problem": "\(problem)"]) }
     }
@@ -57,8 +60,9 @@ extension Supervisor {
     return result
   }
 
+  /// The configuration as it is in the folder now.
   private func apply() async -> ReloadResult {
-    let next: Configuration
+    var next: Configuration
     do {
       next = try await checks.read(folder: configurationFolder, context: context)
     } catch {
@@ -66,6 +70,11 @@ extension Supervisor {
     }
     // A stop may have come while the workers checked their settings.
     guard phase != .stopping else { return ReloadResult(problems: ["avalod is stopping"]) }
+    applyAskedNumbers(to: &next)
+    return await apply(next)
+  }
+
+  func apply(_ next: Configuration) async -> ReloadResult {
     let fixed = fixedChanges(next)
     guard fixed.isEmpty else { return ReloadResult(problems: fixed) }
     let bound: SocketTable
@@ -80,13 +89,14 @@ extension Supervisor {
     configuration = next
     generation += 1
     sockets = bound
+    // Before anybody is told to leave: what the kernel gives to a socket that nobody accepts on any more waits in vain.
+    for name in oldSockets.release(for: sockets) { notifier.forget(name: name) }
     let marks = mark(next)
     if next.logLevel != old.logLevel { await setLogLevel(next.logLevel) }
     await moveAdmin(from: oldSockets)
     let failures = await sweep(marks, old, next)
-    for name in oldSockets.release(for: sockets) { notifier.forget(name: name) }
     storeSockets()
-    return ReloadResult(problems: failures)
+    return ReloadResult(problems: failures, isInForce: true)
   }
 
   /// What cannot change while we run.
@@ -116,7 +126,7 @@ extension Supervisor {
     }
     let bound: SocketTable
     do {
-      bound = try sockets.next(for: next)
+      bound = try sockets.next(for: next, slots: slotsWanted(next), closed: closedPlaces)
     } catch {
       runtime.dropDrafts(of: next.workers)
       return .failure(Refusal(problems: error.errors.map { "\($0.owner): \($0)" }))
@@ -132,63 +142,66 @@ extension Supervisor {
     }
   }
 
+  /// Of the processes that are there, and of those that `next` adds.
+  func slotsWanted(_ next: Configuration) -> [String: Set<Int>] {
+    Dictionary(
+      uniqueKeysWithValues: next.workers.map { worker in
+        (worker.name, slots(of: worker.name).union(openPlaces(of: worker).map(\.slot)))
+      })
+  }
+
   // MARK: Mark and sweep
 
   /// What a reload does to the instances that are there.
   private struct Marks {
     var leaving: [InstanceID] = []
     var signalled: [InstanceID] = []
-    var restarting: [WorkerManifest] = []
+    var added: [InstanceID] = []
+    /// What runs is not what would be started now.
+    var outdated: [InstanceID] = []
   }
 
   /// Gives every instance its new manifest, and finds what is to be done with it.
   private func mark(_ next: Configuration) -> Marks {
     var marks = Marks()
-    for instance in ordered {
-      guard let worker = next.worker(instance.id.worker), instance.id.slot < worker.instances else {
+    // This first: the sockets of these slots are bound, and who leaves at once would free others.
+    let open = next.workers.map { (worker: $0, places: openPlaces(of: $0)) }
+    for instance in serving {
+      guard let worker = next.worker(instance.id.worker), instance.place < worker.instances else {
         marks.leaving.append(instance.id)
         continue
       }
-      let before = instance.manifest
       instance.manifest = worker
       adopt(worker.policy, instance)
-      let settingsChanged = worker.settings != before.settings
-      if worker.needsRestart(comparedTo: before) || settingsChanged && worker.reload == .restart {
-        if !marks.restarting.contains(worker) { marks.restarting.append(worker) }
+      if instance.isOutdated {
+        marks.outdated.append(instance.id)
       } else if worker.reload == .signal {
         // Also when its settings are the same: the files that they name, certificates and keys, may not be.
         marks.signalled.append(instance.id)
       }
     }
-    for id in marks.leaving { instances[id].map { feed(.stop, to: $0) } }
+    for id in marks.leaving { instances[id].map { retire($0) } }
     for id in marks.signalled { instances[id].map { feed(.reload, to: $0) } }
-    for worker in next.workers { addInstances(of: worker) }
+    for (worker, places) in open {
+      marks.added += places.map { start(worker, place: $0.place, slot: $0.slot).id }
+    }
     return marks
   }
 
   /// Waits until everything is as marked. Answers what did not become so.
   private func sweep(_ marks: Marks, _ old: Configuration, _ next: Configuration) async -> [String] {
-    var problems: [String] = []
-    for worker in marks.restarting { problems += await roll(ordered.map(\.id).filter { $0.worker == worker.name }) }
+    var problems = await renew(marks.outdated)
     await until { supervisor in
       supervisor.phase == .stopping
         || marks.signalled.allSatisfy { !supervisor.isReadingSettings($0) }
           && marks.leaving.allSatisfy { supervisor.phase(of: $0) == .idle }
     }
-    for id in marks.leaving where phase(of: id) == .idle {
-      retired[id] = instances[id]?.restarts
-      instances[id] = nil
-    }
-    somethingChanged()
     // New ones are part of the service only when they serve.
-    for worker in next.workers where old.worker(worker.name)?.instances ?? 0 < worker.instances {
-      let added = ((old.worker(worker.name)?.instances ?? 0)..<worker.instances).map {
-        InstanceID(worker: worker.name, slot: $0)
-      }
-      await until { supervisor in
-        supervisor.phase == .stopping || added.allSatisfy { supervisor.phase(of: $0) != .starting }
-      }
-      problems += added.filter { instances[$0]?.state.isUp != true }.map { "\($0) did not become ready; see the log" }
+    await until { supervisor in
+      supervisor.phase == .stopping || marks.added.allSatisfy { supervisor.phase(of: $0) != .starting }
+    }
+    problems += marks.added.filter { instances[$0]?.state.isUp != true }.map {
+      "\($0) did not become ready; see the log"
     }
     for worker in old.workers where next.worker(worker.name) == nil { runtime?.removeSettings(of: worker.name) }
     return phase == .stopping ? ["avalod is stopping"] : problems

@@ -61,6 +61,7 @@ extension Supervisor {
     case .reloadUnanswered:
       log.warning("worker did not say READY after its reload", metadata: facts)
     case .died(let reason, let ending, let wasReady, let delay):
+      if instance.failure == nil { instance.failure = ending.map(\.description) ?? "it could not be started" }
       instance.restarts[RestartReason(reason), default: 0] += 1
       facts["reason"] = "\(reason.rawValue)"
       facts["ending"] = "\(ending.map(\.description) ?? "never started")"
@@ -72,6 +73,7 @@ extension Supervisor {
       if instance.state.hasProcess { instance.restarts[.requested, default: 0] += 1 }
       log.notice("worker stopped", metadata: facts)
     case .startTimedOut:
+      instance.failure = "not ready within \(SettingsText.duration(instance.state.policy.startTimeout))"
       log.error("worker was not ready in time", metadata: facts)
     case .watchdogMissed:
       log.error("worker missed its watchdog, aborting it", metadata: facts)

@@ -22,6 +22,8 @@ struct LoadClient {
   var phase = Phase.closed
   /// Whether EPOLLOUT is asked for.
   var awaitsRoom = false
+  /// When it is to be back, which the server said; 0: it said nothing.
+  var returnDue: Nanoseconds = 0
   /// When connecting was due.
   var due: Nanoseconds = 0
   /// Of its topic; 0 until `live`.

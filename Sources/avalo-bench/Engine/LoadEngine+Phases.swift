@@ -101,6 +101,18 @@ extension PublishPool {
     }
   }
 
+  /// Publishes at a rate until `isDone`, to users `0..<users` in turn.
+  func publish(_ engine: LoadEngine, perSecond rate: Double, users: Int, until isDone: () -> Bool) {
+    var pace = Pace(start: Clock.now(), perSecond: rate)
+    while !isDone(), !isSpoilt {
+      let now = Clock.now()
+      let due = pace.due(at: now)
+      while pace.issued < due, publish(user: pace.issued % users, due: pace.next) { pace.issued += 1 }
+      flush()
+      engine.turn(until: pace.issued < due ? now + 1_000_000 : pace.next)
+    }
+  }
+
   /// Publishes as much as is answered, with at most `inFlight` on their way, for so long or so many.
   func publishMax(_ engine: LoadEngine, inFlight limit: Int, seconds: Double, count: Int = .max, users: Int) {
     let end = Clock.now() + Clock.nanoseconds(seconds)

@@ -35,6 +35,8 @@ final class LoadEngine {
   let epoll: Int32
   /// Handles events that are not of clients: the publishers.
   var publishers: PublishPool?
+  /// Set while clients whose connection ends come back; without it, an end is a failure.
+  var returns: Returns?
   private let events: UnsafeMutablePointer<epoll_event>
   private let scratch: UnsafeMutableRawPointer
   private let upgrade: [UInt8]
@@ -89,6 +91,7 @@ final class LoadEngine {
   /// Waits until something happens, but not beyond `deadline`, and handles it.
   func turn(until deadline: Nanoseconds) {
     let now = Clock.now()
+    let deadline = min(deadline, returns?.nextDue ?? .max)
     let wait = deadline > now ? Int64(deadline - now) : 0
     // Never for long: pings are due.
     let ready = avalo_epoll_wait(epoll, events, Int32(Limits.eventsPerTurn), min(wait, 50_000_000))
@@ -101,7 +104,14 @@ final class LoadEngine {
         handle(tag.index, what)
       }
     }
+    comeBack()
     sendPings(Clock.now())
+  }
+
+  private func comeBack() {
+    guard let returns else { return }
+    let now = Clock.now()
+    while let (due, index) = returns.popDue(now) { open(index, due: due) }
   }
 
   private func handle(_ index: Int, _ what: UInt32) {
@@ -146,6 +156,11 @@ final class LoadEngine {
   }
 
   private func fail(_ index: Int, _ reason: @autoclosure () -> String) {
+    if let returns {
+      if clients[index].phase != .live, clients[index].returnDue == 0 { failures.add(reason()) }
+      returns.left(index, due: clients[index].returnDue, now: Clock.now(), reason: reason())
+      return end(index)
+    }
     if clients[index].phase == .live { drops.add(reason()) } else { failures.add(reason()) }
     end(index)
   }
@@ -156,6 +171,7 @@ final class LoadEngine {
     clients[index].descriptor = -1
     clients[index].generation = (clients[index].generation + 1) & Tag.generationMask
     clients[index].phase = .closed
+    clients[index].returnDue = 0
     clients[index].awaitsRoom = false
     clients[index].held.release()
     unsent[index] = nil
@@ -255,7 +271,11 @@ final class LoadEngine {
       return nil
     }
     clients[index].phase = .authenticating
-    greetings.withBytes(of: index) { send(index, $0) }
+    if let returns {
+      returns.greeting(index).withUnsafeBytes { send(index, $0) }
+    } else {
+      greetings.withBytes(of: index) { send(index, $0) }
+    }
     return clients[index].descriptor >= 0 ? head : nil
   }
 
@@ -324,7 +344,10 @@ final class LoadEngine {
       guard let gap = frame["gap"] else { return }
       noteEpoch(index, gap)
       tell(index, gap)
-    case .goaway, .answer: break
+    case .goaway:
+      guard returns != nil, let wait = frame["goaway"]?["retryAfterMs"]?.integer else { return }
+      clients[index].returnDue = now + Nanoseconds(max(0, wait)) * 1_000_000
+    case .answer: break
     case .error, .event, .pong, .unknown:
       // An error frame comes before the close that ends the connection, which counts it.
       if kind != .error { return fail(index, "an unknown frame: \(String(decoding: json.prefix(200), as: UTF8.self))") }
@@ -342,6 +365,7 @@ final class LoadEngine {
     clients[index].phase = .live
     opening -= 1
     live += 1
+    returns?.isLive(index, now)
     liveLatency.record((now - min(now, clients[index].due)) / 1_000)
   }
 
@@ -371,25 +395,4 @@ final class LoadEngine {
     received = 0
     receivedBytes = 0
   }
-}
-
-/// What the kernel hands back with an event: whose it is.
-struct Tag: RawRepresentable {
-  static let generationMask: UInt32 = 0x7FFF_FFFF
-  private static let publisherBit: UInt64 = 1 << 63
-
-  var rawValue: UInt64
-
-  init(rawValue: UInt64) { self.rawValue = rawValue }
-  init(client: Int, generation: UInt32) { rawValue = UInt64(generation) << 32 | UInt64(client) }
-  init(publisher: Int) { rawValue = Tag.publisherBit | UInt64(publisher) }
-
-  var isPublisher: Bool { rawValue & Tag.publisherBit != 0 }
-  var index: Int { Int(rawValue & 0xFFFF_FFFF) }
-  var generation: UInt32 { UInt32(truncatingIfNeeded: rawValue >> 32) & Tag.generationMask }
-}
-
-extension String {
-  /// On one line, for a reason that is printed in a list.
-  func replacingLineEnds() -> String { String(map { $0.isNewline ? " " : $0 }) }
 }

@@ -3,6 +3,8 @@ struct PublishAnswer {
   var status: Int
   var bodyStart: Int
   var end: Int
+  /// Whether it is the connection's last.
+  var closes = false
 
   enum Look {
     case answer(PublishAnswer)
@@ -17,15 +19,16 @@ struct PublishAnswer {
     }
     let head = UnsafeRawBufferPointer(rebasing: bytes[..<body])
     guard head.starts(with: "HTTP/1.1 ".utf8), let status = Glance.number(head, at: 9, digitsMax: 3),
-      let length = contentLength(head)
+      let length = field("\ncontent-length:", of: head).flatMap({ Glance.number(head, at: $0, digitsMax: 9) })
     else { return .broken }
-    guard bytes.count >= body + length else { return .incomplete }
-    return .answer(PublishAnswer(status: Int(status), bodyStart: body, end: body + length))
+    guard bytes.count >= body + Int(length) else { return .incomplete }
+    let closes = field("\nconnection:", of: head).map { head[$0...].starts(with: "close".utf8) } ?? false
+    return .answer(PublishAnswer(status: Int(status), bodyStart: body, end: body + Int(length), closes: closes))
   }
 
-  /// Field names are case-insensitive (RFC 9110 §5.1).
-  private static func contentLength(_ head: UnsafeRawBufferPointer) -> Int? {
-    let name: StaticString = "\ncontent-length:"
+  /// Where a field's value begins. Names are case-insensitive (RFC 9110 §5.1); `name` is in lower case, with the line end
+  /// before and the colon behind.
+  private static func field(_ name: StaticString, of head: UnsafeRawBufferPointer) -> Int? {
     let size = name.utf8CodeUnitCount
     var at = 0
     while at + size < head.count {
@@ -34,9 +37,9 @@ struct PublishAnswer {
         place += 1
       }
       if place == size {
-        var digit = at + size
-        while digit < head.count, head[digit] == UInt8(ascii: " ") { digit += 1 }
-        return Glance.number(head, at: digit, digitsMax: 9).map(Int.init)
+        var value = at + size
+        while value < head.count, head[value] == UInt8(ascii: " ") { value += 1 }
+        return value
       }
       at += 1
     }

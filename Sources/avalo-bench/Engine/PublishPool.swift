@@ -14,6 +14,8 @@ final class PublishPool {
   private(set) var refusals = Tally()
   /// Sent on connections that ended before the answer: kept or not, nobody knows.
   private(set) var unanswered = 0
+  /// Connections that the server ended behind an answer, as HTTP has it.
+  private(set) var renewed = 0
   /// Highest accepted offset of each user, or of the one topic.
   let heads: UnsafeMutablePointer<UInt64>
   /// From when publishing was due to the answer, in µs.
@@ -132,6 +134,7 @@ final class PublishPool {
       case .answer(let answer):
         guard connection.waiting > 0 else { return lose(index, "an answer that nobody asked for") }
         take(answer, bytes, connection.popFirst(), now)
+        if answer.closes { return connectAnew(index) }
         start += answer.end
       case .incomplete: break scan
       case .broken: return lose(index, "no HTTP/1.1 answer with a Content-Length")
@@ -162,6 +165,20 @@ final class PublishPool {
     connection.close()
     // A server that keeps ending them is not asked for ever; the scenario sees the refusals.
     guard refusals.total < Limits.publishFailuresMax else { return }
+    reconnect(index)
+  }
+
+  /// The server wants no more on this one: it drains. What was sent behind the last answer is not answered any more.
+  private func connectAnew(_ index: Int) {
+    let connection = connections[index]
+    unanswered += connection.waiting
+    inFlight -= connection.waiting
+    renewed += 1
+    connection.close()
+    reconnect(index)
+  }
+
+  private func reconnect(_ index: Int) {
     do {
       try connect(index)
     } catch {

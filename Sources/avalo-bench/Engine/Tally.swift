@@ -18,3 +18,8 @@ struct Tally {
     counts.sorted { $0.count > $1.count }.map { "\($0.count) × \($0.reason)" }
   }
 }
+
+extension String {
+  /// On one line, for a reason that is printed in a list.
+  func replacingLineEnds() -> String { String(map { $0.isNewline ? " " : $0 }) }
+}

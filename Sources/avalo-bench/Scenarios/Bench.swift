@@ -36,35 +36,38 @@ struct Bench {
   /// - `chat`: the one topic `chat:…` of all; `nil`: each user's own inbox.
   /// - `positions`: where to resume; only for inboxes.
   func greetings(count: Int, chat: String? = nil, positions: ((Int) -> Position?)? = nil) -> PackedBytes {
-    let now = Clock.wallSeconds()
     var greetings = PackedBytes()
-    for index in 0..<count {
-      let user = user(index)
-      let token = UserToken(
-        user: user, chats: chat.map { [$0] } ?? [], issuedAt: now, lifetime: 24 * 3_600, id: "\(run)\(index)")
-      let topic = chat.map { "chat:" + $0 } ?? "user:" + user
-      var json = JSONWriter(capacity: 512)
+    for index in 0..<count { greetings.append(greeting(index, chat: chat, position: positions?(index))) }
+    return greetings
+  }
+
+  /// Of one of them.
+  func greeting(_ index: Int, chat: String? = nil, position: Position?) -> [UInt8] {
+    let user = user(index)
+    let token = UserToken(
+      user: user, chats: chat.map { [$0] } ?? [], issuedAt: Clock.wallSeconds(), lifetime: 24 * 3_600,
+      id: "\(run)\(index)")
+    let topic = chat.map { "chat:" + $0 } ?? "user:" + user
+    var json = JSONWriter(capacity: 512)
+    json.object { json in
+      json.key("connect")
       json.object { json in
-        json.key("connect")
+        json.member("token", token.signed(with: secret))
+        json.member("deviceId", "d")
+        json.key("subscriptions")
+        json.array { $0.string(topic) }
+        guard let position else { return }
+        json.key("positions")
         json.object { json in
-          json.member("token", token.signed(with: secret))
-          json.member("deviceId", "d")
-          json.key("subscriptions")
-          json.array { $0.string(topic) }
-          guard let position = positions?(index) else { return }
-          json.key("positions")
-          json.object { json in
-            json.key(topic)
-            json.object {
-              $0.member("epoch", position.epoch.description)
-              $0.member("offset", position.offset)
-            }
+          json.key(topic)
+          json.object {
+            $0.member("epoch", position.epoch.description)
+            $0.member("offset", position.offset)
           }
         }
       }
-      greetings.append(ClientFrame.make(json.bytes))
     }
-    return greetings
+    return ClientFrame.make(json.bytes)
   }
 
   /// An engine for `count` clients, on this thread, which the load stays on from now.

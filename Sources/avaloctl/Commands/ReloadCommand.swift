@@ -5,7 +5,11 @@ import AvaloCore
 struct ReloadCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "reload",
-    abstract: "Has avalod read its configuration again; a wrong one is refused whole, and the old one stays.")
+    abstract: "Has avalod read its configuration again, and replace what runs an older program.",
+    discussion: """
+      A wrong configuration is refused whole, and the old one stays. Workers that are as before are not touched; those whose
+      program or manifest changed are replaced as by restart. Exit code 1: refused, or not everything became ready.
+      """)
 
   @OptionGroup var output: OutputOption
   @OptionGroup var control: ControlOption
@@ -29,9 +33,16 @@ enum Reload {
       throw ToolError.failed("avalod answered \(reply.status): \(reply.text.prefix(300))")
     }
     if json { Output.line(answer.description) }
+    if !json, answer.read({ $0["restartNeeded"]?.boolean }) == true {
+      Output.complaint("avalod itself runs an earlier program; the new one takes: systemctl restart avalod")
+    }
     guard reply.status == 200 else {
       if !json { for problem in answer.read({ $0.texts("problems") }) { Output.complaint(problem) } }
-      throw ToolError.failed("the configuration was refused; the old one stays in force")
+      // In force, it has a new generation; then something of it could not be started.
+      throw ToolError.failed(
+        answer.read { $0["inForce"]?.boolean } == true
+          ? "the configuration is in force, but not everything became as it says: see avaloctl status"
+          : "the configuration was refused; the old one stays in force")
     }
   }
 }

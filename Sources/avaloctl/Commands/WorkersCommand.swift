@@ -2,21 +2,13 @@ import ArgumentParser
 import AvaloClient
 import AvaloCore
 
+/// The workers, and what an operator does with them.
 struct WorkersCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "workers", abstract: "Shows the workers: their sockets, instances and what they use.")
-
-  @OptionGroup var output: OutputOption
-  @OptionGroup var control: ControlOption
-
-  func run() async throws {
-    try await reportingErrors {
-      let document = try await control.control.status()
-      let figures = WorkerFigures(try await control.control.ask(HTTPRequest("GET", "/metrics")).text)
-      if output.json { return Output.line(WorkersCommand.json(document, figures).description) }
-      Output.table(WorkersCommand.rows(document, figures))
-    }
-  }
+    commandName: "workers",
+    abstract: "Shows the workers (their sockets, instances and what they use), restarts, drains or scales them.",
+    subcommands: [ListWorkersCommand.self, RestartCommand.self, DrainCommand.self, ScaleCommand.self],
+    defaultSubcommand: ListWorkersCommand.self)
 
   static func rows(_ document: JSONText, _ figures: WorkerFigures) -> [[String]] {
     document.read { view in
@@ -28,7 +20,7 @@ struct WorkersCommand: AsyncParsableCommand {
           let slot = instance.digits("slot")
           let usage = figures["\(name).\(slot)"]
           rows.append([
-            "\(name).\(slot)", instance.text("state"), instance.digits("pid"),
+            "\(name).\(slot)", StatusTable.state(instance), instance.digits("pid"),
             instance["uptime"].flatMap(\.double).map(StatusTable.span) ?? "-", instance.digits("restarts"),
             usage?.memoryBytes.map(Quantity.bytes) ?? "-", usage?.cpuSeconds.map { StatusTable.span($0) } ?? "-",
             places.joined(separator: " "),
@@ -61,6 +53,23 @@ struct WorkersCommand: AsyncParsableCommand {
           }
         }
       }
+    }
+  }
+}
+
+struct ListWorkersCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "list", abstract: "Shows the workers: their sockets, instances and what they use.")
+
+  @OptionGroup var output: OutputOption
+  @OptionGroup var control: ControlOption
+
+  func run() async throws {
+    try await reportingErrors {
+      let document = try await control.control.status()
+      let figures = WorkerFigures(try await control.control.ask(HTTPRequest("GET", "/metrics")).text)
+      if output.json { return Output.line(WorkersCommand.json(document, figures).description) }
+      Output.table(WorkersCommand.rows(document, figures))
     }
   }
 }

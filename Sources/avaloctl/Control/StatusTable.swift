@@ -12,7 +12,7 @@ enum StatusTable {
           let wait = instance["restartIn"].flatMap(\.double).map { "again in \(span($0))" }
           rows.append([
             worker["name"]?.string ?? "?",
-            number(instance["slot"]), instance["state"]?.string ?? "?", number(instance["pid"]), uptime,
+            number(instance["slot"]), state(instance), number(instance["pid"]), uptime,
             number(instance["restarts"]),
             wait ?? instance["status"]?.string ?? instance["lastEnding"]?.string ?? "",
           ])
@@ -40,6 +40,16 @@ enum StatusTable {
     case ..<7_200: "\(Int(seconds / 60)) min"
     case ..<172_800: "\(Int(seconds / 3_600)) h"
     default: "\(Int(seconds / 86_400)) d"
+    }
+  }
+
+  /// With what the operator should know besides.
+  static func state(_ instance: JSONView) -> String {
+    let state = instance["state"]?.string ?? "?"
+    switch instance["role"]?.string {
+    case "leaving": return "draining"
+    case "succeeding": return "\(state) (next)"
+    default: return instance["outdated"]?.boolean == true ? "\(state) (old)" : state
     }
   }
 

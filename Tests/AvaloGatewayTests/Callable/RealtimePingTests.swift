@@ -213,7 +213,7 @@ import Testing
     let poll = try await PollFixture()
     try poll.ping(#"{"cursor":"user:ann=\#(epoch).4"}"#)
     try poll.begin(at: position(4))
-    poll.http.service.streams?.polls.mailbox.post(.drain(seconds: 0))
+    poll.http.service.streams?.polls.mailbox.post(.drain(.atOnce))
     #expect(try poll.received().contains(#""events":[],"cursor":"user:ann=\#(epoch).4""#))
   }
 

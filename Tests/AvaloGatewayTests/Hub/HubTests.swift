@@ -462,15 +462,38 @@ import Testing
 
   // MARK: - Draining
 
-  @Test func sendsEverybodyAwayWithinTheDrain() throws {
+  @Test func sendsConnectionsAwayAtTheDrainsRate() throws {
     let loop = try TestLoop()
     loop.linkUp()
     let connections = try (0..<10).map { try loop.connect("user\($0)") }
-    loop.mail(.drain(seconds: 4))
+    let schedule = DrainSchedule(
+      perSecond: 4, until: loop.clock.monotonic.now + .seconds(60), clock: loop.clock.monotonic)
+    loop.mail(.drain(schedule))
     loop.turn()
-    #expect(!loop.closes.isEmpty && loop.closes.count < 10)
-    loop.advance(5)
+    #expect(loop.closes.count == 4)
+    #expect(
+      connections.prefix(4).flatMap { loop.take($0) }.filter { $0.hasPrefix(#"{"goaway""#) }
+        == [100, 350, 600, 850].map { #"{"goaway":{"retryAfterMs":\#($0)}}"# })
+    loop.advance(1)
+    #expect(loop.closes.count == 8)
+    loop.advance(1)
     #expect(connections.allSatisfy { loop.closes[$0.slot] == CloseCode.goingAway.rawValue })
+  }
+
+  /// It would come for nothing: it is let in, and sent on then.
+  @Test func letsWhoIsConnectingInBeforeItSendsThemAway() throws {
+    let loop = try TestLoop()
+    loop.linkUp()
+    let schedule = DrainSchedule(
+      perSecond: 100, until: loop.clock.monotonic.now + .seconds(60), clock: loop.clock.monotonic)
+    let opening = loop.open()
+    loop.mail(.drain(schedule))
+    loop.turn()
+    #expect(loop.closes.isEmpty)
+    let late = try loop.connect("late")
+    loop.advance(1)
+    #expect(loop.closes[late.slot] == CloseCode.goingAway.rawValue)
+    #expect(loop.closes[opening.slot] == nil)
   }
 
   private func position(_ offset: UInt64) -> Position { Position(epoch: epoch, offset: offset) }

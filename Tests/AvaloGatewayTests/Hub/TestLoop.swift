@@ -40,7 +40,7 @@ final class TestLoop: Carrier {
         services: services, access: SharedAccess(policy.access), admission: Admission(), wall: clock.wall,
         monotonic: clock.monotonic), policy: policy,
       metrics: HubMetrics(GatewayMetrics(registry), transport: "websocket"),
-      clock: clock.wall, log: Logger(label: "test"), random: { _ in 0 })
+      clock: clock.wall, log: Logger(label: "test"))
     life.application = hub
     life.carrier = self
   }

@@ -46,12 +46,51 @@ import Testing
     #expect(ports[0] != 0)
     #expect(Set(ports).count == 1)
     for slot in 0..<3 {
-      let sockets = table.sockets(of: gateway, slot: slot)
+      let sockets = table.sockets(of: gateway, place: slot, slot: slot)
       #expect(sockets.map(\.name) == ["client", "link", "metrics"])
     }
-    #expect(Set((0..<3).map { table.sockets(of: gateway, slot: $0)[0].descriptor }).count == 3)
-    #expect(Set((0..<3).map { table.sockets(of: gateway, slot: $0)[1].descriptor }).count == 1)
+    #expect(Set((0..<3).map { table.sockets(of: gateway, place: $0, slot: $0)[0].descriptor }).count == 3)
+    #expect(Set((0..<3).map { table.sockets(of: gateway, place: $0, slot: $0)[1].descriptor }).count == 1)
     #expect(table.stored.map(\.name) == ["avalod.admin.0", "gateway.client.0", "gateway.client.1", "gateway.client.2"])
+  }
+
+  /// What somebody accepts on stays theirs, and the port stays the same.
+  @Test func closesAndOpensThePlacesOfASocket() throws {
+    let gateway = worker(
+      "gateway", [socket("client", "127.0.0.1:0", perInstance: true), socket("link", "unix:l.sock")], instances: 3)
+    let configuration = configuration([gateway])
+    let all = try SocketTable(inherited: []).next(for: configuration)
+    func descriptor(_ table: SocketTable, _ place: Int) -> Int32? {
+      table.listeners[.init(owner: "gateway", name: "client", slot: place)]?.descriptor
+    }
+    let address = all.listeners[.init(owner: "gateway", name: "client", slot: 0)]?.address
+    let fewer = try all.next(for: configuration, closed: ["gateway": [0, 2]])
+    #expect(all.release(for: fewer).sorted() == ["gateway.client.0", "gateway.client.2"])
+    #expect(fewer.sockets(of: gateway, place: 0, slot: 0).map(\.name) == ["link"])
+    let again = try fewer.next(for: configuration)
+    #expect(fewer.release(for: again) == [])
+    #expect(descriptor(again, 1) == descriptor(all, 1))
+    #expect(Set((0..<3).map { descriptor(again, $0) }).count == 3)
+    #expect(again.listeners[.init(owner: "gateway", name: "client", slot: 0)]?.address == address)
+    let none = try again.next(for: configuration, closed: ["gateway": [0, 1, 2]])
+    #expect(again.release(for: none).count == 4)
+    #expect(none.sockets(of: gateway, place: 0, slot: 0).isEmpty)
+    none.closeAll()
+  }
+
+  @Test func keepsTheMetricsOfTheSlotsThatAreThere() throws {
+    let gateway = worker("gateway", [], instances: 1, metrics: true)
+    let configuration = configuration([gateway])
+    try FileManager.default.createDirectory(atPath: "\(folder.path)/metrics", withIntermediateDirectories: false)
+    let first = try SocketTable(inherited: []).next(for: configuration)
+    var both = try first.next(for: configuration, slots: ["gateway": [0, 1]])
+    #expect(first.release(for: both) == [])
+    #expect(both.sockets(of: gateway, place: 0, slot: 1).map(\.name) == ["metrics"])
+    both.dropMetrics(of: InstanceID(worker: "gateway", slot: 0))
+    #expect(both.sockets(of: gateway, place: 0, slot: 0).isEmpty)
+    let next = try both.next(for: configuration, slots: ["gateway": [1]])
+    #expect(both.release(for: next) == [])
+    next.closeAll()
   }
 
   @Test func aReloadKeepsWhatStaysAndBindsOnlyWhatIsNew() throws {
@@ -144,10 +183,11 @@ import Testing
     let table = try SocketTable(inherited: inherited).next(for: configuration)
     defer { table.closeAll() }
     for slot in 0..<2 {
-      #expect(table.sockets(of: a, slot: slot).map(\.name) == ["client", "client", "link"])
-      #expect(table.sockets(of: a, slot: slot).prefix(2).map(\.descriptor) == [one.descriptor, two.descriptor])
+      #expect(table.sockets(of: a, place: slot, slot: slot).map(\.name) == ["client", "client", "link"])
+      #expect(
+        table.sockets(of: a, place: slot, slot: slot).prefix(2).map(\.descriptor) == [one.descriptor, two.descriptor])
     }
-    #expect(table.sockets(of: b, slot: 0).map(\.descriptor) == [three.descriptor])
+    #expect(table.sockets(of: b, place: 0, slot: 0).map(\.descriptor) == [three.descriptor])
     #expect(table.unclaimed(by: configuration) == ["unused"])
     #expect(table.stored.map(\.name) == ["avalod.admin.0"])
   }

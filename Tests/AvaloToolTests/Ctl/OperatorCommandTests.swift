@@ -8,7 +8,8 @@ import Testing
 /// What operators' commands take, and what they make of answers.
 @Suite struct OperatorCommandTests {
   private static let commands: [any AsyncParsableCommand.Type] = [
-    StatusCommand.self, TopCommand.self, WorkersCommand.self, ConnectionsCommand.self, PresenceCommand.self,
+    StatusCommand.self, TopCommand.self, ListWorkersCommand.self, DrainCommand.self, ScaleCommand.self,
+    ConnectionsCommand.self, PresenceCommand.self,
     ReadCommand.self, TailCommand.self, PublishCommand.self, DisconnectCommand.self, ListFlags.self, SetFlag.self,
     UnsetFlag.self, ListKeys.self, NewKey.self, RevokeKey.self, RevokeTokens.self, ReloadCommand.self,
     RestartCommand.self, LogLevelCommand.self, BackupCommand.self, RestoreCommand.self, ListenCommand.self,
@@ -26,14 +27,18 @@ import Testing
     ["read", "ann"], ["read", "user:ann", "--from", "3", "--last", "2"], ["tail", "user:"], ["disconnect", "a b"],
     ["flags", "set", "realtime_presence", "101"], ["flags", "set", "realtime_presence"], ["tokens", "revoke"],
     ["tokens", "revoke", "--user", "ann", "--everybody"], ["tokens", "revoke", "--id", "x", "--issued-before", "-1h"],
-    ["top", "--json"], ["top", "--interval", "0"], ["backup"], ["restore"],
+    ["top", "--json"], ["top", "--interval", "0"], ["backup"], ["restore"], ["workers", "scale", "gateway", "0"],
+    ["workers", "drain", "a/b"],
   ])
   func whatIsNotClearIsRefused(arguments: [String]) {
     let error = #expect(throws: (any Error).self) { try Avaloctl.parseAsRoot(arguments) }
     if let error { #expect(Avaloctl.exitCode(for: error).rawValue == 64) }
   }
 
-  @Test(arguments: [["loglevel"], ["log-level", "debug"], ["flags"], ["keys"], ["flags", "set", "f", "12.5%"]])
+  @Test(arguments: [
+    ["loglevel"], ["workers", "--json"], ["workers", "scale", "gateway", "4"], ["log-level", "debug"], ["flags"],
+    ["keys"], ["flags", "set", "f", "12.5%"],
+  ])
   func theseAreUnderstood(arguments: [String]) throws { _ = try Avaloctl.parseAsRoot(arguments) }
 
   @Test(arguments: [

@@ -37,7 +37,6 @@ struct EventsRequest {
 
   /// - `client`: the client's address.
   func start(_ service: HTTPService, _ client: String) throws(CallError) -> StreamStart {
-    guard !service.health.draining else { throw .draining }
     guard let streams = service.streams?.events else { throw .noStreams }
     if let refusal = streams.refusal(identity, request) { throw refusal }
     return StreamStart(streams: streams, identity: identity, request: request, address: client)

@@ -29,7 +29,7 @@ import Testing
 
   @Test func endsWithAResult() async throws {
     let stream = try await StreamFixture.live("ann", at: position(0), .callStream)
-    stream.mailbox.post(.drain(seconds: 0))
+    stream.mailbox.post(.drain(.atOnce))
     let text = try stream.received()
     #expect(text.hasPrefix(#"data: {"message":{"goaway":"#))
     #expect(text.hasSuffix(#"data: {"result":{"code":4000,"reason":"going_away"}}"# + "\n\n"))
