@@ -207,24 +207,8 @@ extension Hub {
 
   /// Frames from the scheduler, in its order.
   func received(_ frames: UnsafeRawBufferPointer) {
-    var rest = frames
-    while !rest.isEmpty {
-      guard let head = try? Frame.head(of: rest), rest.count >= Frame.headBytes + head.bodyBytes else {
-        preconditionFailure("the link hands over whole frames")
-      }
-      let end = Frame.headBytes + head.bodyBytes
-      let body = UnsafeRawBufferPointer(rebasing: rest[Frame.headBytes..<end])
-      rest = UnsafeRawBufferPointer(rebasing: rest[end...])
-      do throws(WireError) {
-        try received(head, body)
-      } catch {
-        // The link checked the frame's outside; a body that does not parse is a peer of another make.
-        log.error(
-          "frame from the scheduler does not parse", metadata: ["kind": "\(head.kind.rawValue)", "error": "\(error)"])
-        metrics.brokenFrames.add(1)
-        port.breakSchedulerLink(reason: "frame \(head.kind.rawValue): \(error)")
-        return
-      }
+    takeFrames(frames, from: "scheduler", break: { port.breakSchedulerLink(reason: $0) }) {
+      (head, body) throws(WireError) in try received(head, body)
     }
   }
 

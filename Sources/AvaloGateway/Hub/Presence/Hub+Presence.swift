@@ -82,22 +82,8 @@ extension Hub {
 
   /// Frames from the presence worker, in its order; some concern other loops.
   func receivedPresence(_ frames: UnsafeRawBufferPointer) {
-    var rest = frames
-    while !rest.isEmpty {
-      guard let head = try? Frame.head(of: rest), rest.count >= Frame.headBytes + head.bodyBytes else {
-        preconditionFailure("the link hands over whole frames")
-      }
-      let end = Frame.headBytes + head.bodyBytes
-      let body = UnsafeRawBufferPointer(rebasing: rest[Frame.headBytes..<end])
-      rest = UnsafeRawBufferPointer(rebasing: rest[end...])
-      do throws(WireError) {
-        try receivedPresence(head, body)
-      } catch {
-        log.error(
-          "frame from presence does not parse", metadata: ["kind": "\(head.kind.rawValue)", "error": "\(error)"])
-        metrics.brokenFrames.add(1)
-        return port.breakPresenceLink(reason: "frame \(head.kind.rawValue): \(error)")
-      }
+    takeFrames(frames, from: "presence", break: { port.breakPresenceLink(reason: $0) }) {
+      (head, body) throws(WireError) in try receivedPresence(head, body)
     }
   }
 
