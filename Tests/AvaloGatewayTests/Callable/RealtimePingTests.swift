@@ -217,6 +217,19 @@ import Testing
     #expect(try poll.received().contains(#""events":[],"cursor":"user:ann=\#(epoch).4""#))
   }
 
+  /// A session that is ending is gone with the next turn: where it stands is asked before.
+  @Test(arguments: ["cursor\":\"user:ann=\(testEpoch).4", "connectionId\":\"c1"])
+  func saysWhereItStandsThoughItsSessionEnds(field: String) async throws {
+    let poll = try await PollFixture()
+    try poll.ping("{\"\(field)\"}")
+    try poll.begin(at: position(4))
+    poll.deliver(5, "{}")
+    poll.mail(.drain(seconds: 0))
+    let body = Answers(try poll.received())[0].body
+    let told: UInt64 = body.contains(#""offset":5"#) ? 5 : 4
+    #expect(body.contains(#""cursor":"user:ann=\#(epoch).\#(told)""#), "\(body)")
+  }
+
   /// Over a WebSocket everything comes by itself.
   @Test func isNotHeldOverASession() async throws {
     let fixture = try await CallFixture()
