@@ -76,6 +76,8 @@ public struct CallError: Error, Sendable, Equatable {
   public var retryAfterMilliseconds: Int?
   /// The event whose fate the answer leaves open: to be tried again under this id, which may have been made here.
   public var eventID: String?
+  /// The limit that was met, if it is one.
+  public internal(set) var exceeded: Exceeded?
 
   public init(_ code: StatusCode, _ message: String, retryAfterMilliseconds: Int? = nil, eventID: String? = nil) {
     self.code = code

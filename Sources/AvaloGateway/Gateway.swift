@@ -123,6 +123,7 @@ public final class Gateway: Worker {
       http: { try http.value.serve($0, secure: false, peer: $1) }, reactors: [reactor], transports: transports,
       addresses: addresses, observe: { metrics.observe($0) })
     door.connectionsMax = descriptors.connectionsMax
+    door.acceptedAddress = { access.current.proxies.contains($0) ? nil : AddressRange.household(of: $0) }
     door.countedAddress = {
       AddressRange.household(
         of: access.current.proxies.client(behind: $0.peerAddress, forwardedFor: $0.forwardedFor))
@@ -274,6 +275,7 @@ extension LoopSettings {
   init(_ settings: GatewaySettings) {
     self.init()
     connectionsMax = settings.connections.max
+    messageBytesMax = settings.limits.messageBytesMax
     pingIntervalSeconds = UInt32(settings.pingInterval.milliseconds / 1000)
     pingGraceSeconds = UInt32(settings.grace.milliseconds / 1000)
     stallSecondsMax = UInt32(max(1, settings.outbox.stallMax.milliseconds / 1000))

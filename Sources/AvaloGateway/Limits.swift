@@ -107,6 +107,13 @@ public enum GatewayLimits {
 
   /// Publishes that wait for the log, over all connections: about a second's worth at full speed.
   public static let publishesInFlightDefault = 20_000
+  /// One message of a WebSocket: 64 KiB of payload and the call around it.
+  public static let messageBytesDefault = 80 << 10
+  /// Users that one call names, but for broadcasts: members of a chat (``Limits/membersPerCallMax``), a contact list's presence.
+  public static let usersPerCallMax = 1000
+  /// Of one function by one user: as many as frames may come on one WebSocket. Nobody's fingers are that fast, and a client that
+  /// calls in a circle costs its own user.
+  public static let callsPerSecondDefault = 100
   /// A publish that the log has not answered by then is answered UNAVAILABLE: longer than a scheduler's restart.
   public static let publishTimeout: Duration = .seconds(10)
   /// Removals of members that the presence worker has yet to hear of while it is away: a restart of it takes a second.
@@ -139,8 +146,6 @@ public enum GatewayLimits {
   public static let topicsPerConnectionDefault = 100
   /// Users whose presence one connection watches: a contact list. What is known of each is kept once a loop.
   public static let presenceTopicsPerConnectionDefault = 1000
-  /// Users of one presence query.
-  public static let presenceUsersMax = 1000
   /// Events of one page of a topic, unless the caller says otherwise.
   static let topicPageDefault: UInt32 = 100
   /// At most: a page is cut at half a megabyte anyway.

@@ -38,6 +38,7 @@ struct GatewayMetrics: Sendable {
   let callSeconds: HistogramFamily
   let publishesInFlight: Gauge
   let shed: Counter
+  let limits: CounterFamily
 
   // Links
   let linksUp: GaugeFamily
@@ -120,6 +121,9 @@ struct GatewayMetrics: Sendable {
       labels: ["function": CallTable.names])
     publishesInFlight = registry.gauge("avalo_publishes_in_flight", help: "Publishes that wait for the log's answer.")
     shed = registry.counter("avalo_publishes_shed_total", help: "Publishes refused because too many were waiting.")
+    limits = registry.counter(
+      "avalo_limit_refusals_total", help: "What was refused because a caller met a limit, by the limit.",
+      labels: ["limit": CallLimit.allCases.map(\.wireName)])
     linksUp = registry.gauge(
       "avalo_link_up", help: "1 while the link to the worker is up.", labels: ["worker_kind": GatewayMetrics.workers])
     linksLost = registry.counter(
@@ -143,6 +147,7 @@ extension GatewayMetrics {
       case .overloaded: .shed
       case .abandoned: .abandoned
       }
+    if outcome == .addressFull { limits.with(CallLimit.connectionsPerAddress.wireName).add(1) }
     if let label { attempts.with(label.label).add(1) }
   }
 }
@@ -176,6 +181,7 @@ struct HubMetrics: Sendable {
   private let missed: [Counter]
   private let attempts: [Counter]
   private let delivered: [Counter]
+  private let limits: [Counter]
 
   init(_ metrics: GatewayMetrics, transport: String) {
     connections = metrics.connections.with(transport)
@@ -198,6 +204,7 @@ struct HubMetrics: Sendable {
     gaps = GapReason.allCases.map { metrics.gaps.with($0.wireName) }
     missed = [GapReason.expired, .evicted].map { metrics.missed.with($0.wireName) }
     attempts = ConnectOutcome.allCases.map { metrics.attempts.with($0.label) }
+    limits = CallLimit.allCases.map { metrics.limits.with($0.wireName) }
     delivered = EventType.allCases.flatMap { type in
       DeliveryPath.allCases.map { metrics.delivered.with(type.wireName, $0.label) }
     }
@@ -211,6 +218,7 @@ struct HubMetrics: Sendable {
     if missed.expired > 0 { self.missed[0].add(missed.expired) }
     if missed.evicted > 0 { self.missed[1].add(missed.evicted) }
   }
+  func limits(_ limit: CallLimit) -> Counter { limits[Int(limit.rawValue)] }
   func attempts(_ outcome: ConnectOutcome) -> Counter { attempts[outcome.rawValue] }
   /// Types are numbered from 1.
   func delivered(_ type: EventType, _ path: DeliveryPath) -> Counter {

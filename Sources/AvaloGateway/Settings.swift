@@ -28,7 +28,7 @@ import AvaloSystem
 ///     flags: {realtime_engine_v2: {rollout: 5, allow: [ann]}, realtime_presence: {rollout: 100}}
 ///     membership_webhook: {url: https://api.example.com/members, secret_file: keys/webhook.secret}
 ///     drain: {reconnects_per_second: 500}
-///     limits: {http_body_max: 256KiB, publishes_in_flight: 20000, publishes_per_second: 5000}
+///     limits: {http_body_max: 256KiB, publishes_in_flight: 20000, publishes_per_second: 5000, calls_per_second: 100}
 public struct GatewaySettings: Sendable, Equatable {
   public var auth: AuthenticationSettings
   /// A JSON file of ``APIKeys``; without one, servers have no access.
@@ -259,6 +259,15 @@ public struct LimitSettings: Sendable, Equatable {
   public var publishesInFlight: Int
   /// Of one API key, at one gateway instance; `nil`: as many as come.
   public var publishesPerSecond: Int?
+  /// Of one function by one user, at one gateway instance.
+  public var callsPerSecond: Int
+  /// Of a WebSocket, all fragments together.
+  public var messageBytesMax: Int
+  public var payloadBytesMax: Int
+  /// Users that one call may name, but for broadcasts.
+  public var usersPerCall: Int
+  public var broadcastUsers: Int
+  public var customStatusBytesMax: Int
 
   init(_ reader: inout SettingsReader) {
     httpBodyBytesMax = reader.bytes(
@@ -269,6 +278,18 @@ public struct LimitSettings: Sendable, Equatable {
       "http_idle_time", in: .milliseconds(100)...(.seconds(3600)), default: GatewayLimits.httpIdleTimeDefault)
     publishesInFlight = reader.integer(
       "publishes_in_flight", in: 1...10_000_000, default: GatewayLimits.publishesInFlightDefault)
+    callsPerSecond = reader.integer(
+      "calls_per_second", in: 1...1_000_000, default: GatewayLimits.callsPerSecondDefault)
+    messageBytesMax = reader.bytes(
+      "message_max", in: GatewayLimits.httpBodyBytesRange, default: GatewayLimits.messageBytesDefault)
+    payloadBytesMax = reader.bytes(
+      "payload_max", in: 1024...Limits.payloadBytesMax, default: Limits.payloadBytesMax)
+    usersPerCall = reader.integer(
+      "users_per_call", in: 1...GatewayLimits.usersPerCallMax, default: GatewayLimits.usersPerCallMax)
+    broadcastUsers = reader.integer(
+      "broadcast_users", in: 1...Limits.broadcastJobRecipientsMax, default: Limits.broadcastJobRecipientsMax)
+    customStatusBytesMax = reader.integer(
+      "custom_status_max", in: 1...Limits.customStatusBytesMax, default: Limits.customStatusBytesMax)
     publishesPerSecond =
       reader.has("publishes_per_second") ? reader.integer("publishes_per_second", in: 1...10_000_000) : nil
     // Asked for either way, so that a null there is no unknown key.

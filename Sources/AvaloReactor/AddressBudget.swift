@@ -3,7 +3,7 @@ import Synchronization
 /// Counts connections per peer address, over all loops of a process, and says when an address has enough. Called once
 /// when a connection comes and once when it goes.
 public final class AddressBudget: Sendable {
-  private let connectionsPerAddressMax: Int
+  public let connectionsPerAddressMax: Int
   private let state = Mutex(State())
 
   private struct State {

@@ -142,6 +142,7 @@ package final class ConnectionLife {
         writer.counters.closedProtocolError &+= 1
         slot.pointee.flags.insert(.discardsInput)
         if !slot.pointee.flags.isSilent { writer.beginClose(slot, index, code: code) }
+        application?.refused(connection, code: code)
         break steps
       }
     }

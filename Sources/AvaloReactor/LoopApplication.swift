@@ -8,6 +8,9 @@ public protocol LoopApplication: AnyObject {
   /// call, and must be copied to be queued.
   func message(_ connection: ConnectionID, _ text: UnsafeRawBufferPointer)
 
+  /// The peer broke the protocol, or sent more than it may: it is being closed with that code (RFC 6455 §7.4.1).
+  func refused(_ connection: ConnectionID, code: UInt16)
+
   /// The kernel has taken what it had refused in earlier turns: the backlog is empty again.
   func drained(_ connection: ConnectionID)
 
@@ -29,5 +32,6 @@ public protocol LoopApplication: AnyObject {
 }
 
 extension LoopApplication {
+  public func refused(_ connection: ConnectionID, code: UInt16) {}
   public func turnEnded() {}
 }

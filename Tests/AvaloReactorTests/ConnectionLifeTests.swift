@@ -18,6 +18,8 @@ private final class Notes: LoopApplication {
   }
 
   var notes: [Note] = []
+  /// The codes of what was refused.
+  var refusals: [UInt16] = []
   var whenMessage: ((ConnectionID) -> Void)?
   var whenTurnEnds: (() -> Void)?
 
@@ -26,6 +28,7 @@ private final class Notes: LoopApplication {
     notes.append(.message(String(decoding: text, as: UTF8.self)))
     whenMessage?(connection)
   }
+  func refused(_ connection: ConnectionID, code: UInt16) { refusals.append(code) }
   func drained(_ connection: ConnectionID) { notes.append(.drained) }
   func closed(_ connection: ConnectionID, clean: Bool) { notes.append(.closed(clean: clean)) }
   func woken() {}
@@ -143,6 +146,7 @@ private func code(_ frame: (UInt8, [UInt8])?) -> Int? {
     let connection = try loop.open()
     let written = loop.turn(connection, .text("a"), ClientFrame(.continuation, [1]), .text("b"))
     #expect(written.map { code($0) } == [1002])
+    #expect(loop.notes.refusals == [1002])
     #expect(loop.notes.notes == [.opened, .message("a")])
     loop.turn(connection, .text("c"))
     #expect(loop.notes.notes == [.opened, .message("a"), .closed(clean: false)])

@@ -60,10 +60,12 @@ public struct AccessRules: Sendable {
     public var ifMember: Set<Topic> = []
     public var denied: [Denial] = []
 
-    /// Keeps the first `count` of certain topics and denies the others.
-    mutating func keep(_ count: Int, orDeny code: StatusCode = .resourceExhausted, of isOne: (Topic) -> Bool) {
+    /// Keeps the first `count` of certain topics and denies the others; answers how many those are.
+    @discardableResult
+    mutating func keep(_ count: Int, orDeny code: StatusCode = .resourceExhausted, of isOne: (Topic) -> Bool) -> Int {
       let beyond = granted.filter(isOne).dropFirst(max(0, count))
       deny(beyond.map { Denial(topic: $0.name, code: code) })
+      return beyond.count
     }
 
     /// Moves what was refused after all.

@@ -70,7 +70,7 @@ public struct ConnectRequest: Sendable, Equatable {
         throw CallValue.refusal("a key of positions", "a topic such as \"user:u\"", key)
       }
       guard positions.count < max else {
-        throw CallError(.invalidArgument, "positions may name at most \(max) topics")
+        throw .over(.listItems, max: max, "positions may name at most \(max) topics")
       }
       guard let epoch = value["epoch"]?.string.flatMap(Epoch.init),
         let offset = value["offset"].flatMap(CallValue.integer),

@@ -2,15 +2,18 @@ import AvaloCore
 import AvaloSystem
 import Synchronization
 
-/// Keeps more from being begun than can be finished: publishes in flight, over all loops, and publishes a second of one
-/// API key. What is refused is refused before it costs anything.
+/// Keeps more from being begun than can be finished, or than one caller may begin: publishes in flight, publishes a second
+/// of one API key, calls a second of one user. Over all loops. What is refused is refused before it costs anything.
 public final class Admission: Sendable {
   private let inFlight = Atomic<Int>(0)
-  private struct Bucket {
-    var tokens: Double
-    var filled: MonotonicInstant
+  /// By the key's id.
+  private let publishes = Mutex(RateTable<String>())
+  private let calls = Mutex(RateTable<Call>())
+
+  private struct Call: Hashable {
+    let user: String
+    let function: ObjectIdentifier
   }
-  private let buckets = Mutex<[String: Bucket]>([:])
 
   public init() {}
 
@@ -21,28 +24,33 @@ public final class Admission: Sendable {
   func enter(max: Int) throws(CallError) {
     guard inFlight.wrappingAdd(1, ordering: .relaxed).newValue <= max else {
       leave()
-      throw CallError(
-        .unavailable, "too many publishes are waiting for the log: try again",
+      throw .over(
+        .publishesInFlight, max: max, "too many publishes are waiting for the log: try again",
         retryAfterMilliseconds: GatewayLimits.overloadRetryMilliseconds)
     }
   }
 
   func leave() { inFlight.wrappingSubtract(1, ordering: .relaxed) }
 
-  /// Takes one publish of a key from its rate; throws when there is none left. A second's worth may come at once.
+  /// Takes one publish of a key from its rate; throws when there is none left.
   func take(_ key: APIKey, perSecond: Int, now: MonotonicInstant) throws(CallError) {
-    let missing: Double = buckets.withLock { buckets in
-      var bucket = buckets[key.id] ?? Bucket(tokens: Double(perSecond), filled: now)
-      bucket.tokens = min(Double(perSecond), bucket.tokens + (now - bucket.filled).inSeconds * Double(perSecond))
-      bucket.filled = now
-      let missing = 1 - bucket.tokens
-      if missing <= 0 { bucket.tokens -= 1 }
-      buckets[key.id] = bucket
-      return missing
-    }
-    guard missing > 0 else { return }
-    throw CallError(
-      .resourceExhausted, "the API key \"\(key.name)\" may publish \(perSecond) events a second",
-      retryAfterMilliseconds: Int((missing / Double(perSecond) * 1000).rounded(.up)))
+    guard let wait = publishes.withLock({ $0.take(key.id, perSecond: perSecond, now: now) }) else { return }
+    throw .over(
+      .publishesPerSecond, max: perSecond, "the API key \"\(key.name)\" may publish \(perSecond) events a second",
+      retryAfterMilliseconds: Admission.milliseconds(wait))
   }
+
+  /// Takes one call of a function from a user's rate; throws when there is none left.
+  func take(
+    _ callable: any Callable.Type, of user: String, perSecond: Int, now: MonotonicInstant
+  ) throws(CallError) {
+    let call = Call(user: user, function: ObjectIdentifier(callable))
+    guard let wait = calls.withLock({ $0.take(call, perSecond: perSecond, now: now) }) else { return }
+    throw .over(
+      .callsPerSecond, max: perSecond, "a user may call \(callable.name) \(perSecond) times a second",
+      retryAfterMilliseconds: Admission.milliseconds(wait))
+  }
+
+  /// Rounded up, so that there is one then.
+  private static func milliseconds(_ wait: Duration) -> Int { Int((wait.nanoseconds + 999_999) / 1_000_000) }
 }

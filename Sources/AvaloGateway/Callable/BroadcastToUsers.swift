@@ -11,9 +11,10 @@ enum BroadcastToUsers: Callable {
     let access = context.access.current
     let key = try request.server(with: .broadcast)
     try PublishRealtimeEvent.admit(key, .broadcast, context, access)
-    let (users, event) = try parts(try request.object("userIds and event"))
+    let limits = access.settings.limits
+    let (users, event) = try parts(try request.object("userIds and event"), usersMax: limits.broadcastUsers)
     let accepted = context.wall.microseconds
-    let draft = try EventDraft(event, now: accepted / 1000)
+    let draft = try EventDraft(event, now: accepted / 1000, payloadBytesMax: limits.payloadBytesMax)
     guard draft.targetUser == nil, draft.topicName == nil else {
       throw CallError(.invalidArgument, "event must not have targetUserId or topic: userIds say who it is for")
     }
@@ -29,7 +30,7 @@ enum BroadcastToUsers: Callable {
     let fields = draft.fields(eventID: eventID, topic: nil, acceptedMicroseconds: accepted)
     let record = fields.record()
     let hash = draft.contentHash(targets: users)
-    try context.admission.enter(max: access.settings.limits.publishesInFlight)
+    try context.admission.enter(max: limits.publishesInFlight)
     let done: (Result<Outcome, CallError>) -> Void = { result in
       context.admission.leave()
       reply(
@@ -69,12 +70,14 @@ enum BroadcastToUsers: Callable {
     }
   }
 
-  private static func parts(_ data: JSONView) throws(CallError) -> (users: [String], event: JSONView) {
+  private static func parts(
+    _ data: JSONView, usersMax: Int
+  ) throws(CallError) -> (users: [String], event: JSONView) {
     var users: [String]?
     var event: JSONView?
     try data.forEachMember { (key, value) throws(CallError) in
       if key.matches("userIds") {
-        users = try CallValue.users(value, "userIds", max: Limits.broadcastJobRecipientsMax)
+        users = try CallValue.users(value, "userIds", max: usersMax)
       } else if key.matches("event") {
         guard value.kind == .object else { throw CallValue.refusal("event", "an object", value) }
         event = value

@@ -19,11 +19,17 @@ public enum CallAnswer {
     json.object {
       $0.member("status", error.code.wireName)
       $0.member("message", error.message)
-      guard error.retryAfterMilliseconds != nil || error.eventID != nil else { return }
+      guard error.retryAfterMilliseconds != nil || error.eventID != nil || error.exceeded != nil else { return }
       $0.key("details")
       $0.object {
         if let retryAfter = error.retryAfterMilliseconds { $0.member("retryAfterMs", retryAfter) }
         if let eventID = error.eventID { $0.member("eventId", eventID) }
+        guard let exceeded = error.exceeded else { return }
+        $0.key("limit")
+        $0.object {
+          $0.member("name", exceeded.limit.wireName)
+          $0.member("max", exceeded.max)
+        }
       }
     }
   }

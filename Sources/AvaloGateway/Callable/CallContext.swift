@@ -22,7 +22,10 @@ public protocol Services: AnyObject {
 
 /// Told of every call, on the loop that served it.
 public protocol CallObserver: AnyObject {
-  func called(_ name: StaticString, _ code: StatusCode, took: Duration)
+  /// - `error`: `nil` when the call succeeded.
+  func called(_ name: StaticString, _ error: CallError?, took: Duration)
+  /// A limit that was met outside a call.
+  func refused(_ limit: CallLimit)
 }
 
 /// What calls need, of one loop. Confined to it, but for the parts that all loops share.
@@ -56,16 +59,19 @@ public final class CallContext {
   func newEventID() -> String { eventIDs.next("evt_", now: wall.milliseconds, using: &random) }
   func newConnectionID() -> String { eventIDs.next("conn_", now: wall.milliseconds, using: &random) }
 
+  /// Servers have limits of their own, in what they publish.
+  func admit(_ caller: Caller, to callable: any Callable.Type) throws(CallError) {
+    guard case .user(let identity) = caller else { return }
+    try admission.take(
+      callable, of: identity.user, perSecond: access.current.settings.limits.callsPerSecond, now: monotonic.now)
+  }
+
   func observed(_ name: StaticString, _ reply: @escaping CallReply) -> CallReply {
     guard let observer else { return reply }
     let started = monotonic.now
     return { [monotonic] result in
-      let code: StatusCode =
-        switch result {
-        case .success: .ok
-        case .failure(let error): error.code
-        }
-      observer.called(name, code, took: monotonic.now - started)
+      let error: CallError? = if case .failure(let error) = result { error } else { nil }
+      observer.called(name, error, took: monotonic.now - started)
       reply(result)
     }
   }

@@ -45,6 +45,7 @@ public enum CallTable {
   ) {
     let reply = context.observed(callable.name, reply)
     do throws(CallError) {
+      try context.admit(request.caller, to: callable)
       try callable.call(request, context, reply: reply)
     } catch {
       reply(.failure(error))

@@ -49,7 +49,7 @@ enum CallValue {
     var names: [String] = []
     for element in view.elements {
       guard let name = element.string else { throw refusal("\(field)[\(names.count)]", "a topic's name", element) }
-      guard names.count < max else { throw CallError(.invalidArgument, "\(field) may name at most \(max) topics") }
+      guard names.count < max else { throw .over(.listItems, max: max, "\(field) may name at most \(max) topics") }
       names.append(name)
     }
     return names
@@ -60,7 +60,7 @@ enum CallValue {
     guard view.kind == .array else { throw refusal(field, "a list of user ids", view) }
     var users: [String] = []
     for element in view.elements {
-      guard users.count < max else { throw CallError(.invalidArgument, "\(field) may name at most \(max) users") }
+      guard users.count < max else { throw .over(.listItems, max: max, "\(field) may name at most \(max) users") }
       users.append(try identifier(element, "\(field)[\(users.count)]"))
     }
     guard !users.isEmpty else { throw CallError(.invalidArgument, "\(field) is empty") }

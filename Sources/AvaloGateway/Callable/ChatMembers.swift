@@ -11,12 +11,13 @@ enum ChatMembers {
     try request.server(with: .membership)
     var chat: String?
     var users: [String]?
+    let usersMax = context.access.current.settings.limits.usersPerCall
     try request.object("chatId and userIds").forEachMember { (key, value) throws(CallError) in
       if key.matches("chatId") {
         chat = try CallValue.identifier(value, "chatId")
       } else if key.matches("userIds") {
         let isEmptied = change == .set && value.kind == .array && value.count == 0
-        users = isEmptied ? [] : try CallValue.users(value, "userIds", max: Limits.membersPerCallMax)
+        users = isEmptied ? [] : try CallValue.users(value, "userIds", max: usersMax)
       } else {
         throw CallValue.unknown(key, among: fields)
       }

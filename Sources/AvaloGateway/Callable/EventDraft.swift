@@ -19,7 +19,7 @@ struct EventDraft {
     "type, targetUserId, topic, payload, eventId, sourceUserId, timestamp, ttl, priority, chatId, messageId, deliverAt"
 
   /// - `now`: milliseconds since 1970.
-  init(_ view: JSONView, now: Int64) throws(CallError) {
+  init(_ view: JSONView, now: Int64, payloadBytesMax: Int = Limits.payloadBytesMax) throws(CallError) {
     payload = view
     var type: EventType?
     var payload: JSONView?
@@ -27,7 +27,7 @@ struct EventDraft {
       if key.matches("type") {
         type = try EventDraft.type(value)
       } else if key.matches("payload") {
-        payload = try EventDraft.payload(value)
+        payload = try EventDraft.payload(value, payloadBytesMax)
       } else if value.isNull {
         // As if it were not there; but it must be a field.
         guard EventDraft.isField(key) else { throw CallValue.unknown(key, among: EventDraft.fields) }
@@ -131,12 +131,11 @@ struct EventDraft {
   /// Who is typing and how a user is go paths of their own; who has read what is the user's own to say.
   private static func isPublishable(_ type: EventType) -> Bool { type != .readReceipt }
 
-  private static func payload(_ view: JSONView) throws(CallError) -> JSONView {
+  private static func payload(_ view: JSONView, _ max: Int) throws(CallError) -> JSONView {
     guard view.kind == .object else { throw CallValue.refusal("payload", "an object", view) }
-    guard view.raw.count <= Limits.payloadBytesMax else {
-      throw CallError(
-        .invalidArgument, "payload may have \(Limits.payloadBytesMax) bytes, not \(view.raw.count): send a link instead"
-      )
+    guard view.raw.count <= max else {
+      throw .over(
+        .payloadBytes, max: max, "payload may have \(max) bytes, not \(view.raw.count): send a link instead")
     }
     try TypeKeys.check(view)
     return view

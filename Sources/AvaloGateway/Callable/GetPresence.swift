@@ -9,9 +9,10 @@ enum GetPresence: Callable {
   static func call(_ request: CallRequest, _ context: CallContext, reply: @escaping CallReply) throws(CallError) {
     let viewer = try viewer(request, context)
     var named: [String]?
+    let usersMax = context.access.current.settings.limits.usersPerCall
     try request.object("userIds").forEachMember { (key, value) throws(CallError) in
       guard key.matches("userIds") else { throw CallValue.unknown(key, among: "userIds") }
-      named = try CallValue.users(value, "userIds", max: GatewayLimits.presenceUsersMax)
+      named = try CallValue.users(value, "userIds", max: usersMax)
     }
     guard let users = named else { throw CallError(.invalidArgument, "userIds is missing: a list of user ids") }
     if case .session(let session) = request.carrier {

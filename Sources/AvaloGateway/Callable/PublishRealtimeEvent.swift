@@ -16,7 +16,8 @@ enum PublishRealtimeEvent: Callable {
     }
     let data = try request.object("type, payload, and targetUserId or topic")
     let accepted = context.wall.microseconds
-    let draft = try EventDraft(data, now: accepted / 1000)
+    let draft = try EventDraft(
+      data, now: accepted / 1000, payloadBytesMax: access.settings.limits.payloadBytesMax)
     if draft.type.retention != .durable { return try PublishedFact.tell(draft, by: request.caller, context, reply) }
     let topic = try topic(of: draft)
     let (owner, user) = try publisher(request.caller, to: topic, access.rules)

@@ -23,7 +23,7 @@ enum PublishedFact {
         reply(result.map { answer("chat:" + typing.chat, eventID) })
       }
     } else {
-      let update = try UpdatePresence.update(of: user, draft.payload, besides: "userId")
+      let update = try UpdatePresence.update(of: user, draft.payload, besides: "userId", context)
       context.services.presence(update) { result in
         reply(result.map { _ in answer("presence:" + user, eventID) })
       }

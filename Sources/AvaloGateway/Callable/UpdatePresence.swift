@@ -11,7 +11,7 @@ enum UpdatePresence: Callable {
   static func call(_ request: CallRequest, _ context: CallContext, reply: @escaping CallReply) throws(CallError) {
     let identity = try request.user()
     try context.require(\.presence, for: identity)
-    var update = try update(of: identity.user, try request.object("at least one of \(fields)"))
+    var update = try update(of: identity.user, try request.object("at least one of \(fields)"), context)
     if case .session(let session) = request.carrier { update.session = session.number }
     request.findChats(of: identity, context) { chats in
       update.chats = Array(chats.prefix(Limits.presenceChatsMax))
@@ -21,13 +21,16 @@ enum UpdatePresence: Callable {
 
   /// What `data`, or a server's payload, says.
   /// - `other`: a member of it that is somebody else's to read.
-  static func update(of user: String, _ data: JSONView, besides other: String? = nil) throws(CallError) -> SetPresence {
+  static func update(
+    of user: String, _ data: JSONView, besides other: String? = nil, _ context: CallContext
+  ) throws(CallError) -> SetPresence {
+    let statusMax = context.access.current.settings.limits.customStatusBytesMax
     var update = SetPresence(user: user)
     var isEmpty = true
     try data.forEachMember { (key, value) throws(CallError) in
       if let other, key.string == other { return }
       isEmpty = false
-      try read(key, value, into: &update)
+      try read(key, value, statusMax: statusMax, into: &update)
     }
     guard !isEmpty else { throw CallError(.invalidArgument, "nothing is to be updated: there are \(fields)") }
     return update
@@ -50,7 +53,7 @@ enum UpdatePresence: Callable {
   }
 
   private static func read(
-    _ key: JSONView, _ value: JSONView, into update: inout SetPresence
+    _ key: JSONView, _ value: JSONView, statusMax: Int, into update: inout SetPresence
   ) throws(CallError) {
     if key.matches("status") {
       update.status = try change(value) { (value) throws(CallError) in
@@ -66,7 +69,7 @@ enum UpdatePresence: Callable {
       }
       update.platform = platform
     } else if key.matches("customStatus") {
-      update.customStatus = try text(value, "customStatus", max: Limits.customStatusBytesMax)
+      update.customStatus = try text(value, "customStatus", max: statusMax)
     } else if key.matches("activity") {
       update.activity = try text(value, "activity", max: Limits.activityBytesMax)
     } else if key.matches("location") {
@@ -92,9 +95,9 @@ enum UpdatePresence: Callable {
     _ view: JSONView, _ field: String, max: Int
   ) throws(CallError) -> SetPresence.Change<String> {
     if view.isNull { return .clear }
-    guard let text = view.string, text.utf8.count <= max else {
-      throw CallValue.refusal(field, "a text of at most \(max) bytes, or null", view)
-    }
+    let refusal = CallValue.refusal(field, "a text of at most \(max) bytes, or null", view)
+    guard let text = view.string else { throw refusal }
+    guard text.utf8.count <= max else { throw .over(.textBytes, max: max, refusal.message) }
     return text.isEmpty ? .clear : .set(text)
   }
 

@@ -22,9 +22,7 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
   }
 
   private let service: HTTPService
-  private let secure: Bool
-  /// Numeric, without a port.
-  private let peer: String
+  private let peer: HTTPPeer
   private var context: ChannelHandlerContext?
   private var reading = Reading.nothing
   /// Bytes since the last complete request, of which an incomplete head is a part.
@@ -54,9 +52,8 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
   private var lastProgress = NIODeadline.uptimeNanoseconds(0)
   private var timer: (task: Scheduled<Void>, at: NIODeadline)?
 
-  init(service: HTTPService, secure: Bool, peer: String) {
+  init(service: HTTPService, peer: HTTPPeer) {
     self.service = service
-    self.secure = secure
     self.peer = peer
   }
 
@@ -116,12 +113,13 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
     if quiescing { last.keepAlive = false }
     due.append(last)
     if !last.keepAlive { reading = .over }
-    exchange.answer(service, secure: secure, peer: peer, writing: writing) { answer in self.answered(number, answer) }
+    exchange.answer(service, peer, writing: writing) { answer in self.answered(number, answer) }
   }
 
   /// Answers without reading the request to its end; it is the connection's last.
   private func refuse(_ answer: HTTPAnswer, _ exchange: HTTPExchange?) {
     reading = .over
+    if case .error(let error, _, _) = answer, let met = error.exceeded { service.calls.observer?.refused(met.limit) }
     var last = exchange?.due ?? HTTPExchange.Due()
     last.keepAlive = false
     last.answer = answer

@@ -62,7 +62,7 @@ struct HTTPExchange {
   }
 
   var tooLarge: HTTPAnswer {
-    .error(CallError(.invalidArgument, "the body may have \(bodyBytesMax) bytes"))
+    .error(.over(.messageBytes, max: bodyBytesMax, "the body may have \(bodyBytesMax) bytes"))
   }
 
   /// A broadcast to very many users is larger than other requests: for who has the right to one.
@@ -76,19 +76,18 @@ struct HTTPExchange {
 
   // MARK: Answering
 
-  /// - `peer`: the address at the other end of the connection.
-  func writing(_ peer: String) -> AnswerWriting {
-    AnswerWriting(client: access.proxies.client(behind: peer, forwardedFor: facts.forwardedFor))
+  func writing(_ peer: HTTPPeer) -> AnswerWriting {
+    AnswerWriting(
+      client: peer.isCounted ? nil : access.proxies.client(behind: peer.address, forwardedFor: facts.forwardedFor))
   }
 
   /// Calls `done` once, now or later.
-  /// - `secure`: whether TLS ends here; a trusted proxy may say so as well.
-  /// - `peer`: the address at the other end of the connection.
   func answer(
-    _ service: HTTPService, secure: Bool, peer: String, writing: AnswerWriting, done: @escaping (HTTPAnswer) -> Void
+    _ service: HTTPService, _ peer: HTTPPeer, writing: AnswerWriting, done: @escaping (HTTPAnswer) -> Void
   ) {
     let client = writing.client
-    let secure = secure || facts.isForwardedSecure && access.proxies.contains(peer)
+    // A trusted proxy may say that TLS ends there.
+    let secure = peer.secure || facts.isForwardedSecure && access.proxies.contains(peer.address)
     switch route {
     case .preflight: done(.allowed)
     case .refused(let answer): done(answer)
@@ -131,11 +130,12 @@ struct HTTPExchange {
 
   /// A subscription that is not answered with where to listen, but by what there is to hear. `nil` for everything else.
   private func stream(
-    _ callable: any Callable.Type, _ request: CallRequest, _ service: HTTPService, _ client: String
+    _ callable: any Callable.Type, _ request: CallRequest, _ service: HTTPService, _ client: String?
   ) throws(CallError) -> StreamStart? {
     guard facts.acceptsEvents, callable == SubscribeToRealtimeEvents.self else { return nil }
     try access.cors.mayListen(facts.origin)
     let identity = try request.user()
+    try service.calls.admit(request.caller, to: callable)
     guard access.flags.engine.isOn(for: identity.user) else { return nil }
     let wish = try ConnectRequest(request.data, topicsMax: HubLimits.streamTopicsMax)
     guard let streams = service.streams?.calls else { throw .noStreams }

@@ -14,6 +14,16 @@ public final class Health: Sendable {
   public func drain() { isDraining.store(true, ordering: .relaxed) }
 }
 
+/// Who is at the other end of a connection.
+struct HTTPPeer {
+  /// Numeric, without a port.
+  var address: String
+  /// Whether TLS ends here.
+  var secure: Bool
+  /// Whether the connection is among those of its address.
+  var isCounted: Bool
+}
+
 /// The HTTP side of one event loop: what all its connections share. Confined to the loop.
 public final class HTTPService {
   let calls: CallContext
@@ -43,7 +53,8 @@ public final class HTTPService {
   /// - `secure`: whether TLS is in front.
   func serve(_ channel: any Channel, secure: Bool, peer: PeerAddress = PeerAddress()) throws {
     channel.eventLoop.preconditionInEventLoop()
-    let connection = HTTPConnection(service: self, secure: secure, peer: peer.text(channel))
+    let connection = HTTPConnection(
+      service: self, peer: HTTPPeer(address: peer.text(channel), secure: secure, isCounted: peer.isCounted))
     // A client may shut down its side behind its last request and still wants the answer.
     try channel.syncOptions?.setOption(.allowRemoteHalfClosure, value: true)
     try channel.pipeline.syncOperations.addHandlers([

@@ -39,9 +39,9 @@ extension Hub {
   private func tooMany(_ session: Session, _ what: String, _ max: UInt16) {
     refuse(
       session,
-      CallError(
-        .resourceExhausted, "more than \(max) \(what) a second", retryAfterMilliseconds: HubLimits.rateRetryMilliseconds
-      ),
+      .over(
+        .framesPerSecond, max: Int(max), "more than \(max) \(what) a second",
+        retryAfterMilliseconds: HubLimits.rateRetryMilliseconds),
       code: .rateLimited)
   }
 
@@ -113,9 +113,9 @@ extension Hub {
     guard has.count + new.count <= max else {
       return completion(
         .failure(
-          CallError(
-            .resourceExhausted, "a connection may have \(max) topics, and this would be its \(has.count + new.count)th")
-        ))
+          .over(
+            .topics, max: max, "a connection may have \(max) topics, and this would be its \(has.count + new.count)th"))
+      )
     }
     guard schedulerIsUp else { return completion(.failure(.schedulerAway)) }
     joinPresence(session, watched)

@@ -59,9 +59,10 @@ extension Hub {
     guard connectionCount(of: identity.user) < policy.limits.connectionsPerUserMax else {
       return refuse(
         session,
-        CallError(
-          .resourceExhausted, "a user may have \(policy.limits.connectionsPerUserMax) connections here at a time",
-          retryAfterMilliseconds: 5000), code: .limit)
+        .over(
+          .connectionsPerUser, max: policy.limits.connectionsPerUserMax,
+          "a user may have \(policy.limits.connectionsPerUserMax) connections here at a time",
+          retryAfterMilliseconds: HubLimits.userRetryMilliseconds), code: .limit)
     }
     if let refusal = policy.access.flags.engine.refusal(for: identity.user) {
       return refuse(session, refusal, code: .featureDisabled)
@@ -95,9 +96,11 @@ extension Hub {
   /// Which of the topics asked for this session may have, each once, leaving out what it has already.
   private func grant(_ session: Session, _ wanted: [String], _ identity: Identity) -> AccessRules.Grant {
     var grant = policy.access.grant(wanted, to: identity)
-    grant.keep(policy.limits.topicsPerConnectionMax - Int(session.subscriptionCount)) { !$0.isPresence }
+    metrics.limits(.topics).add(
+      grant.keep(policy.limits.topicsPerConnectionMax - Int(session.subscriptionCount)) { !$0.isPresence })
     if session.isPresent {
-      grant.keep(policy.limits.presenceTopicsMax - presence.count(of: session.connection), of: \.isPresence)
+      metrics.limits(.presenceTopics).add(
+        grant.keep(policy.limits.presenceTopicsMax - presence.count(of: session.connection), of: \.isPresence))
     } else {
       grant.keep(0, orDeny: .failedPrecondition, of: \.isPresence)
     }
@@ -124,6 +127,7 @@ extension Hub {
   /// Tells what is wrong and ends the session.
   func refuse(_ session: Session, _ error: CallError, code: CloseCode? = nil) {
     guard session.stage != .closing else { return }
+    if let exceeded = error.exceeded { metrics.limits(exceeded.limit).add(1) }
     if session.stage != .ready {
       metrics.attempts(code == .featureDisabled ? .disabled : ConnectOutcome(error.code)).add(1)
     }

@@ -139,6 +139,10 @@ final class Hub: LoopApplication {
     if missedReceipts.remove(session.number) != nil { askMissedReceipts(session) }
   }
 
+  func refused(_ connection: ConnectionID, code: UInt16) {
+    if code == AvaloReactor.CloseCode.tooLarge { metrics.limits(.messageBytes).add(1) }
+  }
+
   func closed(_ connection: ConnectionID, clean: Bool) {
     guard let session = session(of: connection) else { return }
     if session.isCounted {

@@ -10,6 +10,8 @@ enum HubLimits {
   static let goawayDelayMin: Duration = .milliseconds(100)
   /// What a client that sent too many frames is told to wait before it connects again: the allowance is new by then.
   static let rateRetryMilliseconds = 1_000
+  /// What a user with too many connections is told to wait: long enough for one that was lost to be noticed by its client.
+  static let userRetryMilliseconds = 5_000
   /// As how many of them a token counts, whose signature costs the loop a fraction of a millisecond.
   static let tokenFrames: UInt16 = 20
   /// As how many a frame counts that is not of the protocol: whoever sends them in numbers is mended by being closed.

@@ -22,7 +22,10 @@ struct FrontDoor: Sendable {
   var open = OpenCount()
   /// Connections per address; the reactors and the transports give the leases back.
   var addresses: AddressBudget?
-  /// The address that a connection is counted for: behind a trusted proxy, the one that it names.
+  /// The address that a connection is counted for as soon as it comes; `nil` for a trusted proxy's, of which the request
+  /// says whose it is.
+  var acceptedAddress: @Sendable (String) -> String? = { _ in nil }
+  /// The address that a WebSocket is counted for, if its connection was not: behind a trusted proxy, the one that it names.
   var countedAddress: @Sendable (UpgradeRequest) -> String = { $0.peerAddress }
   /// Whose PROXY headers are taken off connections; `nil`: nobody's.
   var headersOf: @Sendable () -> TrustedProxies? = { nil }

@@ -1,3 +1,4 @@
+import AvaloCore
 import NIOHTTP1
 
 /// A whole HTTP/1.1 answer to a handshake that is not accepted. The connection ends with it.
@@ -12,6 +13,16 @@ struct PlainResponse {
     self.body = body
   }
 
+  /// As HTTP says it.
+  init(_ error: CallError) {
+    var json = JSONWriter(capacity: 192)
+    json.object { CallAnswer.write(.failure(error), to: &$0) }
+    self.init(
+      status: error.code.httpStatus, headers: [("Content-Type", "application/json")],
+      body: String(decoding: json.bytes, as: UTF8.self))
+    if let wait = error.retryAfterMilliseconds { headers.append(("Retry-After", "\((wait + 999) / 1000)")) }
+  }
+
   /// An error as all faces of the gateway write it. `message` is a constant: it is not escaped.
   static func error(_ status: Int, _ code: String, _ message: String) -> PlainResponse {
     PlainResponse(
@@ -20,7 +31,6 @@ struct PlainResponse {
   }
 
   static let noRoom = retryable(503, "UNAVAILABLE", "This instance has no room for another connection")
-  static let tooManyFromAddress = retryable(429, "RESOURCE_EXHAUSTED", "Too many connections from this address")
 
   private static func retryable(_ status: Int, _ code: String, _ message: String) -> PlainResponse {
     var response = error(status, code, message)

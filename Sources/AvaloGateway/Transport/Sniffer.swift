@@ -37,6 +37,16 @@ final class Sniffer: ChannelInboundHandler, RemovableChannelHandler {
     }
   }
 
+  func channelActive(context: ChannelHandlerContext) {
+    if let addresses = door.addresses, let address = door.acceptedAddress(peer.text(context.channel)),
+      !peer.count(context.channel, for: address, in: addresses)
+    {
+      door.observe(.addressFull)
+      respond(context, PlainResponse(.tooManyFromAddress(addresses.connectionsPerAddressMax)))
+    }
+    context.fireChannelActive()
+  }
+
   func handlerRemoved(context: ChannelHandlerContext) {
     deadline?.cancel()
     deadline = nil
@@ -81,11 +91,11 @@ final class Sniffer: ChannelInboundHandler, RemovableChannelHandler {
 
   private func decide(_ context: ChannelHandlerContext, _ request: UpgradeRequest, _ key: [UInt8], early: [UInt8]) {
     // Cheap refusals first: a storm must not cost a token check each.
-    var lease: UInt32 = 0
-    if let addresses = door.addresses {
+    var lease = peer.takeLease()
+    if !peer.isCounted, let addresses = door.addresses {
       guard let admitted = addresses.admit(door.countedAddress(request)) else {
         door.observe(.addressFull)
-        return respond(context, .tooManyFromAddress)
+        return respond(context, PlainResponse(.tooManyFromAddress(addresses.connectionsPerAddressMax)))
       }
       lease = admitted
     }

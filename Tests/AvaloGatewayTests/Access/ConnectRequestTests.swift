@@ -47,7 +47,8 @@ import Testing
       #"positions of user:u must be {"epoch": sixteen hexadecimal digits, "offset": an integer from 0}, not {"epoch":"0000000142d1c0aa","offset":-1}"#
     ),
   ]) func saysWhatIsWrong(text: String, message: String) throws {
-    #expect(throws: CallError(.invalidArgument, message)) { try parse(text) }
+    let error = #expect(throws: CallError.self) { try parse(text) }
+    #expect(error?.code == .invalidArgument && error?.message == message)
   }
 
   private func parse(_ text: String) throws -> ConnectRequest {

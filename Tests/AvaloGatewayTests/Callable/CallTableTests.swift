@@ -46,8 +46,9 @@ import Testing
   private final class Observer: CallObserver {
     private let log: Log
     init(_ log: Log) { self.log = log }
-    func called(_ name: StaticString, _ code: StatusCode, took: Duration) {
-      log.lines.append("\(name) \(code.wireName) \(took.milliseconds) ms")
+    func called(_ name: StaticString, _ error: CallError?, took: Duration) {
+      log.lines.append("\(name) \((error?.code ?? .ok).wireName) \(took.milliseconds) ms")
     }
+    func refused(_ limit: CallLimit) { log.lines.append(limit.wireName) }
   }
 }

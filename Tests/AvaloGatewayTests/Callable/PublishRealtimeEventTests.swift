@@ -318,8 +318,9 @@ import Testing
     }
     #expect(fixture.admission.publishesInFlight == 2)
     #expect(
-      throws: CallError(
-        .unavailable, "too many publishes are waiting for the log: try again", retryAfterMilliseconds: 1000)
+      throws: CallError.over(
+        .publishesInFlight, max: 2, "too many publishes are waiting for the log: try again",
+        retryAfterMilliseconds: 1000)
     ) { try fixture.call(name, minimal) }
     #expect(fixture.services.published.count == 2 && fixture.admission.publishesInFlight == 2)
     fixture.services.answerWaiting(offset: 1)
@@ -332,8 +333,9 @@ import Testing
 
   @Test func holdsAKeyToItsRate() async throws {
     let fixture = try await CallFixture(#""limits":{"publishes_per_second":10}"#)
-    let refusal = CallError(
-      .resourceExhausted, "the API key \"Backend\" may publish 10 events a second", retryAfterMilliseconds: 100)
+    let refusal = CallError.over(
+      .publishesPerSecond, max: 10, "the API key \"Backend\" may publish 10 events a second",
+      retryAfterMilliseconds: 100)
     for _ in 0..<10 { try fixture.call(name, minimal) }
     #expect(throws: refusal) { try fixture.call(name, minimal) }
     fixture.clock.advance(by: .milliseconds(100))

@@ -132,6 +132,8 @@ import Testing
     #expect(Set(words("Priority")) == Set(Priority.allCases.map(\.wireName)))
     #expect(Set(words("Platform")) == Set(Platform.allCases.compactMap(\.wireName)))
     #expect(Set(words("OptionalPlatform")) == Set(words("Platform")))
+    let limits = schemas.at("Limit", "properties", "name", "enum")?.texts ?? []
+    #expect(Set(limits) == Set(CallLimit.allCases.map(\.wireName)))
     // Requests may have them in upper case.
     func anyCase(_ name: String) -> Set<String> { Set(words(name) + words(name).map { $0.uppercased() }) }
     #expect(Set(words("NewPlatform")) == anyCase("Platform"))
@@ -145,7 +147,7 @@ import Testing
   @Test(arguments: [
     ("DATA broadcastToUsers/properties/userIds/maxItems", Limits.broadcastJobRecipientsMax),
     ("components/schemas/Users/maxItems", Limits.membersPerCallMax),
-    ("components/schemas/Users/maxItems", GatewayLimits.presenceUsersMax),
+    ("components/schemas/Users/maxItems", GatewayLimits.usersPerCallMax),
     ("components/schemas/Draft/properties/eventId/maxLength", Limits.eventIDBytesMax),
     (
       "components/schemas/Subscriptions/maxItems",

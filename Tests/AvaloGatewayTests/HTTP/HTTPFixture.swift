@@ -21,6 +21,7 @@ final class HTTPFixture {
   let health = Health()
   let channel = EmbeddedChannel()
   let service: HTTPService
+  let metrics = GatewayMetrics(MetricsRegistry())
   /// What the streams' hubs send to the scheduler.
   let port = TestPort()
   let key: String
@@ -36,12 +37,12 @@ final class HTTPFixture {
     let access = try await makeAccess(#""api_keys_file":"keys.json"\#(more)"#, folder: folder)
     let shared = SharedAccess(access)
     let making = HubMaking(
-      port: port, access: shared, metrics: GatewayMetrics(MetricsRegistry()), admission: Admission(),
+      port: port, access: shared, metrics: metrics, admission: Admission(),
       clock: clock.wall, log: Logger(label: "test"))
     service = HTTPService(
       calls: CallContext(
         services: services, access: shared, admission: making.admission, wall: clock.wall,
-        monotonic: clock.monotonic),
+        monotonic: clock.monotonic, observer: CallMetrics(metrics)),
       health: health,
       streams: try HTTPService.Streams(
         on: channel.embeddedEventLoop, settings: LoopSettings(), addresses: nil, making: making))

@@ -16,6 +16,7 @@ final class TestLoop: Carrier {
   let hub: Hub
   let port = TestPort()
   let clock = ManualClock()
+  let metrics: GatewayMetrics
   private let mailbox: Mailbox<HubMail>
   private let registry = MetricsRegistry()
   private var seconds: UInt32 = 1000
@@ -29,6 +30,7 @@ final class TestLoop: Carrier {
   private var link: UInt32 = 0
 
   init() throws {
+    metrics = GatewayMetrics(registry)
     writer = try ConnectionWriter(settings: LoopSettings())
     life = ConnectionLife(writer)
     mailbox = Mailbox(Waker(signal: {}))
@@ -38,8 +40,8 @@ final class TestLoop: Carrier {
       loop: 1, writer: writer, mailbox: mailbox, port: port, services: services,
       calls: CallContext(
         services: services, access: SharedAccess(policy.access), admission: Admission(), wall: clock.wall,
-        monotonic: clock.monotonic), policy: policy,
-      metrics: HubMetrics(GatewayMetrics(registry), transport: "websocket"),
+        monotonic: clock.monotonic, observer: CallMetrics(metrics)), policy: policy,
+      metrics: HubMetrics(metrics, transport: "websocket"),
       clock: clock.wall, log: Logger(label: "test"))
     life.application = hub
     life.carrier = self

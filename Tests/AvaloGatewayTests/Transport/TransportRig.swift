@@ -39,13 +39,14 @@ final class TransportRig: Sendable {
   static func run(
     _ kind: TransportKind, echoes: Bool = true, clock: LoopClock = .monotonic, addresses: AddressBudget? = nil,
     headTimeMax: TimeAmount = .seconds(10), connectionsMax: Int = .max,
-    proxies: TrustedProxies? = nil, change: (inout LoopSettings) -> Void = { _ in },
+    proxies: TrustedProxies? = nil, countsAtOnce: Bool = false, change: (inout LoopSettings) -> Void = { _ in },
     body: (TransportRig) throws -> Void
   ) async throws {
     var settings = LoopSettings()
     settings.connectionsMax = 256
     change(&settings)
-    let rig = try await TransportRig(kind, echoes, clock, addresses, headTimeMax, connectionsMax, proxies, settings)
+    let rig = try await TransportRig(
+      kind, echoes, clock, addresses, headTimeMax, connectionsMax, proxies, countsAtOnce, settings)
     do {
       try body(rig)
     } catch {
@@ -57,7 +58,7 @@ final class TransportRig: Sendable {
 
   private init(
     _ kind: TransportKind, _ echoes: Bool, _ clock: LoopClock, _ addresses: AddressBudget?, _ headTimeMax: TimeAmount,
-    _ connectionsMax: Int, _ proxies: TrustedProxies?, _ settings: LoopSettings
+    _ connectionsMax: Int, _ proxies: TrustedProxies?, _ countsAtOnce: Bool, _ settings: LoopSettings
   ) async throws {
     let recorder = LoopRecorder(echoes: echoes)
     self.kind = kind
@@ -90,6 +91,7 @@ final class TransportRig: Sendable {
     door.headTimeMax = headTimeMax
     door.connectionsMax = connectionsMax
     door.headersOf = { proxies }
+    door.acceptedAddress = { countsAtOnce ? $0 : nil }
     door.observe = { watcher.observe($0) }
     let folder = try TemporaryFolder()
     let files = TLSSettings(

@@ -120,6 +120,28 @@ import Testing
     #expect(budget.count("127.0.0.1") == 0)
   }
 
+  /// Whoever opens connections and says nothing has their fill as well.
+  @Test(arguments: TransportKind.allCases)
+  func countsAConnectionOnceFromItsFirstMoment(kind: TransportKind) async throws {
+    let budget = AddressBudget(connectionsPerAddressMax: 2)
+    try await TransportRig.run(kind, addresses: budget, countsAtOnce: true) { rig in
+      let silent = try rig.dial()
+      let live = try rig.connect()
+      try live.send(text: "here")
+      #expect(try live.frame().text == "here")
+      #expect(budget.count("127.0.0.1") == 2, "it was counted when it came, and not again as a WebSocket")
+      let third = try rig.dial()
+      #expect(try third.head().hasPrefix("HTTP/1.1 429 Too Many Requests\r\n"))
+      #expect(rig.outcomes.withLock { $0.last } == .addressFull)
+      silent.close()
+      #expect(rig.recorder.wait { _ in budget.count("127.0.0.1") == 1 })
+      let fourth = try rig.connect()
+      fourth.close()
+      live.close()
+    }
+    #expect(budget.count("127.0.0.1") == 0)
+  }
+
   // MARK: The protocol
 
   @Test(arguments: TransportKind.allCases)

@@ -88,10 +88,7 @@ final class PollDesk: Polls {
     var lease: UInt32 = 0
     if let addresses, let address = writing?.client {
       guard let admitted = addresses.admit(AddressRange.household(of: address)) else {
-        return reply(
-          .failure(
-            CallError(
-              .resourceExhausted, "there are too many connections from this address", retryAfterMilliseconds: 1000)))
+        return reply(.failure(.tooManyFromAddress(addresses.connectionsPerAddressMax)))
       }
       lease = admitted
     }

@@ -51,9 +51,11 @@ final class EventStreams {
   func take(_ context: ChannelHandlerContext, _ start: StreamStart, _ answer: StreamAnswer) {
     let channel = context.channel
     var lease: UInt32 = 0
-    if let addresses {
-      guard let admitted = addresses.admit(AddressRange.household(of: start.address)) else {
-        return refuse(channel, answer, .tooManyFromAddress)
+    if let addresses, let address = start.address {
+      guard let admitted = addresses.admit(AddressRange.household(of: address)) else {
+        let error = CallError.tooManyFromAddress(addresses.connectionsPerAddressMax)
+        hub.metrics.limits(.connectionsPerAddress).add(1)
+        return refuse(channel, answer, error)
       }
       lease = admitted
     }
@@ -107,8 +109,11 @@ extension HTTPService.Streams {
 }
 
 extension CallError {
-  fileprivate static let tooManyFromAddress = CallError(
-    .resourceExhausted, "there are too many connections from this address", retryAfterMilliseconds: 1000)
+  static func tooManyFromAddress(_ max: Int) -> CallError {
+    .over(
+      .connectionsPerAddress, max: max, "there are \(max) connections from this address already",
+      retryAfterMilliseconds: TransportLimits.retryAfterSeconds * 1000)
+  }
   fileprivate static let noRoom = CallError(
     .unavailable, "this instance has no room for another stream", retryAfterMilliseconds: 1000)
 }

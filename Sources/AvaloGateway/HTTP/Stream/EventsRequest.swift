@@ -35,8 +35,8 @@ struct EventsRequest {
     self.request = request
   }
 
-  /// - `client`: the client's address.
-  func start(_ service: HTTPService, _ client: String) throws(CallError) -> StreamStart {
+  /// - `client`: the address that the stream is counted for, if its connection is not.
+  func start(_ service: HTTPService, _ client: String?) throws(CallError) -> StreamStart {
     guard let streams = service.streams?.events else { throw .noStreams }
     if let refusal = streams.refusal(identity, request) { throw refusal }
     return StreamStart(streams: streams, identity: identity, request: request, address: client)

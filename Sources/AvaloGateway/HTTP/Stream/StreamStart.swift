@@ -6,8 +6,8 @@ struct StreamStart {
   let streams: EventStreams
   let identity: Identity
   let request: ConnectRequest
-  /// The client's, which it is counted for.
-  let address: String
+  /// The client's, which it is to be counted for; `nil` when its connection is.
+  let address: String?
 }
 
 extension StreamAnswer {

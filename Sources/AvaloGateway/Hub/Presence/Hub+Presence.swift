@@ -27,8 +27,9 @@ extension Hub {
     let max = policy.limits.presenceTopicsMax
     let users = Set(presence.users(of: session.connection)).union(topics.map { String($0.id) })
     guard users.count > max else { return nil }
-    return CallError(
-      .resourceExhausted, "a connection may watch the presence of \(max) users, and this would make \(users.count)")
+    return .over(
+      .presenceTopics, max: max,
+      "a connection may watch the presence of \(max) users, and this would make \(users.count)")
   }
 
   func leavePresence(_ session: Session, _ topic: Topic) {

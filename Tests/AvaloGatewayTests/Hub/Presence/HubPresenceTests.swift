@@ -194,7 +194,8 @@ import Testing
     #expect(
       loop.take(ann) == [
         #"{"id":1,"error":{"status":"RESOURCE_EXHAUSTED","message":"#
-          + #""a connection may watch the presence of 1000 users, and this would make 1001"}}"#
+          + #""a connection may watch the presence of 1000 users, and this would make 1001","#
+          + #""details":{"limit":{"name":"presence_topics","max":1000}}}}"#
       ])
     // They are not counted among its topics.
     #expect(loop.hub.session(of: ann)?.subscriptionCount == 1)
