@@ -11,7 +11,8 @@ PACKAGES := .build/package
 CLIENT_TOOLS := nodejs esbuild node-typescript node-react node-react-dom node-react-test-renderer
 
 .PHONY: help deps deps-test build run demo test test-all deps-clients clients test-clients soak conformance contract examples
-.PHONY: lint format bench chaos upgrade-test package package-test clean
+.PHONY: lint format bench chaos upgrade-test package package-test
+.PHONY: systemd-test monitoring-test proxy-test pages install clean
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -40,7 +41,7 @@ test: deps-test ## build, and run every test that ends within minutes; what need
 	swift build --build-tests
 	@scripts/run-tests
 
-test-all: test test-clients chaos conformance contract demo upgrade-test package-test ## all tests, and what takes long
+test-all: test test-clients chaos conformance contract demo upgrade-test pages systemd-test monitoring-test proxy-test package-test ## all tests, and what takes long
 
 chaos: deps-test ## kill each worker a hundred times under load
 	swift build --build-tests
@@ -82,6 +83,28 @@ format: ## put the code in form
 
 bench: build ## a short standard set of measurements, into docs/benchmarks.md
 	.build/release/avaloctl sandbox -- avalo-bench all --pin --markdown docs/benchmarks.md
+
+systemd-test: deps-test ## start, hang, kill, reload and stop the service under a real systemd; needs root
+	swift build --build-tests
+	scripts/systemd-test .build/debug
+
+monitoring-test: deps-test ## an alert's way through a real Prometheus and Alertmanager to a webhook, and back
+	swift build --build-tests
+	scripts/monitoring-test .build/debug
+
+proxy-test: ## clients through nginx and HAProxy with the configurations in docs/proxies
+	@scripts/install-packages nginx-light haproxy openssl python3
+	swift build --build-tests
+	scripts/proxy-test .build/debug
+
+pages: ## the man pages and the shells' completions, in .build/pages
+	@scripts/install-packages mandoc python3
+	swift build --build-tests
+	scripts/man-pages .build/debug .build/pages
+	mandoc -T lint -W warning .build/pages/man/*
+
+install: build ## copy what was built: DESTDIR=, PREFIX=/usr/local
+	@scripts/install "$(or $(BINARIES),.build/release)" "$(DESTDIR)" "$(or $(PREFIX),/usr/local)"
 
 package: $(if $(BINARIES),,build) ## the Debian package, in .build/package
 	@scripts/package "$(or $(BINARIES),.build/release)" $(PACKAGES)
