@@ -224,7 +224,7 @@ import Testing
     try poll.ping("{\"\(field)\"}")
     try poll.begin(at: position(4))
     poll.deliver(5, "{}")
-    poll.mail(.drain(seconds: 0))
+    poll.mail(.drain(.atOnce))
     let body = Answers(try poll.received())[0].body
     let told: UInt64 = body.contains(#""offset":5"#) ? 5 : 4
     #expect(body.contains(#""cursor":"user:ann=\#(epoch).\#(told)""#), "\(body)")

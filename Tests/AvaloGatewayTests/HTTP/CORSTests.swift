@@ -77,7 +77,7 @@ import Testing
   @Test(arguments: origins) func aPageOfAnotherOriginOpensNoWebSocket(origin: String?, isOurs: Bool) async throws {
     let folder = try TemporaryFolder()
     let access = SharedAccess(try await makeAccess(Self.settings, folder: folder))
-    let policy = UpgradePolicy(access: access, health: Health())
+    let policy = UpgradePolicy(access: access)
     switch policy.decide(UpgradeRequest(path: "/ws", origin: origin)) {
     case .accept: #expect(isOurs)
     case .refuse(let status, _, let body):
