@@ -152,3 +152,44 @@ extension WireReader {
     Attach.Wanted(try topic(), isGranted: try boolean())
   }
 }
+
+/// Where would a session of this device start, if it were attached now? Answered by ``Starts`` or ``Failed``. Nothing is
+/// registered.
+public struct StartsQuery: WireRequest, Equatable {
+  public typealias Answer = Starts
+  public static let kind = FrameKind.startsQuery
+  public var user: String
+  /// Empty for no device.
+  public var device: String
+  public var topics: [Topic]
+
+  public init(user: String, device: String, topics: [Topic]) {
+    self.user = user
+    self.device = device
+    self.topics = topics
+  }
+
+  public func encode(into writer: inout WireWriter) {
+    writer.string(user)
+    writer.string(device)
+    writer.list(topics) { $0.string($1.name) }
+  }
+  public init(from reader: inout WireReader) throws(WireError) {
+    user = try reader.identifier()
+    device = try reader.optionalIdentifier()
+    topics = try reader.list { (r: inout WireReader) throws(WireError) in try r.topic() }
+  }
+}
+
+/// Answers ``StartsQuery``, topic by topic: where the device stopped, or the present; ``Position/none`` for an inbox that the
+/// device has never read, which begins with the oldest that is there.
+public struct Starts: WireMessage, Equatable {
+  public static let kind = FrameKind.starts
+  public var positions: [Position]
+
+  public init(positions: [Position]) { self.positions = positions }
+  public func encode(into writer: inout WireWriter) { writer.list(positions) { $0.position($1) } }
+  public init(from reader: inout WireReader) throws(WireError) {
+    positions = try reader.list { (r: inout WireReader) throws(WireError) in try r.position() }
+  }
+}

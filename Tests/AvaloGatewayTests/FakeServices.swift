@@ -47,6 +47,10 @@ final class FakeServices: Services {
   var markAnswer: Result<MarkedRead, CallError> = .success(MarkedRead(count: 15, readMilliseconds: 1_698_620_000_123))
   var readQueries: [QueryReads] { asked.compactMap { $0 as? QueryReads } }
   /// By default an answer leaves out what is unread.
+  /// Nobody ever read anything, unless a test says otherwise.
+  var startsAnswer: (StartsQuery) -> Result<Starts, CallError> = {
+    .success(Starts(positions: $0.topics.map { _ in .none }))
+  }
   var readsAnswer: Result<ReadState, CallError> = .failure(CallError(.unavailable, "not now"))
 
   func presence<Request: WireRequest>(
@@ -80,6 +84,7 @@ final class FakeServices: Services {
       switch request {
       case is MarkRead: markAnswer.map { $0 }
       case is QueryReads: readsAnswer.map { $0 }
+      case let query as StartsQuery: startsAnswer(query).map { $0 }
       default: answer(request)
       }
     completion(FakeServices.answer(to: request, answer))

@@ -41,6 +41,7 @@ enum Told: Equatable, Sendable {
   case page(UInt32, through: UInt64, [UInt64])
   case markedRead(UInt32, MarkedRead)
   case readState(UInt32, ReadState)
+  case starts(UInt32, [Position])
   case latest(String, version: UInt64, [UInt32])
   case begun(UInt32, BroadcastBegun)
   case partTaken(UInt32, UInt32)
@@ -94,6 +95,7 @@ enum Told: Equatable, Sendable {
     case .broadcastPartTaken: self = .partTaken(head.correlation, try BroadcastPartTaken(body: body).received)
     case .broadcastStatus: self = .broadcastStatus(head.correlation, try BroadcastStatus(body: body))
     case .delayedCancelled: self = .delayedCancelled(head.correlation, try DelayedCancelled(body: body))
+    case .starts: self = .starts(head.correlation, try Starts(body: body).positions)
     case .readState: self = .readState(head.correlation, try ReadState(body: body))
     case .latest:
       let latest = try Latest(body: body)

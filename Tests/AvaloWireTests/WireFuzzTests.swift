@@ -25,7 +25,8 @@ import Testing
     message(BeginBroadcast.self), message(BroadcastBegun.self), message(BroadcastPart.self),
     message(BroadcastPartTaken.self), message(BroadcastQuery.self), message(BroadcastStatus.self),
     message(CancelDelayed.self), message(DelayedCancelled.self), message(ReadTopic.self), message(TopicPage.self),
-    message(ErasePresence.self), message(PartnershipsEnded.self), message(PresenceErased.self),
+    message(ErasePresence.self), message(PartnershipsEnded.self), message(StartsQuery.self), message(Starts.self),
+    message(PresenceErased.self),
     message(LatestSeen.self), message(LatestAt.self),
     message(Lease.self), message(LeaseLost.self), message(MembershipsQuery.self), message(Memberships.self),
     message(MarkRead.self), message(MarkedRead.self), message(QueryReads.self), message(ReadState.self),
@@ -172,6 +173,8 @@ import Testing
     writer.frame(LatestSeen(version: 1))
     writer.frame(LatestAt(version: 1))
     writer.frame(ErasePresence(user: "a"))
+    writer.frame(StartsQuery(user: "a", device: "", topics: [topic]))
+    writer.frame(Starts(positions: [position]))
     writer.frame(PartnershipsEnded(chat: "c", users: ["a", "b"]))
     writer.frame(ReadTopic(topic: topic, after: position, sinceMilliseconds: 1, limit: 2))
     writer.frame(

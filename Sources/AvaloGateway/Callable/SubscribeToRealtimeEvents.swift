@@ -67,12 +67,37 @@ enum SubscribeToRealtimeEvents: Callable {
           var request = wanted
           request.connectionID = wanted.connectionID ?? context.newConnectionID()
           request.subscriptions = grant.granted.map(\.name)
-          let urls = try urls(request, identity, host: host, secure: secure, access, context)
-          finish(request.connectionID ?? "", grant, urls)
+          findStarts(request, identity, context) { starts in
+            do throws(CallError) {
+              let urls = try urls(request, identity, starts, host: host, secure: secure, access, context)
+              finish(request.connectionID ?? "", grant, urls)
+            } catch {
+              reply(.failure(error))
+            }
+          }
         } catch {
           reply(.failure(error))
         }
       }
+    }
+  }
+
+  /// Where polls begin: what comes from now on is theirs, however late the first of them. `nil` when the log does not say,
+  /// or when there are too many topics for a cursor.
+  private static func findStarts(
+    _ request: ConnectRequest, _ identity: Identity, _ context: CallContext,
+    completion: @escaping ([Topic: Position]?) -> Void
+  ) {
+    let topics = (request.subscriptions ?? []).compactMap { Topic($0) }.filter { !$0.isPresence }
+    guard topics.count <= HubLimits.streamTopicsMax else { return completion(nil) }
+    let open = topics.filter { request.positions[$0] == nil }
+    guard !open.isEmpty else { return completion(request.positions) }
+    let query = StartsQuery(user: identity.user, device: request.deviceID ?? request.connectionID ?? "", topics: open)
+    context.services.ask(query) { result in
+      guard case .success(let starts) = result, starts.positions.count == open.count else { return completion(nil) }
+      var positions = request.positions
+      for (topic, position) in zip(open, starts.positions) where position != .none { positions[topic] = position }
+      completion(positions)
     }
   }
 
@@ -112,14 +137,14 @@ enum SubscribeToRealtimeEvents: Callable {
   /// Where to connect, each with a ticket, and where to poll from.
   private struct URLs {
     var webSocket: String?
-    /// Absent with more topics than a stream may have, as is the cursor. That has no presence topics, which polls do not tell.
+    /// Absent with more topics than a stream may have, as is the cursor, which is absent as well while the log does not answer. That has no presence topics, which polls do not tell.
     var events: String?
     var cursor: String?
   }
 
   private static func urls(
-    _ request: ConnectRequest, _ identity: Identity, host: String?, secure: Bool, _ access: Access,
-    _ context: CallContext
+    _ request: ConnectRequest, _ identity: Identity, _ starts: [Topic: Position]?, host: String?, secure: Bool,
+    _ access: Access, _ context: CallContext
   ) throws(CallError) -> URLs {
     // As long as the token itself is taken.
     let end = identity.expiresAtMilliseconds + access.settings.auth.leeway.milliseconds
@@ -143,7 +168,9 @@ enum SubscribeToRealtimeEvents: Callable {
     let topics = (request.subscriptions ?? []).compactMap { Topic($0) }
     guard topics.count <= HubLimits.streamTopicsMax else { return URLs(webSocket: webSocket) }
     var cursor: [UInt8] = []
-    for topic in topics where !topic.isPresence { PositionVector.append(topic, request.positions[topic], to: &cursor) }
+    if let starts {
+      for topic in topics where !topic.isPresence { PositionVector.append(topic, starts[topic], to: &cursor) }
+    }
     return URLs(
       webSocket: webSocket, events: events.utf8.count <= GatewayLimits.ticketURLBytesMax ? events : nil,
       cursor: cursor.isEmpty ? nil : String(decoding: cursor, as: UTF8.self))

@@ -126,6 +126,7 @@ final class SchedulerLink: LinkDelegate {
       case .memberList: .success(try MemberList(body: body))
       case .membershipAnswer: .success(try MembershipAnswer(body: body))
       case .revoked: .success(try Revoked(body: body))
+      case .starts: .success(try Starts(body: body))
       case .erased: .success(try Erased(body: body))
       case .failed: .failure(CallError(try Failed(body: body)))
       default: throw .unexpectedKind(head.kind.rawValue)

@@ -1,11 +1,12 @@
 import AvaloWire
 
-/// What gateways ask about access, on behalf of servers.
+/// What gateways ask about access, on behalf of servers, and about where users stand.
 public enum AccessRequest: Sendable, Equatable {
   case changeMembers(ChangeMembers)
   case listMembers(ListMembers)
   case memberships(MembershipQuery)
   case membershipsOf(MembershipsQuery)
+  case starts(StartsQuery)
   case revoke(Revoke)
   case erase(Erase)
 
@@ -16,6 +17,7 @@ public enum AccessRequest: Sendable, Equatable {
     case .listMembers: self = .listMembers(try ListMembers(body: body))
     case .membershipQuery: self = .memberships(try MembershipQuery(body: body))
     case .membershipsQuery: self = .membershipsOf(try MembershipsQuery(body: body))
+    case .startsQuery: self = .starts(try StartsQuery(body: body))
     case .revoke: self = .revoke(try Revoke(body: body))
     case .erase: self = .erase(try Erase(body: body))
     default: return nil

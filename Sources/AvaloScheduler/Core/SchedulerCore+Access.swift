@@ -12,6 +12,7 @@ extension SchedulerCore {
     case .listMembers(let list): try listMembers(list, origin)
     case .memberships(let query): try memberships(query, origin)
     case .membershipsOf(let query): try memberships(of: query, origin)
+    case .starts(let query): try starts(query, origin)
     case .changeMembers(let change):
       guard isWritable(origin) else { return }
       try changeMembers(change, link, origin)

@@ -72,6 +72,24 @@ extension SchedulerCore {
     }
   }
 
+  /// Where a session would start. Of topics that nobody holds nothing is kept for it.
+  func starts(_ query: StartsQuery, _ origin: Origin) throws(LogError) {
+    let device = query.device.isEmpty ? nil : try log.device(user: query.user, device: query.device)
+    var stored: [StoredCursor] = []
+    if let device { stored = try cursors(ofDevice: device.id, isNew: false) }
+    let open = device.flatMap { devices.place(of: $0.id) }
+    var positions: [Position] = []
+    for topic in query.topics.prefix(WireLimits.batchEntriesMax) {
+      let place = try place(ofTopic: topic.name)
+      let known =
+        open.flatMap { devices.cursor(ofDevice: $0, topic: place) } ?? stored.cursor(of: topics[place].id)
+      let isNewInbox = known == nil && topic.name == "user:" + query.user
+      positions.append(
+        isNewInbox ? .none : Position(epoch: topics[place].epoch, offset: min(known ?? .max, topics[place].head)))
+    }
+    answer(origin, Starts(positions: positions))
+  }
+
   // MARK: Devices
 
   private func device(_ attach: Attach, _ origin: Origin) throws(LogError) -> (StoredDevice, isNew: Bool)? {

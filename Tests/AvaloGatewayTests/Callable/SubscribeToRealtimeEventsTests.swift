@@ -37,6 +37,24 @@ import Testing
     }
   }
 
+  /// A poller hears what comes from now on, however late its first poll is.
+  @Test func theCursorSaysWherePollsBegin() async throws {
+    let fixture = try await CallFixture()
+    let epoch = Epoch("0000000142d1c0aa")!
+    fixture.services.startsAnswer = { _ in
+      .success(Starts(positions: [.none, Position(epoch: epoch, offset: 4)]))
+    }
+    let data = #"{"subscriptions":["user:ann","chat:c1"],"deviceId":"d"}"#
+    let answer = try fixture.call(name, data, as: .user(CallFixture.ann))
+    #expect(answer.contains(#""cursor":"user:ann,chat:c1=0000000142d1c0aa.4""#), "\(answer)")
+    #expect(
+      fixture.services.asked.compactMap { $0 as? StartsQuery }
+        == [StartsQuery(user: "ann", device: "d", topics: [Topic("user:ann")!, Topic("chat:c1")!])])
+    // Rather none than one that goes past something.
+    fixture.services.startsAnswer = { _ in .failure(CallError(.unavailable, "not now")) }
+    #expect(try !fixture.call(name, data, as: .user(CallFixture.ann)).contains("cursor"))
+  }
+
   /// The chats that the token does not name are asked for in one question.
   @Test func grantsTheChatsWhoseMemberTheUserIs() async throws {
     let fixture = try await CallFixture()

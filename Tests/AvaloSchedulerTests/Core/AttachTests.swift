@@ -269,4 +269,31 @@ import Testing
       try bench.turn(link, bench.attach(link, 2, ticket: "t", as: 2)).first
         == .attached(2, [bench.position("user:ann", 0)]))
   }
+
+  /// Asked before anybody is there: the present, or where the device stopped; an inbox that was never read has no place yet.
+  @Test(arguments: LogKind.allCases) func saysWhereASessionWouldStart(_ engine: LogKind) throws {
+    let bench = try CoreBench(engine)
+    let link = try bench.link()
+    try bench.turn(
+      (1...3).flatMap { [bench.publish(link, "feed:f", id: "\($0)"), bench.publish(link, "user:ann", id: "\($0)")] })
+    func ask(_ device: String) throws -> [Told] {
+      let query = StartsQuery(
+        user: "ann", device: device, topics: ["user:ann", "feed:f", "feed:new"].map { Topic($0)! })
+      return try bench.turn(link, .access(link, correlation: 9, .starts(query)))
+    }
+    let present = bench.position("feed:f", 3)
+    #expect(try ask("") == [.starts(9, [.none, present, bench.position("feed:new", 0)])])
+    #expect(try ask("phone") == [.starts(9, [.none, present, bench.position("feed:new", 0)])])
+    try bench.turn(
+      link, bench.attach(link, 1, topics: ["user:ann", "feed:f"]),
+      bench.watch(link, [(1, "user:ann"), (2, "feed:f")]))
+    try bench.turn(
+      link, bench.acknowledge(link, 1, 1, "user:ann", 2),
+      bench.publish(link, "feed:f", id: "4"))
+    let stopped = [bench.position("user:ann", 2), present, bench.position("feed:new", 0)]
+    #expect(try ask("phone") == [.starts(9, stopped)], "while it is open")
+    try bench.turn(link, .detach(link, Detach(sessions: [1])))
+    #expect(try ask("phone") == [.starts(9, stopped)], "and when it has gone")
+    #expect(try ask("tablet") == [.starts(9, [.none, bench.position("feed:f", 4), bench.position("feed:new", 0)])])
+  }
 }

@@ -207,6 +207,7 @@ extension Told {
     case .page(let request, _, _): "page \(request)"
     case .markedRead(let request, _): "marked \(request)"
     case .readState(let request, _): "reads \(request)"
+    case .starts(let request, _): "starts \(request)"
     case .latest: "latest"
     case .lagged: "lagged"
     case .delivered: "delivered"
