@@ -135,6 +135,10 @@ public enum GatewayLimits {
   public static let drainLinger: Duration = .seconds(1)
   /// What a call that found too many in flight is told to wait.
   public static let overloadRetryMilliseconds = 1000
+  /// The demo has a page, a style and a few scripts; a folder with more is another one, named by mistake.
+  public static let demoFilesMax = 64
+  /// All of them are held in memory.
+  public static let demoFileBytesMax = 1 << 20
   /// A poll that has nothing to tell is held this long: below the 30 s after which some proxies give up.
   public static let pollHoldDefault: Duration = .seconds(25)
   /// Firebase's SDKs give up after 70 s.

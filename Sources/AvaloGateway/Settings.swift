@@ -27,6 +27,7 @@ import AvaloSystem
 ///     topics: {feed: {subscribe: any}, chat: {subscribe: members, publish: members}}
 ///     flags: {realtime_engine_v2: {rollout: 5, allow: [ann]}, realtime_presence: {rollout: 100}}
 ///     membership_webhook: {url: https://api.example.com/members, secret_file: keys/webhook.secret}
+///     demo_folder: /srv/avalo-demo           # a page to see it live, at /demo/
 ///     drain: {reconnects_per_second: 500}
 ///     limits: {http_body_max: 256KiB, publishes_in_flight: 20000, publishes_per_second: 5000, calls_per_second: 100}
 public struct GatewaySettings: Sendable, Equatable {
@@ -49,6 +50,8 @@ public struct GatewaySettings: Sendable, Equatable {
   public var flags: FeatureFlags
   /// Who decides on topics that a token does not name; `nil`: nobody, they are denied.
   public var membershipWebhook: MembershipWebhookSettings?
+  /// A page that is served below `/demo/`; `nil`: none is.
+  public var demoFolder: String?
   public var limits: LimitSettings
   public var drain: DrainSettings
 
@@ -80,6 +83,7 @@ public struct GatewaySettings: Sendable, Equatable {
       uniquingKeysWith: { first, _ in first })
     flags = reader.section("flags") { FeatureFlags(&$0) }
     membershipWebhook = reader.optionalSection("membership_webhook") { MembershipWebhookSettings(&$0) }
+    demoFolder = reader.optionalPath("demo_folder")
     limits = reader.section("limits") { LimitSettings(&$0) }
     drain = reader.section("drain") { DrainSettings(&$0) }
   }

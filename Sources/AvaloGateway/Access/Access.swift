@@ -16,11 +16,14 @@ public final class Access: Sendable {
   public var flags: FeatureFlags { settings.flags }
   public let revocations: Revocations
   let membership: MembershipWebhook?
+  /// `nil` where there is nothing to see.
+  let demo: DemoFiles?
 
   init(
     settings: GatewaySettings, authenticator: Authenticator, apiKeys: APIKeys, tickets: Tickets,
-    revocations: Revocations, membership: MembershipWebhook? = nil
+    revocations: Revocations, membership: MembershipWebhook? = nil, demo: DemoFiles? = nil
   ) {
+    self.demo = demo
     self.membership = membership
     self.settings = settings
     self.authenticator = authenticator
@@ -46,6 +49,7 @@ public final class Access: Sendable {
     var problems: [SettingsProblem] = []
     let keys = await VerificationKeys.load(settings.auth, problems: &problems)
     let apiKeys = APIKeys.load(settings.apiKeysFile, problems: &problems)
+    let demo = DemoFiles.load(settings.demoFolder, problems: &problems)
     var secret: [UInt8] = []
     if let webhook = settings.membershipWebhook {
       do throws(KeyMaterial.Refusal) {
@@ -68,7 +72,7 @@ public final class Access: Sendable {
       settings: settings,
       authenticator: Authenticator(keys: keys, remotes: remotes(settings.auth.remotes), settings: settings.auth),
       apiKeys: apiKeys, tickets: Tickets(key: ticketKey), revocations: revocations,
-      membership: settings.membershipWebhook.flatMap { membership($0, secret) })
+      membership: settings.membershipWebhook.flatMap { membership($0, secret) }, demo: demo)
     return (access, [])
   }
 

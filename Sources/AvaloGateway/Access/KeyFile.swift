@@ -2,7 +2,9 @@ import Glibc
 
 /// Reads the small files that keys are in.
 enum KeyFile {
-  static func read(_ path: String) throws(KeyMaterial.Refusal) -> [UInt8] {
+  static func read(
+    _ path: String, bytesMax: Int = GatewayLimits.keyFileBytesMax
+  ) throws(KeyMaterial.Refusal) -> [UInt8] {
     let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     guard descriptor >= 0 else { throw refusal(path) }
     defer { close(descriptor) }
@@ -14,8 +16,8 @@ enum KeyFile {
       guard count >= 0 else { throw refusal(path) }
       if count == 0 { return bytes }
       bytes += chunk[..<count]
-      guard bytes.count <= GatewayLimits.keyFileBytesMax else {
-        throw KeyMaterial.Refusal("\(path): over \(GatewayLimits.keyFileBytesMax) bytes")
+      guard bytes.count <= bytesMax else {
+        throw KeyMaterial.Refusal("\(path): over \(bytesMax) bytes")
       }
     }
   }

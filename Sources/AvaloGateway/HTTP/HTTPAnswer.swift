@@ -11,6 +11,9 @@ enum HTTPAnswer {
   case healthy
   /// To a preflight.
   case allowed
+  case file(DemoFiles.File)
+  /// It is to be asked for at another path.
+  case moved(String)
   /// What a streamed call answers that has nothing to stream: its one and last line.
   case lastLine([UInt8])
   /// A stream, for which the connection leaves HTTP.
@@ -69,6 +72,15 @@ enum HTTPAnswer {
       if !frame.withoutBody { out.writeBytes(line) }
     case .stream:
       preconditionFailure("a stream writes its own answer")
+    case .file(let file):
+      HTTPAnswer.head(200, frame, to: &out)
+      out.writeString("Content-Type: \(file.type)\r\n")
+      out.writeString(DemoFiles.headers)
+      out.writeString("Content-Length: \(file.bytes.count)\r\n\r\n")
+      if !frame.withoutBody { out.writeBytes(file.bytes) }
+    case .moved(let path):
+      HTTPAnswer.head(308, frame, to: &out)
+      out.writeString("Location: \(path)\r\nContent-Length: 0\r\n\r\n")
     case .allowed:
       HTTPAnswer.head(204, frame, to: &out)
       if frame.allowedOrigin != nil {

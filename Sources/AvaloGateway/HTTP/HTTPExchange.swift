@@ -100,6 +100,10 @@ struct HTTPExchange {
     case .health:
       done(
         service.health.draining ? .error(.draining) : .healthy)
+    case .demo(let name):
+      guard let demo = access.demo else { return done(.error(.nothingThere)) }
+      guard let name else { return done(.moved("/demo/")) }
+      done(demo.file(name).map { .file($0) } ?? .error(CallError(.notFound, "the demo has no such file")))
     case .call(let callable):
       let reply: CallReply = facts.acceptsEvents ? { done(.lastLine(Face.lastLine($0))) } : { done(HTTPAnswer($0)) }
       do throws(CallError) {

@@ -7,11 +7,14 @@ enum HTTPRoute {
   /// `GET /events`, with what stands behind its `?`.
   case events(query: String)
   case health
+  /// `GET /demo`, and a file below it; `nil` without the slash that the page's own links need.
+  case demo(Substring?)
   /// A browser asks whether a page may call (CORS).
   case preflight
   case refused(HTTPAnswer)
 
-  /// `POST /NAME`, or Firebase's `POST /{project}/{region}/NAME`; `GET /events`; `GET /healthz`; `OPTIONS` of anything.
+  /// `POST /NAME`, or Firebase's `POST /{project}/{region}/NAME`; `GET /events`; `GET /healthz`; `GET /demo/…`; `OPTIONS` of
+  /// anything.
   init(_ head: HTTPRequestHead) {
     if head.method == .OPTIONS {
       self = .preflight
@@ -35,9 +38,15 @@ enum HTTPRoute {
         .error(CallError(.invalidArgument, "/ws is for WebSockets: open it with a WebSocket client"), status: 426))
       return
     }
+    if head.method == .GET || head.method == .HEAD, path.starts(with: "/demo".utf8) {
+      let rest = path.dropFirst(5)
+      if rest.isEmpty || rest.first == UInt8(ascii: "/") {
+        self = .demo(rest.isEmpty ? nil : Substring(rest.dropFirst()))
+        return
+      }
+    }
     guard let name = HTTPRoute.functionName(path), let callable = CallTable.find(name) else {
-      self = .refused(
-        .error(CallError(.notFound, "there is no such function here: POST /NAME with a name of the documentation")))
+      self = .refused(.error(.nothingThere))
       return
     }
     self =
@@ -77,4 +86,9 @@ enum HTTPRoute {
     }
     return segments == 1 || segments == 3 ? name : nil
   }
+}
+
+extension CallError {
+  static let nothingThere = CallError(
+    .notFound, "there is no such function here: POST /NAME with a name of the documentation")
 }
