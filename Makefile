@@ -10,7 +10,7 @@ BINARIES ?=
 PACKAGES := .build/package
 CLIENT_TOOLS := nodejs esbuild node-typescript node-react node-react-dom node-react-test-renderer
 
-.PHONY: help deps deps-test build run demo test test-all deps-clients clients test-clients soak conformance contract examples
+.PHONY: help deps deps-test build run demo test test-all deps-clients clients test-clients screenshot soak conformance contract examples
 .PHONY: lint format bench chaos upgrade-test package package-test
 .PHONY: systemd-test monitoring-test proxy-test pages install clean
 
@@ -31,6 +31,7 @@ build: deps ## build the release
 	$(RELEASE)
 
 run: build ## start everything here, on loopback, and say how to use it
+	@scripts/install-packages --optional esbuild
 	@scripts/run "$(CONFIG)"
 
 demo: build ## start, connect two users, publish, show the delivery, stop
@@ -53,7 +54,12 @@ clients: deps-clients ## build the client for the web, in clients/web/dist
 test-clients: deps-clients ## the client for the web: on a made-up clock, against a real server, and in Chromium
 	@scripts/install-packages chromium
 	swift build --build-tests
-	scripts/test-clients unit integration browser
+	scripts/test-clients unit integration browser demo
+
+screenshot: deps-clients ## the picture of the demo in the README
+	@scripts/install-packages chromium
+	swift build --build-tests
+	AVALO_SCREENSHOT=$(CURDIR)/docs/images/demo.png scripts/test-clients demo
 
 soak: deps-clients ## ten minutes of clients that are cut off at random, while gateways are killed
 	swift build --build-tests

@@ -1,0 +1,138 @@
+/** The demo's page as the gateway serves it, in headless Chromium. */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { after, before, test } from 'node:test';
+import { Browser, type Page } from '../support/chromium.js';
+import * as server from '../support/server.js';
+
+const { env } = process;
+let browser: Browser;
+let page: Page;
+
+before(async () => {
+  // The people's tokens need the sandbox's keys; a reload has the gateway read the folder again.
+  execFileSync('../../scripts/demo-page', [
+    env.AVALO_WORKERS__GATEWAY__SETTINGS__DEMO_FOLDER, `${env.AVALO_BINARIES}/avaloctl`, env.AVALO_CONFIG_DIR]);
+  execFileSync(`${env.AVALO_BINARIES}/avaloctl`, ['reload']);
+  await server.eventually('the people', async () => (await fetch(`${server.url}/demo/users.json`)).ok);
+  browser = new Browser();
+  page = await browser.page(`${server.url}/demo/`);
+  await page.send('Emulation.setDeviceMetricsOverride', { width: 1180, height: 760, deviceScaleFactor: 1.5, mobile: false });
+});
+after(() => browser.close());
+
+const of = (who: string, selector: string) => `document.querySelector('#demo-${who} ${selector}')`;
+const text = (who: string, selector: string) => `${of(who, selector)}?.textContent`;
+const texts = (who: string) => `[...document.querySelectorAll('#demo-${who} .messages .text')].map(one => one.textContent)`;
+
+/** Types and sends as a person does, with the keyboard. */
+async function write(who: string, words: string, sends = true): Promise<void> {
+  await page.eval(`${of(who, 'input')}.focus()`);
+  await page.send('Input.insertText', { text: words });
+  if (!sends) return;
+  for (const type of ['keyDown', 'keyUp']) {
+    await page.send('Input.dispatchKeyEvent', { type, key: 'Enter', code: 'Enter', windowsVirtualKeyCode: 13, text: type === 'keyDown' ? '\r' : '' });
+  }
+}
+
+const click = (who: string, selector: string) => page.eval(`${of(who, selector)}.click()`);
+
+test('both connect, see each other, and know their latency', async () => {
+  for (const who of ['ann', 'bob']) {
+    await page.until(`${text(who, '.state')} === 'Connected'`);
+    await page.until(`/^\\d+ ms · websocket$/.test(${text(who, '.facts')})`);
+  }
+  await page.until(`${text('ann', '.presence')} === 'Bob is online'`);
+});
+
+test('a message is unread for the other, then read, and its ticks say so', async () => {
+  await write('ann', 'Shall we meet at the lake?');
+  await page.until(`${text('bob', '.unread')} === '1' && !${of('bob', '.unread')}.hidden`);
+  await page.until(`${of('ann', '.ticks')}?.dataset.ticks === 'sent'`);
+  await page.eval(`${of('bob', 'input')}.focus()`);
+  await page.until(`${of('ann', '.ticks')}.dataset.ticks === 'read'`);
+  assert.equal(await page.eval(`${of('bob', '.unread')}.hidden`), true);
+});
+
+test('typing shows, and ends', async () => {
+  await write('bob', 'At seven', false);
+  await page.until(`${text('ann', '.typing')} === 'and types …'`);
+  await write('bob', '?');
+  await page.until(`${text('ann', '.typing')} === ''`);
+});
+
+test('a status is seen by the other', async () => {
+  await page.eval(`(() => { const one = ${of('bob', 'select')}; one.value = 'busy'; one.dispatchEvent(new Event('change')); })()`);
+  await page.until(`${text('ann', '.presence')} === 'Bob is busy'`);
+});
+
+test('a cut connection comes back, and what was said meanwhile is there once', async () => {
+  await click('ann', '.cut');
+  await page.until(`${text('ann', '.state')} !== 'Connected'`);
+  await write('bob', 'I bring the bread');
+  await page.until(`${text('ann', '.state')} === 'Connected'`);
+  await page.until(`${texts('ann')}.includes('I bring the bread')`);
+});
+
+test('what is written offline waits, and is sent in order', async () => {
+  await click('ann', '.offline');
+  await page.until(`${text('ann', '.state')} === 'Offline'`);
+  await write('ann', 'I am in the train');
+  await write('ann', 'and bring the cheese');
+  await page.until(`document.querySelectorAll('#demo-ann [data-ticks=waiting]').length === 2`);
+  if (env.AVALO_SCREENSHOT) await page.screenshot(env.AVALO_SCREENSHOT);
+  await click('ann', '.offline');
+  const all = ['Shall we meet at the lake?', 'At seven?', 'I bring the bread', 'I am in the train', 'and bring the cheese'];
+  await page.until(`${texts('bob')}.length === 5`);
+  for (const who of ['ann', 'bob']) assert.deepEqual(await page.eval(texts(who)), all);
+});
+
+test('the death of every gateway costs a moment', async () => {
+  server.kill('gateway');
+  await write('bob', 'Still there?');
+  await page.until(`${texts('ann')}.includes('Still there?')`);
+});
+
+test('the policy lets nothing else in, every control has its name, and the console is quiet', async () => {
+  const violations = page.console.filter(line => /EXCEPTION|Content Security|Refused/.test(line));
+  assert.deepEqual(violations, []);
+  await page.eval(`(() => { const one = document.createElement('script'); one.textContent = 'window.isIn = true'; document.body.append(one); })()`);
+  assert.equal(await page.eval('window.isIn'), undefined);
+  const { nodes } = await page.send('Accessibility.getFullAXTree');
+  const nameless = nodes.filter((node: any) =>
+    ['button', 'textbox', 'combobox', 'log', 'region'].includes(node.role?.value) && !node.ignored && !node.name?.value);
+  assert.deepEqual(nameless.map((node: any) => node.role.value), []);
+});
+
+test('the dark of night has enough contrast as well', async () => {
+  for (const value of ['light', 'dark']) {
+    await page.send('Emulation.setEmulatedMedia', { features: [{ name: 'prefers-color-scheme', value }] });
+    const lines = await page.eval<{ ratio: number; text: string }[]>(`(${contrasts})()`);
+    assert(lines.length > 20);
+    // WCAG 2.1, 1.4.3.
+    assert.deepEqual(lines.filter(line => line.ratio < 4.5), [], value);
+  }
+});
+
+/** Runs in the page: the contrast of every text with what lies behind it. */
+const contrasts = `() => {
+  const channels = color => color.match(/[\\d.]+/g).map(Number);
+  const luminance = ([r, g, b]) => [r, g, b].map(v => (v /= 255) <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4)
+    .reduce((sum, v, i) => sum + v * [.2126, .7152, .0722][i], 0);
+  const behind = element => {
+    for (let one = element; one; one = one.parentElement) {
+      const color = channels(getComputedStyle(one).backgroundColor);
+      if (color[3] !== 0) return color;
+    }
+    return [255, 255, 255];
+  };
+  const found = [];
+  const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  for (let node; (node = walk.nextNode());) {
+    const element = node.parentElement;
+    if (!node.data.trim() || !element.checkVisibility() || element.closest('template, option')) continue;
+    const [a, b] = [luminance(channels(getComputedStyle(element).color)), luminance(behind(element))].sort((x, y) => y - x);
+    found.push({ ratio: Math.round((a + .05) / (b + .05) * 100) / 100, text: node.data.trim() });
+  }
+  return found;
+}`;
