@@ -124,10 +124,9 @@ public final class Scheduler: Worker {
     }
   }
 
-  /// Nothing here may change while it runs: retention and bounds are read at the start.
-  public func reload(_ settings: SchedulerSettings) async throws {
-    context.log.notice("the scheduler's settings take effect with its next start: avaloctl restart scheduler")
-  }
+  /// Nothing here may change while it runs: retention and bounds are read at the start. Which of them wait for one, avalod
+  /// says (`settings_at_start` in the manifest).
+  public func reload(_ settings: SchedulerSettings) async throws {}
 
   /// Answers what was asked, then closes the log in good order: cursors written back, everything synced, marked clean.
   public func drain(until deadline: MonotonicInstant) async {

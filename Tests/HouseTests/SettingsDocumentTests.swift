@@ -43,6 +43,20 @@ import Testing
     #expect(shown == read(.emptySection) { PresenceSettings(&$0) }.0)
   }
 
+  /// A reload names the settings that wait for a start: the manifests list them, the page says which.
+  @Test func saysWhichSettingsOnlyAStartReads() throws {
+    func listed(_ worker: String) throws -> Set<String> {
+      let manifest = try SettingsNode(yaml: House.read("config/workers.d/\(worker).yaml"))
+      guard case .list(let items) = manifest["settings_at_start"]?.value else { return [] }
+      return Set(items.compactMap { if case .string(let key) = $0.value { key } else { nil } })
+    }
+    let page = try House.read("docs/settings.md")
+    let sentence = try #require(page.firstMatch(of: /A reload applies everything but (?s:.*?)which take/)).0
+    #expect(try listed("gateway") == Set(sentence.matches(of: /`([\w.]+)`/).map { String($0.1) }))
+    guard case .section(let entries) = try section("scheduler").value else { throw CancellationError() }
+    #expect(try listed("scheduler") == Set(entries.map(\.key)))
+  }
+
   /// Each key that a worker asks for is on its page.
   @Test(arguments: [
     ("gateway", "Sources/AvaloGateway"), ("scheduler", "Sources/AvaloScheduler"), ("presence", "Sources/AvaloPresence"),

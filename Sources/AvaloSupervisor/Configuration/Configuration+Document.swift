@@ -72,6 +72,7 @@ extension WorkerManifest {
           .section(("series", .string($0.series)), ("label", .string($0.label)), ("rate", .boolean($0.rate)))
         }))
     add("show_status", .boolean(showStatus))
+    add("settings_at_start", .list(settingsAtStart.map { SettingsNode(.string($0)) }))
     // Written by us a moment ago.
     if let settings = try? SettingsNode(json: settings) { add("settings", settings.value) }
     return SettingsNode(.section(entries))

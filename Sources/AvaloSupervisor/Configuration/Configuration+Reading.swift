@@ -166,6 +166,7 @@ extension WorkerManifest {
           rate: section.boolean("rate", default: false))
       },
       showStatus: reader.boolean("show_status", default: false),
+      settingsAtStart: reader.strings("settings_at_start"),
       settings: (reader.settings() ?? .emptySection).json())
     return enabled ? manifest : nil
   }

@@ -30,6 +30,8 @@ public struct WorkerManifest: Equatable, Sendable {
   public var status: [StatusSeries]
   /// Whether what it says of itself is part of the STATUS line.
   public var showStatus = false
+  /// Keys of the settings, such as `connections.max`, of which a running process knows what they were when it was started.
+  public var settingsAtStart: [String] = []
   /// The opaque settings, as the worker reads them (JSON).
   public var settings: [UInt8]
 
@@ -46,6 +48,7 @@ public struct WorkerManifest: Equatable, Sendable {
     same.overlap = overlap
     same.status = status
     same.showStatus = showStatus
+    same.settingsAtStart = settingsAtStart
     same.settings = settings
     return same != self
   }

@@ -41,14 +41,15 @@ extension Supervisor {
 
   private func reloadAnswer() async -> HTTPResponse {
     let result = await reload()
-    let problems = SettingsNode(.list(result.problems.map { SettingsNode(.string($0)) }))
+    func list(_ texts: [String]) -> SettingsNode { SettingsNode(.list(texts.map { SettingsNode(.string($0)) })) }
     return .json(
       SettingsNode(
         .section([
           .init(key: "result", node: SettingsNode(.string(result.isSuccess ? "success" : "failure"))),
           .init(key: "inForce", node: SettingsNode(.boolean(result.isInForce))),
           .init(key: "generation", node: SettingsNode(.integer(Int64(generation)))),
-          .init(key: "problems", node: problems),
+          .init(key: "problems", node: list(result.problems)),
+          .init(key: "notes", node: list(result.notes)),
           // A reload does not replace avalod itself.
           .init(key: "restartNeeded", node: SettingsNode(.boolean(isOutdated))),
         ])), status: result.isSuccess ? 200 : 422)

@@ -7,6 +7,8 @@ struct ReloadResult: Equatable, Sendable {
   var problems: [String] = []
   /// Whether the new configuration is in force, with problems or without.
   var isInForce = false
+  /// What is in force only for processes that are started from now on.
+  var notes: [String] = []
   var isSuccess: Bool { problems.isEmpty }
 }
 
@@ -42,12 +44,14 @@ extension Supervisor {
     // Before READY there is nothing to say RELOADING about; but a configuration that keeps us from READY can be mended.
     let wasReady = phase == .running
     if wasReady { notifier.reloading() }
-    let result = await exclusively { await $0.apply() }
+    var result = await exclusively { await $0.apply() }
+    if result.isSuccess { result.notes = restartNotes() }
     reloads[result.isSuccess ? "success" : "failure", default: 0] += 1
     lastReload = (result, wallClock.milliseconds)
     guard phase != .stopping else { return result }
     if result.isSuccess {
       log.notice("reloaded", metadata: ["generation": "\(generation)"])
+      for note in result.notes { log.notice("reload", metadata: ["note": "\(note)"]) }
       if isOutdated { log.notice("avalod itself runs an earlier program: a restart of the service takes the new one") }
     } else {
       for problem in result.problems { log.error("reload", metadata: ["problem": "\(problem)"]) }

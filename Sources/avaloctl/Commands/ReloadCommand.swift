@@ -16,8 +16,10 @@ struct ReloadCommand: AsyncParsableCommand {
 
   func run() async throws {
     try await reportingErrors {
-      try await Reload.run(control.control, json: output.json)
-      if !output.json { Output.line("reloaded") }
+      let notes = try await Reload.run(control.control, json: output.json)
+      guard !output.json else { return }
+      Output.line("reloaded")
+      for note in notes { Output.line(note) }
     }
   }
 }
@@ -25,8 +27,9 @@ struct ReloadCommand: AsyncParsableCommand {
 /// A reload, waited for.
 enum Reload {
   /// Throws when the configuration was refused; what is wrong with it has been said then, as JSON on standard output or
-  /// line by line on standard error.
-  static func run(_ control: Control, json: Bool = false) async throws {
+  /// line by line on standard error. Answers what waits for a restart all the same, line by line.
+  @discardableResult
+  static func run(_ control: Control, json: Bool = false) async throws -> [String] {
     // A reload waits for drains and restarts.
     let reply = try await control.ask(HTTPRequest("POST", "/reload"), timeout: .seconds(600))
     guard let answer = try? JSONText(validating: reply.body) else {
@@ -44,5 +47,6 @@ enum Reload {
           ? "the configuration is in force, but not everything became as it says: see avaloctl status"
           : "the configuration was refused; the old one stays in force")
     }
+    return answer.read { $0.texts("notes") }
   }
 }

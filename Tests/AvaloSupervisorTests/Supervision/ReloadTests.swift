@@ -32,7 +32,8 @@ import Testing
     let answer = try await server.control("POST", "/reload")
     #expect(answer.status == 200)
     #expect(
-      answer.body == #"{"result":"success","inForce":true,"generation":2,"problems":[],"restartNeeded":false}"#)
+      answer.body
+        == #"{"result":"success","inForce":true,"generation":2,"problems":[],"notes":[],"restartNeeded":false}"#)
 
     let after = try await server.status()
     #expect(after.ready)
@@ -56,6 +57,33 @@ import Testing
     let reloading = try #require(notified.firstIndex(of: "RELOADING=1"))
     #expect(notified[reloading + 1].hasPrefix("MONOTONIC_USEC="))
     #expect(notified[reloading...].contains("READY=1"))
+    try await server.stop()
+  }
+
+  /// Nobody has to know by heart which setting needs a restart.
+  @Test func tellsWhatWaitsForARestart() async throws {
+    let rest = "reload: signal\nsettings_at_start: [size.max, file]\nsettings: {size: {max: 1, min: 1}, file: a}"
+    let worker = try manifest("worker", Scripts.plain, rest)
+    let deaf = try manifest("deaf", Scripts.plain, "reload: none\nsettings: {n: 1}")
+    let server = try await start(["workers.d/worker.yaml": worker, "workers.d/deaf.yaml": deaf])
+    func notes() async throws -> String {
+      let answer = try await server.control("POST", "/reload")
+      #expect(answer.status == 200)
+      return String(try #require(answer.body.firstMatch(of: /"notes":(\[.*?\])/)).1)
+    }
+    // One that is in force at once.
+    try folder.write(worker.replacing("min: 1", with: "min: 2"), to: "config/workers.d/worker.yaml")
+    #expect(try await notes() == "[]")
+    try folder.write(worker.replacing("max: 1", with: "max: 2"), to: "config/workers.d/worker.yaml")
+    try folder.write(deaf.replacing("n: 1", with: "n: 2"), to: "config/workers.d/deaf.yaml")
+    let both =
+      #"["deaf: settings will be in force after: avaloctl restart deaf","worker: size.max will be in force after: avaloctl restart worker"]"#
+    #expect(try await notes() == both)
+    // It is still so after another reload, until the worker is started anew.
+    #expect(try await notes() == both)
+    #expect(try await server.control("POST", "/workers/worker/restart").status == 200)
+    #expect(
+      try await notes() == #"["deaf: settings will be in force after: avaloctl restart deaf"]"#)
     try await server.stop()
   }
 
