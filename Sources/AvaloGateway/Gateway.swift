@@ -97,9 +97,11 @@ public final class Gateway: Worker {
       NIOLoopBound(WorkerLinks(context, revocations, metrics), eventLoop: context.eventLoop)
     }
     .get()
+    let journal = DeliveryJournal(
+      path: "\(context.stateDirectory)/trace-\(context.instance).jsonl", dropped: metrics.traceDropped)
     let making = HubMaking(
       port: GatewayPort(links, on: context.eventLoop), access: access, metrics: metrics, admission: Admission(),
-      clock: context.wallClock, log: context.log)
+      clock: context.wallClock, log: context.log, journal: journal)
     let (reactor, plainHub) = try await startReactor(loops, addresses, making)
     let (transports, secureHub) = try await startTransports(context, loops, addresses, making)
     let streams = try await context.eventLoop.submit { [loops] in
@@ -135,6 +137,7 @@ public final class Gateway: Worker {
     let listeners = try await listen(context, door, http, tls)
     try await context.eventLoop.submit { links.value.start(context, hubs) }.get()
     ControlRoutes(access: access, http: http, eventLoop: context.eventLoop).add(to: context.routes)
+    TraceRoute(instance: context.instance, hubs: hubs, journal: journal).add(to: context.routes)
     context.liveness.add("reactor", plainHub)
     show(settings.flags, context, metrics)
     return Gateway(

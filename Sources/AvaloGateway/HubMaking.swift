@@ -10,6 +10,7 @@ struct HubMaking: Sendable {
   let admission: Admission
   let clock: WallClock
   let log: Logger
+  var journal: DeliveryJournal?
 
   /// On the loop's own thread.
   func hub(
@@ -19,7 +20,8 @@ struct HubMaking: Sendable {
     return Hub(
       loop: loop, face: face, writer: writer, mailbox: mailbox, port: port, services: services,
       calls: calls(services: services, observer: CallMetrics(metrics)), policy: GatewayPolicy(access.current),
-      metrics: HubMetrics(metrics, transport: transport), clock: clock, log: log)
+      metrics: HubMetrics(metrics, transport: transport), clock: clock, log: log,
+      journal: journal)
   }
 
   /// What the calls of one loop need.

@@ -158,6 +158,14 @@ public enum GatewayLimits {
   public static let membersPageDefault = 100
   /// From now: a delayed event lies in the log until then.
   public static let deliverAheadMax: Duration = .seconds(30 * 24 * 3600)
+  /// Bytes of one of the two files of the delivery journal: some 30 000 connections that ended, with their positions.
+  static let journalSegmentBytesMax = 8 << 20
+  /// Lines that wait to be written, in bytes: what a second of a reconnect storm brings is dropped beyond it.
+  static let journalPendingBytesMax = 512 << 10
+  /// How long lines wait so that one write takes many.
+  static let journalMilliseconds = 1000
+  /// Lines that a trace shows.
+  static let journalLinesMax = 200
   /// Milliseconds since 1970 that are meant as such: 2001 to 2286. What lies below was meant as seconds.
   public static let timestampRange: ClosedRange<Int64> = 1_000_000_000_000...9_999_999_999_999
 }

@@ -45,6 +45,7 @@ struct GatewayMetrics: Sendable {
   let linksLost: CounterFamily
   let linkBacklogBytes: GaugeFamily
   let brokenFrames: Counter
+  let traceDropped: Counter
 
   /// Seconds, with an edge at every threshold that an alert or an objective names.
   static let latencyEdges = [
@@ -131,6 +132,8 @@ struct GatewayMetrics: Sendable {
     linkBacklogBytes = registry.gauge(
       "avalo_link_backlog_bytes", help: "Bytes waiting to be sent to the worker.",
       labels: ["worker_kind": GatewayMetrics.workers])
+    traceDropped = registry.counter(
+      "avalo_trace_dropped_total", help: "Exceptions that were not noted for avaloctl trace: too many, or no room.")
     brokenFrames = registry.counter("avalo_link_broken_frames_total", help: "Frames of workers that did not parse.")
   }
 }

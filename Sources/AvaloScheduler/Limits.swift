@@ -131,4 +131,10 @@ public enum SchedulerLimits {
   static let followMillisecondsMax: Int64 = 20_000
   /// Events of one page for people, unless they say how many.
   static let controlRowsDefault = 100
+  /// Places of one event that a trace tells: a person reads them.
+  static let tracesMax = 100
+  /// Devices of one topic that a trace tells.
+  static let tracedDevicesMax = 500
+  /// Whose events those are that operators publish: a name that the gateway gives them.
+  static let operatorOwner = "avaloctl"
 }

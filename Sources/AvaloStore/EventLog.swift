@@ -112,7 +112,7 @@ extension EventLog {
 }
 
 /// Reads what is committed, beside the owner, on a thread of its own.
-public protocol EventLogReader: ReadRows {
+public protocol EventLogReader: ReadRows, EventLogTracer {
   /// One page. Offsets up to `through` that are not among the rows are holes.
   func read(_ request: ReadRequest) throws(LogError) -> ReadOutcome
 }

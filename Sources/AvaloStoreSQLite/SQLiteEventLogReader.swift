@@ -5,7 +5,7 @@ import AvaloStore
 /// Index rows are taken from memory first and from the file second, in a view begun after: a row that moves from one
 /// to the other in between is seen in both, never in neither.
 final class SQLiteEventLogReader: EventLogReader {
-  private let connection: Connection
+  let connection: Connection
   let recent: RecentIndex
   let lookups: LookupStatements
   private let begin: Statement
@@ -84,7 +84,7 @@ final class SQLiteEventLogReader: EventLogReader {
     filler.count(bytes.count)
   }
 
-  private func currentIdentity() throws(LogError) -> LogIdentity {
+  func currentIdentity() throws(LogError) -> LogIdentity {
     guard try generation.step() else {
       throw .corrupt(path: connection.path, detail: "it has no identity")
     }

@@ -15,7 +15,7 @@ struct Avaloctl: AsyncParsableCommand {
     subcommands: [
       // What it does
       StatusCommand.self, TopCommand.self, WorkersCommand.self, ConnectionsCommand.self, PresenceCommand.self,
-      ReadCommand.self, TailCommand.self,
+      ReadCommand.self, TailCommand.self, TraceCommand.self,
       // What it is to do
       PublishCommand.self, DisconnectCommand.self, FlagsCommand.self, KeysCommand.self, TokensCommand.self,
       CheckCommand.self, ReloadCommand.self, RestartCommand.self, LogLevelCommand.self, BackupCommand.self,

@@ -79,6 +79,19 @@ import Testing
     #expect(try await tail.contains(/"eventId":"e3".*\n.*"eventId":"e4"/))
     #expect(try await waiting.contains("first"))
 
+    // What became of an event: written, acknowledged, for nobody, unknown.
+    _ = try await Self.first(ann) { Self.event("e4", $0) }
+    let traced = try await run("trace", "e4", "--user", "ann")
+    #expect(traced.contains(/published by avaloctl\n/) && traced.contains("  user:ann offset 4, epoch"), "\(traced)")
+    #expect(traced.contains("written to \(connectionID) (gateway.0), not acknowledged yet"), "\(traced)")
+    ann.acknowledge(["user:ann": Position(epoch: epoch, offset: 4)])
+    try await waitUntil("the acknowledgement is kept") {
+      try await run("trace", "e4", "--json").contains(#""outcome":"acknowledged""#)
+    }
+    #expect(try await run("trace", "first").contains("no device reads user:new"))
+    #expect(try await run("trace", "never", code: 1).contains("nothing is known of never"))
+    #expect(try await run("trace", "--user", "ann").contains(/\nphone +web +yes .*up to 4\n/))
+
     // Who is here.
     let connections = try await run("connections", "--user", "ann", "--json")
     #expect(

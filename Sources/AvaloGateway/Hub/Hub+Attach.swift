@@ -71,6 +71,7 @@ extension Hub {
         return begin(joiners, session)
       }
       session.deny(denied)
+      noteDenials(session, denied)
       if let entry = session.entry, entry.awaitsReads { entry.registered = joiners } else { admit(session, joiners) }
     case .cursors(let number, let slot, let joiners, let done):
       guard let session = session(number, slot) else { return }
@@ -78,6 +79,7 @@ extension Hub {
       // More names than fit into its attach, while it waits to be let in.
       if session.stage == .attaching, let entry = session.entry, let registered = entry.registered {
         session.deny(denied)
+        noteDenials(session, denied)
         entry.registered = registered + joiners
         return
       }

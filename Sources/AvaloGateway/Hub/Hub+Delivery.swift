@@ -180,6 +180,7 @@ extension Hub {
   private func park(_ index: UInt32, _ connection: ConnectionID) {
     subscriptions[index].parked = true
     metrics.parked.add(1)
+    notePark(index, connection)
     parkedThisTurn.append(connection)
   }
 

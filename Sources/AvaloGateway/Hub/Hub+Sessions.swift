@@ -76,6 +76,7 @@ extension Hub {
     let wanted = request.topics(of: identity)
     let grant = grant(session, wanted, identity)
     session.deny(grant.denied)
+    noteDenials(session, grant.denied)
     if grant.isForAnotherTime { return refuse(session, .membershipUnknown, code: .unavailable) }
     guard !grant.granted.isEmpty else {
       return refuse(
@@ -127,6 +128,7 @@ extension Hub {
   /// Tells what is wrong and ends the session.
   func refuse(_ session: Session, _ error: CallError, code: CloseCode? = nil) {
     guard session.stage != .closing else { return }
+    noteRefusal(session, error)
     if let exceeded = error.exceeded { metrics.limits(exceeded.limit).add(1) }
     if session.stage != .ready {
       metrics.attempts(code == .featureDisabled ? .disabled : ConnectOutcome(error.code)).add(1)

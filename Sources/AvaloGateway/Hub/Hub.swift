@@ -22,6 +22,8 @@ final class Hub: LoopApplication {
   let metrics: HubMetrics
   let clock: WallClock
   let log: Logger
+  /// Where exceptions are noted.
+  let journal: DeliveryJournal?
   var policy: GatewayPolicy
 
   /// By the slot of their connection.
@@ -90,7 +92,8 @@ final class Hub: LoopApplication {
   init(
     loop: UInt8, face: Face = .webSocket, writer: ConnectionWriter, mailbox: Mailbox<HubMail>, port: any HubPort,
     services: HubServices,
-    calls: CallContext, policy: GatewayPolicy, metrics: HubMetrics, clock: WallClock, log: Logger
+    calls: CallContext, policy: GatewayPolicy, metrics: HubMetrics, clock: WallClock, log: Logger,
+    journal: DeliveryJournal? = nil
   ) {
     precondition(loop > 0, "correlations of loop 0 are the gateway's own")
     self.loop = loop
@@ -104,6 +107,7 @@ final class Hub: LoopApplication {
     self.metrics = metrics
     self.clock = clock
     self.log = log
+    self.journal = journal
     nextSession = UInt64(loop) << 56
   }
 
@@ -149,6 +153,7 @@ final class Hub: LoopApplication {
       let byUs: ConnectionEnd = session.isFault ? .fault : .server
       metrics.ends(session.stage == .closing ? byUs : clean ? .client : .lost).add(1)
     }
+    noteEnd(session, clean: clean)  // while it still has what it is subscribed to
     end(session, clean: clean)
     sessions[Int(connection.slot)] = nil
     sessionCount -= 1
@@ -168,6 +173,7 @@ final class Hub: LoopApplication {
       case .service(let id, let result): services.answered(id, result)
       case .probe(let heard): heard.set()
       case .policy(let policy): self.policy = policy
+      case .trace(let query, let reply): reply(trace(query))
       case .drain(let schedule):
         drain = schedule
         drainSome()
@@ -260,6 +266,7 @@ final class Hub: LoopApplication {
 
   /// From here on nothing is written to it but its end.
   func enterClosing(_ session: Session, _ code: CloseCode) {
+    noteClosing(session, code)
     session.enter(.closing, nowSeconds: writer.nowSeconds)
     session.isFault = code == .unavailable
     metrics.closes(code).add(1)

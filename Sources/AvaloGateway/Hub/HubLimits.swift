@@ -32,6 +32,8 @@ enum HubLimits {
   static let seenReportSeconds: UInt32 = 60
   /// Entries that a table of passing things keeps room for when it is empty.
   static let tableCapacityKept = 1024
+  /// Subscriptions that one loop tells of when it is asked what became of an event.
+  static let tracedMax = 500
   /// Bytes of a client's call id.
   static let callIDBytesMax = 64
 }

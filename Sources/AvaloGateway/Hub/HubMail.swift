@@ -24,6 +24,8 @@ enum HubMail: Sendable {
   case probe(Heard)
   /// New rules from a reload.
   case policy(GatewayPolicy)
+  /// Answered at once, on the loop: where these subscriptions stand.
+  case trace(TraceQuery, reply: @Sendable ([TracedConnection]) -> Void)
   /// Send everybody away, spread over so many seconds.
   case drain(DrainSchedule)
 }

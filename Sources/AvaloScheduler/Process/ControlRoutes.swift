@@ -24,6 +24,7 @@ struct ControlRoutes: Sendable {
       return await respond(to: .devices(user: user))
     }
     routes.add("GET", "/broadcasts") { _ in await respond(to: .broadcasts) }
+    TraceRoute(control: self, wall: pages.wall).add(to: routes)
     routes.add("POST", "/trust-clock") { _ in await respond(to: .trustClock) }
   }
 

@@ -2,7 +2,7 @@ import AvaloCore
 
 /// Reads a ``MemoryEventLog`` from another thread; waits while the owner is within a transaction.
 final class MemoryEventLogReader: EventLogReader {
-  private let state: MemoryLogState
+  let state: MemoryLogState
 
   init(state: MemoryLogState) { self.state = state }
 

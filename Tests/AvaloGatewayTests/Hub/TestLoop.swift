@@ -29,7 +29,7 @@ final class TestLoop: Carrier {
   private var owed: [UInt32: [UInt8]] = [:]
   private var link: UInt32 = 0
 
-  init() throws {
+  init(journal: DeliveryJournal? = nil) throws {
     metrics = GatewayMetrics(registry)
     writer = try ConnectionWriter(settings: LoopSettings())
     life = ConnectionLife(writer)
@@ -42,7 +42,7 @@ final class TestLoop: Carrier {
         services: services, access: SharedAccess(policy.access), admission: Admission(), wall: clock.wall,
         monotonic: clock.monotonic, observer: CallMetrics(metrics)), policy: policy,
       metrics: HubMetrics(metrics, transport: "websocket"),
-      clock: clock.wall, log: Logger(label: "test"))
+      clock: clock.wall, log: Logger(label: "test"), journal: journal)
     life.application = hub
     life.carrier = self
   }

@@ -1,0 +1,93 @@
+import AvaloClient
+import AvaloCore
+
+/// An event's journey as people read it, and as programs do.
+struct TraceReport {
+  let eventID: String
+  let facts: TraceFacts
+
+  var lines: [String] {
+    guard !facts.copies.isEmpty else {
+      return [
+        "nothing is known of \(eventID): it was never accepted, or its traces are gone (ten minutes after it was)"
+      ]
+    }
+    return facts.copies.flatMap { copy in [head(copy)] + life(copy) + journey(copy) }
+  }
+
+  /// `evt_1: chat_message, durable, normal, 312 bytes, from bob, published by shop`.
+  private func head(_ copy: TraceFacts.Copy) -> String {
+    var parts = [copy.type, copy.className, copy.priority, copy.bytes.map { "\($0) bytes" }].compactMap(\.self)
+    if let source = copy.source { parts.append("from \(source)") }
+    parts.append(copy.owner.map { "published by \($0)" } ?? "published by a key that is there no more")
+    return "\(eventID): \(parts.joined(separator: ", "))"
+  }
+
+  private func life(_ copy: TraceFacts.Copy) -> [String] {
+    var lines: [String] = []
+    if let accepted = copy.acceptedAt { lines.append("  accepted \(WallClock.text(accepted))") }
+    if let due = copy.due { lines.append("  held until \(WallClock.text(due)) for \(copy.topic ?? "?")") }
+    if copy.recipients > 0 {
+      lines.append(
+        "  a broadcast to \(copy.recipients) inboxes" + (copy.topic == nil ? "; name one: --user ID" : ""))
+    }
+    guard let topic = copy.topic, copy.due == nil else { return lines }
+    let known = facts.topics.first { $0.name == topic }
+    let epoch = known.map { ", epoch \($0.epoch), head \($0.head), floor \($0.floor)" } ?? ""
+    lines.append("  \(topic) offset \(copy.offset)\(epoch)")
+    let span = copy.ttl.map { " (ttl \($0) s)" } ?? ""
+    switch copy.state {
+    case "kept": lines.append("  kept" + (copy.expiresAt.map { " until \(WallClock.text($0))" } ?? "") + span)
+    case "expired": lines.append("  expired" + (copy.expiresAt.map { " at \(WallClock.text($0))" } ?? "") + span)
+    default: lines.append("  \(copy.state): the topic's bounds took offsets up to \(known?.floor ?? 0)")
+    }
+    return lines
+  }
+
+  private func journey(_ copy: TraceFacts.Copy) -> [String] {
+    guard copy.due == nil, let topic = facts.topics.first(where: { $0.name == copy.topic }) else { return [] }
+    guard !topic.devices.isEmpty else { return ["  no device reads \(topic.name)"] }
+    return Output.tableLines(
+      topic.devices.map { device in
+        ["  \(device.user)", device.device, TraceVerdict.of(copy, in: topic, at: device, facts).text]
+      })
+  }
+
+  var json: JSONText {
+    JSONText.of {
+      $0.member("eventId", eventID)
+      $0.member("now", facts.now)
+      $0.key("copies")
+      $0.array {
+        for copy in facts.copies {
+          $0.object { self.write(copy, to: &$0) }
+        }
+      }
+    }
+  }
+
+  private func write(_ copy: TraceFacts.Copy, to json: inout JSONWriter) {
+    if let topic = copy.topic { json.member("topic", topic) }
+    json.member("offset", copy.offset)
+    json.member("state", copy.state)
+    if let owner = copy.owner { json.member("owner", owner) }
+    if let type = copy.type { json.member("type", type) }
+    if copy.recipients > 0 { json.member("recipients", copy.recipients) }
+    if let time = copy.acceptedAt { json.member("acceptedAt", time) }
+    if let time = copy.expiresAt { json.member("expiresAt", time) }
+    if let time = copy.due { json.member("due", time) }
+    json.key("devices")
+    json.array {
+      guard copy.due == nil, let topic = facts.topics.first(where: { $0.name == copy.topic }) else { return }
+      for device in topic.devices {
+        let verdict = TraceVerdict.of(copy, in: topic, at: device, facts)
+        $0.object {
+          $0.member("user", device.user)
+          $0.member("device", device.device)
+          $0.member("outcome", verdict.outcome.rawValue)
+          $0.member("why", verdict.text)
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,107 @@
+/// What became of one event at one device, and why: the answer to "why did this user not get that event?".
+///
+/// Positive answers follow from what is kept anyway: acknowledged means that the device's cursor is at or beyond the
+/// offset, written that a connection's position is. Only what went otherwise was noted.
+struct TraceVerdict: Equatable {
+  enum Outcome: String {
+    case acknowledged, written, waiting, lost
+  }
+
+  var outcome: Outcome
+  /// One sentence.
+  var text: String
+
+  init(_ outcome: Outcome, _ text: String) {
+    self.outcome = outcome
+    self.text = text
+  }
+
+  /// - `device`: of those who read the topic.
+  static func of(_ copy: TraceFacts.Copy, in topic: TraceFacts.Topic, at device: TraceFacts.Device, _ facts: TraceFacts)
+    -> TraceVerdict
+  {
+    if let cursor = device.cursor, cursor >= copy.offset {
+      return TraceVerdict(.acknowledged, "acknowledged: its cursor is \(cursor)")
+    }
+    let live = facts.connections.filter {
+      $0.topic == topic.name && $0.user == device.user && $0.device == device.device
+    }
+    if let connection = live.first(where: { ($0.through ?? 0) >= copy.offset }) {
+      let unsent =
+        connection.backlog > 0 ? "; \(connection.backlog) bytes to it are not taken by the network yet" : ""
+      return TraceVerdict(
+        .written, "written to \(connection.id) (\(connection.instance)), not acknowledged yet\(unsent)")
+    }
+    let ended = facts.exceptions.filter {
+      $0.kind == "closed" && $0.user == device.user && $0.device == device.device
+        && ($0.through[topic.name] ?? 0) >= copy.offset
+    }
+    if let last = ended.last {
+      return TraceVerdict(
+        .written,
+        "written to \(last.connection), which ended at \(WallClock.text(last.at))\(reason(last, facts)) before it was "
+          + "acknowledged; it is written again when the device comes back")
+    }
+    if copy.state == "expired" || copy.state == "evicted" { return lost(copy, device, facts) }
+    if let connection = live.last { return waiting(copy, connection, facts) }
+    return TraceVerdict(.waiting, away(copy, topic, device, facts))
+  }
+
+  private static func lost(_ copy: TraceFacts.Copy, _ device: TraceFacts.Device, _ facts: TraceFacts) -> TraceVerdict {
+    let how =
+      copy.state == "evicted"
+      ? "it was evicted by the topic's bounds"
+      : "it expired" + (copy.expiresAt.map { " at \(WallClock.text($0))" } ?? "")
+    return TraceVerdict(
+      .lost,
+      "not known to have been written: \(how) while the device stood at \(device.cursor ?? 0), last seen "
+        + "\(WallClock.text(device.seenAt))")
+  }
+
+  private static func waiting(
+    _ copy: TraceFacts.Copy, _ connection: TraceFacts.Connection, _ facts: TraceFacts
+  ) -> TraceVerdict {
+    let place = connection.through.map { " at \($0)" } ?? ""
+    switch connection.state {
+    case "parked":
+      let parked = facts.exceptions.last { $0.kind == "parked" && $0.connection == connection.id }
+      return TraceVerdict(
+        .waiting,
+        "not written yet: \(connection.id) reads too slowly and is parked\(place)"
+          + (parked.map { " since \(WallClock.text($0.at))" } ?? "") + "; it goes on from the log when it has drained")
+    case "live":
+      // Live and behind the offset: the event is on its way from the log this very moment.
+      return TraceVerdict(.waiting, "on its way: \(connection.id) is live\(place)")
+    default:
+      return TraceVerdict(.waiting, "not written yet: \(connection.id) is \(connection.state)\(place), reading the log")
+    }
+  }
+
+  private static func away(
+    _ copy: TraceFacts.Copy, _ topic: TraceFacts.Topic, _ device: TraceFacts.Device, _ facts: TraceFacts
+  ) -> String {
+    let mine = facts.exceptions.filter { $0.user == device.user && $0.device == device.device }
+    var text = "waits in the log" + (copy.expiresAt.map { " until \(WallClock.text($0))" } ?? "")
+    if device.isOpen {
+      text += ": connected, but not subscribed to \(topic.name)"
+      if let denied = mine.last(where: { $0.denied[topic.name] != nil }) {
+        text += ", which was denied (\(denied.denied[topic.name] ?? "?")) at \(WallClock.text(denied.at))"
+      }
+    } else if let refused = mine.last(where: { $0.kind == "refused" }), refused.at >= copy.acceptedAt ?? 0 {
+      text += ": it tried to connect at \(WallClock.text(refused.at)) and was refused (\(refused.why ?? "?"))"
+    } else if let closed = mine.last(where: { $0.kind == "closed" }) {
+      text += ": not connected since \(WallClock.text(closed.at))\(reason(closed, facts))"
+    } else {
+      text += ": not connected, last seen \(WallClock.text(device.seenAt))"
+    }
+    return text
+  }
+
+  /// Why a connection ended, in brackets with a space before.
+  private static func reason(_ closed: TraceFacts.Exception, _ facts: TraceFacts) -> String {
+    if let told = facts.exceptions.last(where: { $0.kind == "closing" && $0.connection == closed.connection }) {
+      return " (we ended it: \(told.code.map { "\($0) " } ?? "")\(told.why ?? ""))"
+    }
+    return closed.isClean ? " (the client left)" : " (the connection broke)"
+  }
+}
