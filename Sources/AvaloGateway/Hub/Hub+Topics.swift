@@ -156,7 +156,10 @@ extension Hub {
   func start(_ index: UInt32) {
     guard subscriptions[index].state == .joining, let known = joining[index], let stored = known.stored else { return }
     let topic = topic(of: index)
-    guard topic.state == .watched, let session = sessions[Int(subscriptions[index].connection.slot)] else { return }
+    // Nothing is written before `ready`: who is registered may wait for their read state still, and is let in with it.
+    guard topic.state == .watched, let session = sessions[Int(subscriptions[index].connection.slot)],
+      session.stage == .ready
+    else { return }
     let head = topic.position
     // What was said before is not theirs: they were no member.
     let hidden = min(max(1, known.since) - 1, head.offset)

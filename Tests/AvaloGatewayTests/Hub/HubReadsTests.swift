@@ -59,6 +59,21 @@ import Testing
     #expect(try loop.port.take(Read.self).first?.message.after == 4, "what it missed is read now, and not before")
   }
 
+  /// Nothing was missed: that it is live is not said before `ready` either, on a stream not before its answer's head.
+  @Test func readyGoesBeforeLive() throws {
+    let loop = try TestLoop()
+    loop.linkUp()
+    let connection = loop.open()
+    loop.turn { loop.hub.connect(loop.hub.session(of: connection)!, identity("ann"), ConnectRequest()) }
+    let query = try #require(try loop.port.take(QueryReads.self).last)
+    let attach = try #require(try loop.port.take(Attach.self).last)
+    loop.scheduler { $0.frame(Attached(cursors: [head]), correlation: attach.correlation) }
+    try loop.watched(head)
+    #expect(loop.take(connection).isEmpty)
+    loop.scheduler { $0.frame(ReadState(unread: [], receipts: []), correlation: query.correlation) }
+    #expect(loop.take(connection).map(\.kindOfFrame) == ["ready", "live"])
+  }
+
   @Test func aNewLinkAsksAnewForWhoWaits() throws {
     let loop = try TestLoop()
     loop.linkUp()
