@@ -2,6 +2,7 @@ import AvaloCore
 import AvaloLink
 import AvaloReactor
 import AvaloSystem
+import AvaloWeb
 import AvaloWire
 import AvaloWorker
 import Logging

@@ -69,8 +69,6 @@ public enum GatewayLimits {
 
   // MARK: The web
 
-  /// A server that is there answers the handshake at once, over an ocean too.
-  public static let webConnectTimeMax: Duration = .seconds(3)
   /// The whole answer of an identity provider.
   public static let webTimeMax: Duration = .seconds(5)
   /// Issuers publish a key hours before they use it.

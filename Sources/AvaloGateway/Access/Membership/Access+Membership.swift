@@ -1,6 +1,7 @@
 import AvaloCore
 import AvaloMetrics
 import AvaloSystem
+import AvaloWeb
 import Logging
 import Synchronization
 

@@ -1,6 +1,7 @@
 import AvaloCore
 import AvaloMetrics
 import AvaloSystem
+import AvaloWeb
 import Crypto
 import Logging
 import Synchronization

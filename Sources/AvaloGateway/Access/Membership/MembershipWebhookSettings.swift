@@ -1,4 +1,5 @@
 import AvaloSystem
+import AvaloWeb
 
 /// A backend that is asked whether a user may subscribe to topics that the token does not name.
 ///

@@ -1,5 +1,6 @@
 import AvaloMetrics
 import AvaloSystem
+import AvaloWeb
 import Logging
 import NIOCore
 import Synchronization

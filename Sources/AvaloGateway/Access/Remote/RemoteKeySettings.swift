@@ -1,4 +1,5 @@
 import AvaloSystem
+import AvaloWeb
 
 /// A JWK set that is fetched by its URL, again and again, and what its keys are good for.
 ///
@@ -61,13 +62,4 @@ struct ClaimRules: Sendable, Equatable {
   var audiences: [String] = []
   /// `auth_time` must be there and past (OpenID Connect Core §2).
   var authenticatedBefore = false
-}
-
-extension SettingsReader {
-  mutating func url(_ key: String, default fallback: String? = nil) -> String {
-    value(key, WebClient.expected, fallback, empty: "") { node in
-      guard case .string(let text) = node.value, WebClient.isURL(text) else { return nil }
-      return text
-    }
-  }
 }

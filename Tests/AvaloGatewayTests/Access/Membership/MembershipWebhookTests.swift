@@ -1,5 +1,6 @@
 import AvaloCore
 import AvaloSystem
+import AvaloWeb
 import AvaloWire
 import Crypto
 import Logging

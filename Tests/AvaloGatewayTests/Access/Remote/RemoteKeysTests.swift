@@ -1,5 +1,6 @@
 import AvaloCore
 import AvaloSystem
+import AvaloWeb
 import JWTKit
 import Logging
 import Synchronization

@@ -3,7 +3,7 @@ import Logging
 import NIOPosix
 import Testing
 
-@testable import AvaloGateway
+@testable import AvaloWeb
 
 @Suite struct WebClientTests {
   private func with(_ routes: HTTPRoutes, _ body: (WebClient, String) async throws -> Void) async throws {
@@ -25,6 +25,9 @@ import Testing
     routes.add("GET", "/keys") { _ in .text("here") }
     routes.add("GET", "/moved") { _ in HTTPResponse(status: 302, headers: ["Location": "/keys"]) }
     routes.add("GET", "/large") { _ in HTTPResponse(body: [UInt8](repeating: 0x20, count: 5000)) }
+    routes.add("POST", "/long") { _ in
+      HTTPResponse(status: 503, headers: ["Retry-After": "7"], body: [UInt8](repeating: 0x20, count: 5000))
+    }
     routes.add("GET", "/slow") { _ in
       // Ends when the client has gone.
       try? await Task.sleep(for: .seconds(60))
@@ -43,6 +46,9 @@ import Testing
       let posted = try await client.post(
         "\(url)/ask", headers: [("X-Signature", "s")], body: Array("{}".utf8), within: .seconds(5), bytesMax: 100)
       #expect(posted == WebClient.Answer(status: 201, body: Array("s {}\n".utf8)))
+      let short = try await client.post(
+        "\(url)/long", headers: [], body: Array("{}".utf8), within: .seconds(5), bytesMax: 4999, ignoresLongBody: true)
+      #expect(short == WebClient.Answer(status: 503, body: [], retryAfter: "7"))
       await #expect(throws: (any Error).self) {
         try await client.get("\(url)/large", within: .seconds(5), bytesMax: 4999)
       }

@@ -1,0 +1,5 @@
+/// The bounds of asking servers on the web.
+public enum WebLimits {
+  /// To open a connection: a server that is there answers the handshake at once, over an ocean too.
+  public static let connectTimeMax: Duration = .seconds(3)
+}
