@@ -45,6 +45,12 @@ public enum SchedulerLimits {
   static let broadcastKeptMilliseconds: Int64 = 7 * 24 * 3600 * 1000
   /// Topics remembered though nobody watches them: a publish to one of these reads nothing.
   public static let idleTopicsMax = 1 << 16
+  /// Who may follow the log at a time: each is a plugin, not a client.
+  public static let logFollowersMax = 16
+  /// A follower that was not linked for as long is forgotten: the longest that a durable type lives by default.
+  static let followerUnseenMilliseconds: Int64 = 7 * 24 * 3600 * 1000
+  /// Events kept for followers, some 60 bytes each; the oldest go beyond it.
+  public static let followedMax = 1_000_000
   /// Revocations kept at a time: each gateway holds them all, about 100 bytes each, and hears them all on a new link.
   public static let revocationsMax = 100_000
   /// Of the state that a new link begins with: a frame far below its bound.

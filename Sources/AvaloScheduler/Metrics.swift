@@ -37,6 +37,9 @@ public struct SchedulerMetrics: Sendable {
   let generation: Gauge
   let healthy: Gauge
   let revocations: Gauge
+  let followers: Gauge
+  let followedKept: Gauge
+  let followedMissed: Counter
   let queueDepth: Gauge
   let backlogBytes: Gauge
 
@@ -99,7 +102,7 @@ public struct SchedulerMetrics: Sendable {
     topics = registry.gauge("avalo_log_topics", help: "Topics in the log.")
     watches = registry.gauge("avalo_log_watches", help: "Watches of gateways' loops on topics.")
     sessions = registry.gauge("avalo_scheduler_sessions", help: "Sessions that are attached.")
-    links = registry.gauge("avalo_scheduler_links", help: "Gateways that are linked.")
+    links = registry.gauge("avalo_scheduler_links", help: "Gateways and plugins that are linked.")
     delayed = registry.gauge("avalo_log_delayed", help: "Events held for later.")
     broadcasts = registry.gauge(
       "avalo_broadcasts", help: "Broadcasts in the background: those under way and those whose users are coming.")
@@ -107,6 +110,10 @@ public struct SchedulerMetrics: Sendable {
     generation = registry.gauge("avalo_log_generation", help: "The log's generation; a change is a loss or a restore.")
     healthy = registry.gauge("avalo_log_healthy", help: "1 when the log takes events, 0 while it refuses them.")
     revocations = registry.gauge("avalo_access_revocations", help: "Revocations that are kept.")
+    followers = registry.gauge("avalo_log_followers", help: "Plugins for which events are kept, linked or not.")
+    followedKept = registry.gauge("avalo_log_followed_events", help: "Events that are kept for them.")
+    followedMissed = registry.counter(
+      "avalo_log_followed_missed_total", help: "Events dropped before a plugin had them: too many waited.")
     queueDepth = registry.gauge("avalo_scheduler_queue_depth", help: "Commands that wait for the engine.")
     backlogBytes = registry.gauge(
       "avalo_link_backlog_bytes", help: "Bytes on their way to gateways, all links together.")

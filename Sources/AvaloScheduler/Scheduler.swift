@@ -71,8 +71,9 @@ public final class Scheduler: Worker {
       let server = LinkServer(
         listening: descriptor, on: eventLoop,
         welcome: { hello in
-          guard hello.role == "gateway" else {
-            return .failure(Failed(.permissionDenied, "only gateways link to the scheduler, not \(hello.role)"))
+          guard LinkRole.all.contains(hello.role) else {
+            return .failure(
+              Failed(.permissionDenied, "only gateways and plugins link to the scheduler, not \(hello.role)"))
           }
           return .success(Welcome(generation: engine.generation, credit: SchedulerLimits.linkCredit))
         }, delegate: links.value, log: context.log)

@@ -14,6 +14,7 @@ public struct SchedulerSettings: Sendable, Equatable {
   public var devicesPerUserMax = StoreLimits.devicesPerUserMax
   public var deviceUnseenMilliseconds = StoreLimits.deviceUnseenMilliseconds
   public var delayedMax = SchedulerLimits.delayedMax
+  public var followedMax = SchedulerLimits.followedMax
   public var retention = RetentionRule.standard
   public var retentionByKind: [String: RetentionRule] = ["feed": .feed]
 
@@ -34,6 +35,7 @@ public struct SchedulerSettings: Sendable, Equatable {
   ///     devices_per_user_max: 20
   ///     device_unseen_max: 30d
   ///     delayed_max: 1000000
+  ///     followed_max: 1000000     # events kept for plugins that follow the log
   ///     retention:
   ///       default: { events: 10000, bytes: 64MiB, age: 30d }
   ///       feed: { events: 100000, bytes: 256MiB, age: 7d }
@@ -54,6 +56,7 @@ public struct SchedulerSettings: Sendable, Equatable {
         default: .milliseconds(settings.deviceUnseenMilliseconds)
       ).milliseconds
     settings.delayedMax = reader.integer("delayed_max", in: 0...100_000_000, default: settings.delayedMax)
+    settings.followedMax = reader.integer("followed_max", in: 1000...100_000_000, default: settings.followedMax)
     let rules = reader.table("retention") { kind, reader in
       read(&reader, otherwise: settings.retentionByKind[kind] ?? settings.retention)
     }

@@ -6,7 +6,7 @@ import AvaloCore
 /// and when something expires is decided by the caller. Everything between `begin` and `commit` becomes visible and
 /// durable together or not at all. After any thrown error the transaction is to be rolled back, and everything read
 /// or written in it forgotten; after a failed `commit` the caller calls ``reopen()`` before it goes on.
-public protocol EventLog: AccessStore, ReadStore, BroadcastStore {
+public protocol EventLog: AccessStore, ReadStore, BroadcastStore, FollowStore {
   /// Which log this is. Changes by ``mint(nowMilliseconds:)``, and by ``reopen()`` if that had not been committed.
   var identity: LogIdentity { get }
   var durability: Durability { get }
@@ -115,6 +115,8 @@ extension EventLog {
 public protocol EventLogReader: ReadRows, EventLogTracer {
   /// One page. Offsets up to `through` that are not among the rows are holes.
   func read(_ request: ReadRequest) throws(LogError) -> ReadOutcome
+  /// One page of what is followed, over all topics.
+  func follow(_ request: FollowRequest) throws(LogError) -> FollowPage
 }
 
 /// Asks for a page of a topic: what lies after `after`, up to and including `upTo`.

@@ -15,6 +15,8 @@ public enum StoreLimits {
   public static let pageBytesMax = (1 << 20) - (128 << 10)
   /// Rows of one page, however small: a reader's turn stays short.
   public static let pageRowsMax = 4096
+  /// Of a row on a follower's page: its numbers and the lengths of its texts.
+  static let followedRowBytes = 22
   /// An event id is (expiry in ms, number): the expiry takes 42 bits, which last until 2109.
   public static let expiryMillisecondsMax: Int64 = (1 << 42) - 1
 }

@@ -19,6 +19,7 @@ enum LogSchema {
     migrator.registerMigration("versions") { db in
       try db.execute(sql: "CREATE INDEX markersVersion ON markers (version)")
     }
+    migrator.registerMigration("followers") { db in try db.execute(sql: followers) }
     return migrator
   }
 
@@ -38,6 +39,19 @@ enum LogSchema {
       PRIMARY KEY (broadcast, first)
     );
     CREATE INDEX delayedHash ON delayed (hash);
+    """
+
+  /// Who follows the log over all topics (`types` has a bit for each), and the events that are kept for them, in the order
+  /// of the log's sequence. `event` may be gone already.
+  private static let followers = """
+    CREATE TABLE followers (
+      name TEXT PRIMARY KEY, types INTEGER NOT NULL, acknowledged INTEGER NOT NULL,
+      missed INTEGER NOT NULL, seen INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    CREATE TABLE followed (
+      seq INTEGER PRIMARY KEY, type INTEGER NOT NULL,
+      topic INTEGER NOT NULL, position INTEGER NOT NULL, event INTEGER NOT NULL
+    );
     """
 
   /// Messages of chats by the topic they lie in, the chat and the log's sequence, each message once; and up to where

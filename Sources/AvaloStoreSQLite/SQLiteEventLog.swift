@@ -16,6 +16,7 @@ public final class SQLiteEventLog: EventLog {
   private(set) var accessSQL: AccessStatements
   private(set) var readSQL: ReadStatements
   private(set) var broadcastSQL: BroadcastStatements
+  private(set) var followSQL: FollowStatements
   let recent = RecentIndex()
   /// What the running transaction adds to `recent`.
   var staged = IndexTier()
@@ -60,6 +61,7 @@ public final class SQLiteEventLog: EventLog {
     accessSQL = try AccessStatements(connection)
     readSQL = try ReadStatements(connection)
     broadcastSQL = try BroadcastStatements(connection)
+    followSQL = try FollowStatements(connection)
     checkpointer = try Checkpointer(path: file.path)
     try loadRecent()
     checkpointer.start()
@@ -140,6 +142,7 @@ public final class SQLiteEventLog: EventLog {
     accessSQL = try AccessStatements(connection)
     readSQL = try ReadStatements(connection)
     broadcastSQL = try BroadcastStatements(connection)
+    followSQL = try FollowStatements(connection)
     self.connection = connection
     self.marks = marks
     identity = marks.identity

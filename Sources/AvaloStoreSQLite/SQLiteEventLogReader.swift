@@ -15,6 +15,7 @@ final class SQLiteEventLogReader: EventLogReader {
   private let positions: Statement
   private let head: Statement
   private let record: Statement
+  private let followed: FollowReader
   private var identity: LogIdentity?
   private var numbers: [String: TopicID] = [:]
 
@@ -31,6 +32,7 @@ final class SQLiteEventLogReader: EventLogReader {
       "SELECT position, event FROM positions WHERE topic = ? AND position > ? AND position <= ? ORDER BY position")
     head = try connection.prepare("SELECT coalesce(max(position), 0) FROM positions WHERE topic = ?")
     record = try connection.prepare("SELECT topic, record FROM events WHERE id = ?")
+    followed = try FollowReader(connection)
   }
 
   func read(_ request: ReadRequest) throws(LogError) -> ReadOutcome {
@@ -43,6 +45,19 @@ final class SQLiteEventLogReader: EventLogReader {
       return outcome
     } catch {
       for statement in [generation, topic, positions, head, record] { statement.reset() }
+      if connection.isInTransaction { try end.run() }
+      throw error
+    }
+  }
+
+  func follow(_ request: FollowRequest) throws(LogError) -> FollowPage {
+    try begin.run()
+    do {
+      let page = try followed.page(request)
+      try end.run()
+      return page
+    } catch {
+      followed.reset()
       if connection.isInTransaction { try end.run() }
       throw error
     }

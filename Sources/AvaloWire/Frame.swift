@@ -105,6 +105,14 @@ public struct FrameKind: RawRepresentable, Hashable, Sendable {
   public static let latestSeen = FrameKind(rawValue: 0x0142)
   public static let latestAt = FrameKind(rawValue: 0x0143)
 
+  // 0x018x: plugins and scheduler.
+  public static let follow = FrameKind(rawValue: 0x0180)
+  public static let following = FrameKind(rawValue: 0x0181)
+  public static let readFollowed = FrameKind(rawValue: 0x0182)
+  public static let followedPage = FrameKind(rawValue: 0x0183)
+  public static let acknowledgeFollowed = FrameKind(rawValue: 0x0184)
+  public static let followedGrew = FrameKind(rawValue: 0x0185)
+
   // 0x02xx: gateway and presence.
   public static let sessions = FrameKind(rawValue: 0x0201)
   public static let sessionsEnd = FrameKind(rawValue: 0x0202)

@@ -35,6 +35,15 @@ public struct Hello: WireMessage, Equatable {
   }
 }
 
+/// Who links: the ``Hello/role``.
+public enum LinkRole {
+  /// Has sessions, and puts changes of access into force.
+  public static let gateway = "gateway"
+  /// Reads and publishes for itself; docs/protocol/wire.md says what it may send.
+  public static let plugin = "plugin"
+  public static let all = [gateway, plugin]
+}
+
 /// The answer to a ``Hello`` that was accepted. A refused one is answered by ``Failed`` and a close.
 public struct Welcome: WireMessage, Equatable {
   public static let kind = FrameKind.welcome

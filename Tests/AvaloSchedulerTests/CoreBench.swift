@@ -47,6 +47,8 @@ enum Told: Equatable, Sendable {
   case partTaken(UInt32, UInt32)
   case broadcastStatus(UInt32, BroadcastStatus)
   case delayedCancelled(UInt32, DelayedCancelled)
+  case following(UInt32, Following)
+  case grew(FollowedGrew)
 
   static func read(_ frames: [UInt8]) throws -> [Told] {
     var told: [Told] = []
@@ -97,6 +99,8 @@ enum Told: Equatable, Sendable {
     case .delayedCancelled: self = .delayedCancelled(head.correlation, try DelayedCancelled(body: body))
     case .starts: self = .starts(head.correlation, try Starts(body: body).positions)
     case .readState: self = .readState(head.correlation, try ReadState(body: body))
+    case .following: self = .following(head.correlation, try Following(body: body))
+    case .followedGrew: self = .grew(try FollowedGrew(body: body))
     case .latest:
       let latest = try Latest(body: body)
       self = .latest(
@@ -237,12 +241,16 @@ final class CoreBench {
   }
 
   /// A new link, and the command that opens it.
-  func newLink(incarnation: UInt64) -> (LinkID, Command) {
+  func newLink(incarnation: UInt64, isGateway: Bool = true) -> (LinkID, Command) {
     lastLink += 1
     let id = LinkID(rawValue: lastLink)
     let gauge = LinkGauge()
     gauges[id] = gauge
-    return (id, .linkOpened(id, instance: "gateway.\(incarnation)", incarnation: incarnation, gauge: gauge))
+    return (
+      id,
+      .linkOpened(
+        id, instance: "gateway.\(incarnation)", incarnation: incarnation, isGateway: isGateway, gauge: gauge)
+    )
   }
 
   func publish(

@@ -9,6 +9,7 @@ final class FaultyLog: EventLog {
     case device, register, touch, forget, cursors, putCursor
     case hold, due, release, maintain, note
     case readAccess, writeAccess, readReads, writeReads, readBroadcasts, writeBroadcasts
+    case readFollowers, writeFollowers
   }
 
   let inner: any EventLog
@@ -258,6 +259,33 @@ final class FaultyLog: EventLog {
   func releaseDelayed(topic name: String, limit: Int) throws(LogError) -> Int {
     try pass(.release)
     return try inner.releaseDelayed(topic: name, limit: limit)
+  }
+
+  // MARK: Followers
+
+  func followers() throws(LogError) -> [StoredFollower] {
+    try pass(.readFollowers)
+    return try inner.followers()
+  }
+  func put(_ follower: StoredFollower) throws(LogError) {
+    try pass(.writeFollowers)
+    try inner.put(follower)
+  }
+  func removeFollower(_ name: String) throws(LogError) {
+    try pass(.writeFollowers)
+    try inner.removeFollower(name)
+  }
+  func followLast(_ type: EventType) throws(LogError) {
+    try pass(.writeFollowers)
+    try inner.followLast(type)
+  }
+  func followedCount() throws(LogError) -> Int {
+    try pass(.readFollowers)
+    return try inner.followedCount()
+  }
+  func dropFollowed(upTo sequence: UInt64, limit: Int) throws(LogError) -> [Followed] {
+    try pass(.writeFollowers)
+    return try inner.dropFollowed(upTo: sequence, limit: limit)
   }
 
   // MARK: Read state

@@ -237,6 +237,25 @@ import Testing
     }
   }
 
+  @Test func ofFollowing() throws {
+    try expect(
+      Follow(name: "webhook", types: EventTypes([.chatMessage, .matchCreated])),
+      "11000000800100000d0c0b0a0700776562686f6f6b8200000000000000")
+    try expect(
+      Following(generation: 7, acknowledged: 16, missed: 3),
+      "14000000810100000d0c0b0a0700000010000000000000000300000000000000")
+    try expect(
+      ReadFollowed(types: EventTypes([.chatMessage]), after: 16, bytesMax: 4096),
+      "14000000820100000d0c0b0a0200000000000000100000000000000000100000")
+    try expect(
+      FollowedPage(through: 17, gone: 2, rows: [.init(sequence: 16, topic: inbox, offset: 5, record: Sample.record)]),
+      "6d000000830100000d0c0b0a1100000000000000020000000100000010000000000000000800757365723a616263050000"
+        + "00000000003f000000010201013c0000000047a47d8b010000403ab7c9e208060000000000000000000500030002000200"
+        + "070000006576745f3178797a63316d317b2261223a317d")
+    try expect(AcknowledgeFollowed(sequence: 17), "08000000840100000d0c0b0a1100000000000000")
+    try expect(FollowedGrew(sequence: 18, missed: 3), "10000000850100000d0c0b0a12000000000000000300000000000000")
+  }
+
   @Test func ofARecord() throws {
     #expect(
       Sample.hexadecimal(Sample.record)

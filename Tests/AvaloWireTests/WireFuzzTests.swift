@@ -29,6 +29,8 @@ import Testing
     message(PresenceErased.self),
     message(LatestSeen.self), message(LatestAt.self),
     message(Lease.self), message(LeaseLost.self), message(MembershipsQuery.self), message(Memberships.self),
+    message(Follow.self), message(Following.self), message(ReadFollowed.self), message(FollowedPage.self),
+    message(AcknowledgeFollowed.self), message(FollowedGrew.self),
     message(MarkRead.self), message(MarkedRead.self), message(QueryReads.self), message(ReadState.self),
     (
       Latest.kind,
@@ -92,6 +94,11 @@ import Testing
     var writer = WireWriter()
     writer.frame(Hello(role: "gateway", instance: "gateway.0", incarnation: 1))
     writer.frame(Welcome(generation: 1, credit: 2))
+    writer.frame(Follow(name: "w", types: .durable))
+    writer.frame(ReadFollowed(types: .durable, after: 1, bytesMax: 2))
+    writer.frame(
+      FollowedPage(
+        through: 9, gone: 1, rows: [.init(sequence: 9, topic: topic, offset: 1, record: Sample.record)]))
     writer.frame(Failed(.unavailable, "later"))
     writer.frame(Publish(owner: "shop", topic: topic, contentHash: 1, record: Sample.record))
     writer.frame(Published(position: position, durability: .os, duplicate: false))

@@ -56,8 +56,9 @@ final class PresenceRoom: LinkDelegate {
     let server = LinkServer(
       listening: descriptor, on: context.eventLoop,
       welcome: { hello in
-        guard hello.role == "gateway" else {
-          return .failure(Failed(.permissionDenied, "only gateways link to presence, not \(hello.role)"))
+        guard LinkRole.all.contains(hello.role) else {
+          return .failure(
+            Failed(.permissionDenied, "only gateways and plugins link to presence, not \(hello.role)"))
         }
         return .success(Welcome(generation: 0, credit: UInt32(WireLimits.batchEntriesMax)))
       }, delegate: self, log: context.log)
@@ -92,12 +93,13 @@ final class PresenceRoom: LinkDelegate {
     }
     links[number] = link
     link.attachment = LinkNumber(number)
-    board.linkOpened(peer.incarnation, ObjectIdentifier(link), at: now)
+    // A plugin has no sessions: it asks and watches.
+    if peer.role == LinkRole.gateway { board.linkOpened(peer.incarnation, ObjectIdentifier(link), at: now) }
   }
 
   func linkClosed(_ link: Link, reason: String) {
     guard let peer = link.peer else { return }
-    board.linkClosed(peer.incarnation, ObjectIdentifier(link), at: now)
+    if peer.role == LinkRole.gateway { board.linkClosed(peer.incarnation, ObjectIdentifier(link), at: now) }
     if let number = number(of: link) {
       links[number] = nil
       board.linkGone(number)
@@ -113,12 +115,23 @@ final class PresenceRoom: LinkDelegate {
   }
 
   func link(_ link: Link, received frames: ByteBuffer) {
-    guard let incarnation = link.peer?.incarnation, let number = number(of: link) else { return }
+    guard let peer = link.peer, let number = number(of: link) else { return }
+    let incarnation = peer.incarnation
     link.walk(frames) { head, body in
+      guard peer.role == LinkRole.gateway || PresenceRoom.isForPlugins(head.kind) else {
+        throw WireError.unexpectedKind(head.kind.rawValue)
+      }
       try self.received(head, body, on: link, number, incarnation)
     }
     tell()
     showUnwritten()
+  }
+
+  private static func isForPlugins(_ kind: FrameKind) -> Bool {
+    switch kind {
+    case .presenceQuery, .onlineUsersQuery, .connectionsQuery, .watchPresence, .unwatchPresence: true
+    default: false
+    }
   }
 
   private func received(

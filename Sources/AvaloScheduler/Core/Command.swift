@@ -4,7 +4,7 @@ import AvaloWire
 
 /// What the engine is told, in the order it happened on each link.
 public enum Command: Sendable {
-  case linkOpened(LinkID, instance: String, incarnation: UInt64, gauge: LinkGauge)
+  case linkOpened(LinkID, instance: String, incarnation: UInt64, isGateway: Bool = true, gauge: LinkGauge)
   case linkClosed(LinkID)
   /// What waited for the link has gone out.
   case linkDrained(LinkID)
@@ -20,6 +20,8 @@ public enum Command: Sendable {
   case unwatch(LinkID, correlation: UInt32, Unwatch)
   case latestSeen(LinkID, correlation: UInt32, LatestSeen)
   case acknowledge(LinkID, Acknowledge)
+  case follow(LinkID, correlation: UInt32, Follow)
+  case acknowledgeFollowed(LinkID, AcknowledgeFollowed)
   case access(LinkID, correlation: UInt32, AccessRequest)
   case accessConfirmed(LinkID, AccessConfirmed)
   case ask(Question, reply: @Sendable (Answer) -> Void)
@@ -30,7 +32,7 @@ public enum Command: Sendable {
     case .publish(let link, let correlation, _), .broadcast(let link, let correlation, _),
       .broadcasts(let link, let correlation, _), .attach(let link, let correlation, _),
       .cursors(let link, let correlation, _), .markRead(let link, let correlation, _),
-      .access(let link, let correlation, _):
+      .access(let link, let correlation, _), .follow(let link, let correlation, _):
       (link, correlation)
     default: nil
     }
@@ -46,6 +48,9 @@ public enum Question: Sendable, Equatable {
   case devices(user: String)
   /// Those under way, and those whose users are coming.
   case broadcasts
+  case followers
+  /// Not a question: whoever follows under that name does so no more.
+  case forgetFollower(String)
   /// Not a question: the wall clock is right, go on deleting.
   case trustClock
 }
@@ -55,6 +60,7 @@ public enum Answer: Sendable, Equatable {
   case log(LogReport)
   case devices([StoredDevice], open: [DeviceID])
   case broadcasts([StoredBroadcast])
+  case followers([StoredFollower], head: UInt64, kept: Int)
   case done
   case unknown
   case failed(String)

@@ -25,7 +25,7 @@ extension SchedulerCore {
     }
   }
 
-  private func isWritable(_ origin: Origin) -> Bool {
+  func isWritable(_ origin: Origin) -> Bool {
     if health == .healthy { return true }
     metrics.refused(.log)
     refuse(origin, SchedulerCore.unavailable)
@@ -237,7 +237,7 @@ extension SchedulerCore {
   /// Answers whose change is in force everywhere, and cuts gateways that let others wait. After the commit: an answer
   /// here is not of this turn's transaction, and is not lost with it.
   func settleAccess() {
-    for case let link? in links where !link.isToldAccess { beginAccess(link) }
+    for case let link? in links where link.isGateway && !link.isToldAccess { beginAccess(link) }
     for id in access.confirmations.late(at: moment.monotonic) {
       guard let link = state(of: id) else { continue }
       metrics.accessLinksCut.add()

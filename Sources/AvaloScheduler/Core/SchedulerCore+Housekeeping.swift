@@ -75,6 +75,7 @@ extension SchedulerCore {
       return false
     }
     return isMerging || isExpiring || !flushQueue.isEmpty || !trimQueue.isEmpty || !access.erasures.isEmpty
+      || logFollowers.mayDrop
   }
 
   /// When the next turn is due though nobody asks for one, monotonic milliseconds.
@@ -101,6 +102,7 @@ extension SchedulerCore {
       flushQueue = (dirtyDevices + parted.keys).sorted(by: >)
       dirtyDevices.removeAll(keepingCapacity: true)
     }
+    try settleFollowers()
     if moment.monotonic >= nextDeviceSweep {
       nextDeviceSweep = moment.monotonic + SchedulerLimits.deviceSweepMilliseconds
       try transaction { () throws(LogError) in try noteClock() }
@@ -124,6 +126,8 @@ extension SchedulerCore {
       try eraseSome()
     } else if !flushQueue.isEmpty {
       try flush()
+    } else if logFollowers.mayDrop {
+      try dropFollowed()
     } else if isExpiring {
       try expire()
     }
@@ -262,6 +266,7 @@ extension SchedulerCore {
   /// Writes everything back and closes the log in good order. Nothing may be called after.
   public func stop() throws(LogError) {
     dismissFollowers()
+    try settleFollowers()
     flushQueue += (dirtyDevices + parted.keys).sorted(by: >)
     while !flushQueue.isEmpty { try flush() }
     try transaction { () throws(LogError) in try noteClock() }
@@ -280,6 +285,8 @@ extension SchedulerCore {
     metrics.revocations.set(access.revocations.count)
     metrics.generation.set(Double(log.identity.generation))
     metrics.healthy.set(health == .healthy ? 1 : 0)
+    metrics.followers.set(logFollowers.rows.count)
+    metrics.followedKept.set(logFollowers.kept)
     var backlog = 0
     for case let link? in links { backlog += link.gauge.backlogBytes }
     metrics.backlogBytes.set(backlog)

@@ -6,17 +6,18 @@ import AvaloWire
 extension SchedulerCore {
   // MARK: Links
 
-  func open(_ id: LinkID, instance: String, incarnation: UInt64, gauge: LinkGauge) {
+  func open(_ id: LinkID, instance: String, incarnation: UInt64, isGateway: Bool, gauge: LinkGauge) {
     // One link to one life of a gateway: the older one is dead, or will be.
     for case let older? in links where older.incarnation == incarnation {
       turn.cuts.append((older.id, "a newer link of \(instance)"))
       close(older.id)
     }
     let place = freeLinks.popLast() ?? Int32(links.count)
-    let link = LinkState(id: id, place: place, instance: instance, incarnation: incarnation, gauge: gauge)
+    let link = LinkState(
+      id: id, place: place, instance: instance, incarnation: incarnation, isGateway: isGateway, gauge: gauge)
     if Int(place) == links.count { links.append(link) } else { links[Int(place)] = link }
     linkPlaces[id] = place
-    beginAccess(link)
+    if isGateway { beginAccess(link) }
     metrics.links.set(linkPlaces.count)
   }
 

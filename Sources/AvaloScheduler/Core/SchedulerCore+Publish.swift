@@ -81,6 +81,7 @@ extension SchedulerCore {
       let topic = try row(ofTopic: "user:" + user)
       let offset = topics[topic].head + 1
       try log.append(topic: topics[topic].id, offset: offset, shared: shared, message: message)
+      try keepForFollowers(event.type)
       advance(topic, to: offset, bytes: record.count)
       turn.count(event.type)
       guard topics[topic].isWatched else { continue }
@@ -153,6 +154,7 @@ extension SchedulerCore {
     try log.append(
       topic: topics[topic].id, offset: offset, expires: expires, record: record,
       key: key(hash, content, offset: offset, until: expires), message: message)
+    try keepForFollowers(event.type)
     turn.hasWrites = true
     turn.count(event.type)
     advance(topic, to: offset, bytes: record.count)

@@ -75,6 +75,10 @@ extension SchedulerCore {
         let rows = try log.devices(of: user)
         return .devices(rows, open: rows.map(\.id).filter { devices.place(of: $0) != nil })
       case .broadcasts: return .broadcasts(try log.unfinishedBroadcasts())
+      case .followers:
+        return .followers(
+          logFollowers.rows.values.sorted { $0.name < $1.name }, head: log.lastSequence, kept: logFollowers.kept)
+      case .forgetFollower(let name): return forgetFollower(name) ? .done : .unknown
       case .trustClock:
         clock.release()
         return .done

@@ -28,6 +28,7 @@ public final class SchedulerCore {
   var access: AccessState
   var broadcasts: BroadcastTable
   var leases = LeaseTable()
+  var logFollowers: FollowerTable
   var turn = Turn()
   var health = Health.healthy
   var watchCount = 0
@@ -76,6 +77,7 @@ public final class SchedulerCore {
     nextDeviceSweep = moment.monotonic
     access = try AccessState(log)
     broadcasts = try BroadcastTable(log, now: moment.monotonic)
+    logFollowers = try FollowerTable(log)
     statistics = try log.statistics()
     delayedCount = try log.delayedCount()
     nextDue = try log.nextDue()
@@ -116,6 +118,7 @@ public final class SchedulerCore {
     }
     deliver()
     deliverReceipts()
+    tellFollowers()
     return finishTurn()
   }
 
@@ -151,8 +154,12 @@ public final class SchedulerCore {
     case .accessConfirmed(let link, let confirmed): access.confirmations.confirmed(link, confirmed.position)
     case .acknowledge(let link, let acknowledge):
       if let link = state(of: link) { self.acknowledge(acknowledge, link) }
-    case .linkOpened(let id, let instance, let incarnation, let gauge):
-      open(id, instance: instance, incarnation: incarnation, gauge: gauge)
+    case .follow(let link, let correlation, let follow):
+      if let link = state(of: link) { try self.follow(follow, link, correlation) }
+    case .acknowledgeFollowed(let link, let acknowledge):
+      if let link = state(of: link) { self.acknowledge(acknowledge, link) }
+    case .linkOpened(let id, let instance, let incarnation, let isGateway, let gauge):
+      open(id, instance: instance, incarnation: incarnation, isGateway: isGateway, gauge: gauge)
     case .linkClosed(let id): close(id)
     case .linkDrained: break  // noticed at the turn's beginning
     case .ask(let question, let reply): turn.questions.append((question, reply))
@@ -177,6 +184,7 @@ public final class SchedulerCore {
     for (type, count) in turn.appendedByType.enumerated() where count > 0 { metrics.appended[type]?.add(count) }
     appendedSinceChunk += turn.appended
     delayedCount += turn.delayedChange
+    followedCommitted()
     isDueStale = isDueStale || turn.hasDelayedChange
   }
 
@@ -252,6 +260,7 @@ public final class SchedulerCore {
       delayedCount = try log.delayedCount()
       try recoverAccess()
       broadcasts = try BroadcastTable(log, now: moment.monotonic)
+      try logFollowers.recover(log)
       logger.notice("the event log takes events again")
     } catch {
       health = .failing(until: moment.monotonic + SchedulerLimits.retryMilliseconds)

@@ -52,6 +52,7 @@ struct Turn {
   var delayedChange = 0
   var hasDelayedChange = false
   var access = AccessTurn()
+  var followed = FollowedTurn()
   // What is to be taken back if the commit fails.
   var openedSessions: [(link: LinkState, number: UInt64)] = []
   var addedCursors: [(session: Int32, topic: Int32)] = []
@@ -93,6 +94,7 @@ struct Turn {
     delayedChange = 0
     hasDelayedChange = false
     access = AccessTurn()
+    followed = FollowedTurn()
     openedSessions.removeAll(keepingCapacity: true)
     addedCursors.removeAll(keepingCapacity: true)
   }

@@ -25,6 +25,13 @@ struct ControlRoutes: Sendable {
     }
     routes.add("GET", "/broadcasts") { _ in await respond(to: .broadcasts) }
     TraceRoute(control: self, wall: pages.wall).add(to: routes)
+    routes.add("GET", "/followers") { _ in await respond(to: .followers) }
+    routes.add("DELETE", "/followers") { request in
+      guard let name = request.parameter("name"), !name.isEmpty else {
+        return ControlRoutes.refusal(400, "name a follower: /followers?name=webhook")
+      }
+      return await respond(to: .forgetFollower(name))
+    }
     routes.add("POST", "/trust-clock") { _ in await respond(to: .trustClock) }
   }
 
@@ -93,10 +100,18 @@ struct ControlRoutes: Sendable {
         $0.key("broadcasts")
         $0.array { for broadcast in broadcasts { broadcast.write(to: &$0) } }
       }
+    case .followers(let followers, let head, let kept):
+      json.object {
+        $0.member("head", head)
+        $0.member("kept", kept)
+        $0.key("followers")
+        $0.array { for follower in followers { follower.write(to: &$0) } }
+      }
     case .done: json.object { $0.member("done", true) }
     case .unknown:
       switch question {
       case .topic(let name), .follow(let name, _, _): return refusal(404, "nothing was ever published to \(name)")
+      case .forgetFollower(let name): return refusal(404, "nobody follows the log as \(name)")
       default: return refusal(404, "unknown")
       }
     case .failed(let reason): return refusal(503, reason)
@@ -146,6 +161,19 @@ extension StoredDevice {
       $0.member("platform", platform.wireName ?? "unknown")
       $0.member("seenAt", seen)
       $0.member("open", isOpen)
+    }
+  }
+}
+
+extension StoredFollower {
+  fileprivate func write(to json: inout JSONWriter) {
+    json.object {
+      $0.member("name", name)
+      $0.key("types")
+      $0.array { for type in EventType.allCases where types.contains(type) { $0.string(type.wireName) } }
+      $0.member("acknowledged", acknowledged)
+      $0.member("missed", missed)
+      $0.member("seenAt", seen)
     }
   }
 }

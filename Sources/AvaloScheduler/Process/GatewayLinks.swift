@@ -4,13 +4,17 @@ import AvaloWire
 import Logging
 import NIOCore
 
-/// The gateways' links, on the worker's loop: cuts what comes into commands, and gives each link what the engine and the
+/// The gateways' and plugins' links, on the worker's loop: cuts what comes into commands, and gives each link what the engine and the
 /// reader have for it. Decides nothing.
 final class GatewayLinks: LinkDelegate {
   private final class Place {
     let id: LinkID
+    let isGateway: Bool
     let gauge = LinkGauge()
-    init(id: LinkID) { self.id = id }
+    init(id: LinkID, isGateway: Bool) {
+      self.id = id
+      self.isGateway = isGateway
+    }
   }
 
   private let engine: Engine
@@ -48,11 +52,13 @@ final class GatewayLinks: LinkDelegate {
   func linkOpened(_ link: Link, welcome: Welcome?) {
     guard let peer = link.peer else { return }
     next &+= 1
-    let place = Place(id: LinkID(rawValue: next))
+    let place = Place(id: LinkID(rawValue: next), isGateway: peer.role == LinkRole.gateway)
     link.attachment = place
     links[place.id] = link
     _ = engine.post(
-      .linkOpened(place.id, instance: peer.instance, incarnation: peer.incarnation, gauge: place.gauge))
+      .linkOpened(
+        place.id, instance: peer.instance, incarnation: peer.incarnation, isGateway: place.isGateway, gauge: place.gauge
+      ))
   }
 
   func linkClosed(_ link: Link, reason: String) {
@@ -71,13 +77,10 @@ final class GatewayLinks: LinkDelegate {
   func link(_ link: Link, received frames: ByteBuffer) {
     guard let place = link.attachment as? Place else { return }
     link.walk(frames) { head, body in
-      let wish: PageReader.Wish? =
-        switch head.kind {
-        case .read: .page(try Read(body: body))
-        case .readTopic: .topic(try ReadTopic(body: body))
-        default: nil
-        }
-      if let wish {
+      guard place.isGateway || GatewayLinks.isForPlugins(head.kind) else {
+        throw WireError.unexpectedKind(head.kind.rawValue)
+      }
+      if let wish = try GatewayLinks.wish(head.kind, body) {
         let request = PageReader.Request(
           link: place.id, gauge: place.gauge, correlation: head.correlation, wish: wish)
         if !self.reader.post(request) { self.refuse(link, head.correlation) }
@@ -91,6 +94,26 @@ final class GatewayLinks: LinkDelegate {
       }
       let command = try Self.command(place.id, head, body)
       if !self.engine.post(command) { self.refuse(link, head.correlation) }
+    }
+  }
+
+  private static func wish(_ kind: FrameKind, _ body: UnsafeRawBufferPointer) throws(WireError) -> PageReader.Wish? {
+    switch kind {
+    case .read: .page(try Read(body: body))
+    case .readTopic: .topic(try ReadTopic(body: body))
+    case .readFollowed: .followed(try ReadFollowed(body: body))
+    default: nil
+    }
+  }
+
+  /// What one may say that has no sessions, and is not told of access: it speaks for itself alone.
+  private static func isForPlugins(_ kind: FrameKind) -> Bool {
+    switch kind {
+    case .publish, .broadcast, .watch, .unwatch, .read, .readTopic, .listMembers, .membershipQuery, .follow,
+      .readFollowed,
+      .acknowledgeFollowed:
+      true
+    default: false
     }
   }
 
@@ -109,6 +132,8 @@ final class GatewayLinks: LinkDelegate {
     case .unwatch: return .unwatch(link, correlation: head.correlation, try Unwatch(body: body))
     case .latestSeen: return .latestSeen(link, correlation: head.correlation, try LatestSeen(body: body))
     case .acknowledge: return .acknowledge(link, try Acknowledge(body: body))
+    case .follow: return .follow(link, correlation: head.correlation, try Follow(body: body))
+    case .acknowledgeFollowed: return .acknowledgeFollowed(link, try AcknowledgeFollowed(body: body))
     case .accessConfirmed: return .accessConfirmed(link, try AccessConfirmed(body: body))
     default:
       if let request = try BroadcastRequest(head.kind, body) {

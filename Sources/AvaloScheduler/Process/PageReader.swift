@@ -19,6 +19,8 @@ final class PageReader: Sendable {
     case page(Read)
     /// For a server.
     case topic(ReadTopic)
+    /// For a plugin that follows the log.
+    case followed(ReadFollowed)
   }
 
   private let queue = CommandQueue<Request>(max: SchedulerLimits.readsMax)
@@ -85,12 +87,26 @@ final class PageReader: Sendable {
         metrics.reads.add()
         metrics.readRows.add(page.rows.count)
         out.frame(page, correlation: request.correlation)
+      case .followed(let read): out.frame(try page(read, from: reader), correlation: request.correlation)
       }
     } catch {
       log.warning(
-        "a page of the log cannot be read", metadata: ["topic_kind": "\(request.topic.kind)", "reason": "\(error)"])
+        "a page of the log cannot be read", metadata: ["topic_kind": "\(request.topicKind)", "reason": "\(error)"])
       out.frame(SchedulerCore.unreadable, correlation: request.correlation)
     }
+  }
+
+  private func page(_ read: ReadFollowed, from reader: any EventLogReader) throws(LogError) -> FollowedPage {
+    let page = try reader.follow(
+      FollowRequest(
+        types: read.types, after: read.after, bytesMax: min(Int(read.bytesMax), SchedulerLimits.pageBytesMax),
+        nowMilliseconds: wall.milliseconds))
+    let rows = page.rows.compactMap { row in
+      Topic(row.topic).map {
+        FollowedPage.Row(sequence: row.sequence, topic: $0, offset: row.offset, record: row.record)
+      }
+    }
+    return FollowedPage(through: page.through, gone: UInt32(page.gone), rows: rows)
   }
 
   private func answer(
@@ -119,10 +135,11 @@ extension PageReader.Request {
     self.init(link: link, gauge: gauge, correlation: correlation, wish: .page(read))
   }
 
-  fileprivate var topic: Topic {
+  fileprivate var topicKind: Substring {
     switch wish {
-    case .page(let read): read.topic
-    case .topic(let read): read.topic
+    case .page(let read): read.topic.kind
+    case .topic(let read): read.topic.kind
+    case .followed: "all"
     }
   }
 }

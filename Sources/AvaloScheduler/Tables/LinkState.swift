@@ -1,3 +1,4 @@
+import AvaloCore
 import AvaloWire
 import Synchronization
 
@@ -35,13 +36,18 @@ public final class LinkGauge: Sendable {
   public func end() { ended.store(true, ordering: .relaxed) }
 }
 
-/// A gateway's link as the engine sees it.
+/// A gateway's link, or a plugin's, as the engine sees it.
 final class LinkState {
   let id: LinkID
   let place: Int32
   let instance: String
   let incarnation: UInt64
+  /// Has sessions, and so is told who may do what.
+  let isGateway: Bool
   let gauge: LinkGauge
+  /// Whom it follows the log as, and which types.
+  var follower: String?
+  var follows: EventTypes = []
   /// The gateway's handle of each topic it watches.
   var handles: [UInt32: Int32] = [:]
   /// Its sessions, by its numbers.
@@ -70,11 +76,12 @@ final class LinkState {
     return missedReceipts.values.sorted { $0.version < $1.version }
   }
 
-  init(id: LinkID, place: Int32, instance: String, incarnation: UInt64, gauge: LinkGauge) {
+  init(id: LinkID, place: Int32, instance: String, incarnation: UInt64, isGateway: Bool, gauge: LinkGauge) {
     self.id = id
     self.place = place
     self.instance = instance
     self.incarnation = incarnation
+    self.isGateway = isGateway
     self.gauge = gauge
   }
 }

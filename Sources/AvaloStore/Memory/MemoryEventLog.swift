@@ -99,6 +99,7 @@ public final class MemoryEventLog: EventLog {
     state.topics[index].head = event.offset
     state.topics[index].expiresFirst = min(before, event.expires)
     state.bytes += event.record.count
+    state.appended = (topic, event.offset)
     undo.append { [state] in
       state.topics[index].events.removeLast()
       state.topics[index].head -= 1

@@ -43,6 +43,11 @@ final class MemoryLogState: @unchecked Sendable {
   var lastDevice: DeviceID = 0
   var delayed: [DelayedEvent] = []
   var sequence: UInt64 = 0
+  /// The event that was appended last.
+  var appended: (topic: TopicID, offset: UInt64) = (0, 0)
+  var followers: [String: StoredFollower] = [:]
+  /// In the order of their sequence.
+  var followed: [FollowedEvent] = []
   /// By user and the topic of the chat.
   var markers: [String: [TopicID: StoredMarker]] = [:]
   var access = MemoryAccess()

@@ -226,6 +226,8 @@ extension Told {
     case .membershipsOf(let request, _): "memberships of \(request)"
     case .leaseLost: "lease lost"
     case .latestAt(let request, _): "latest at \(request)"
+    case .following(let request, _): "following \(request)"
+    case .grew: "grew"
     }
   }
 }

@@ -137,7 +137,8 @@ final class ModelGateway {
     // Who may see what is not this model's: everybody here is let in by rule.
     case .accessLive, .changed: break
     case .answered, .membersChanged, .memberList, .memberships, .revoked, .erased, .begun, .partTaken,
-      .broadcastStatus, .delayedCancelled, .membershipsOf, .leaseLost, .latestAt:
+      .broadcastStatus, .delayedCancelled, .membershipsOf, .leaseLost, .latestAt,
+      .following, .grew:
       book.violation("an answer to what nobody asked: \(told)")
     }
   }

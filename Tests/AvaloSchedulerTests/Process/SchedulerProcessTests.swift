@@ -108,7 +108,7 @@ import Testing
   @Test func takesLinksOfGatewaysOnly() async throws {
     let worker = try await start(#"{"durability": "memory"}"#)
     let link = try await RawLink.refused(by: "\(worker.folder.path)/link.sock")
-    #expect(link.contains("only gateways link to the scheduler, not presence"))
+    #expect(link.contains("only gateways and plugins link to the scheduler, not presence"))
     #expect(try await worker.process.stop() == .exit(0))
   }
 }
