@@ -29,6 +29,7 @@ let package = Package(
     .executable(name: "avalo-gateway", targets: ["avalo-gateway"]),
     .executable(name: "avalo-presence", targets: ["avalo-presence"]),
     .executable(name: "avalo-scheduler", targets: ["avalo-scheduler"]),
+    .executable(name: "avalo-webhook", targets: ["avalo-webhook"]),
     .executable(name: "avaloctl", targets: ["avaloctl"]),
     .executable(name: "avalo-bench", targets: ["avalo-bench"]),
   ],
@@ -62,6 +63,9 @@ let package = Package(
     .target(name: "AvaloLink", dependencies: ["AvaloWire", "AvaloMetrics", logging, nio, nioPosix]),
     .target(name: "AvaloWorker", dependencies: ["AvaloSystem", "AvaloMetrics", logging, nio, nioPosix]),
 
+    // Servers on the web that are asked or told something.
+    .target(name: "AvaloWeb", dependencies: ["AvaloSystem", nio, web]),
+
     // The supervisor: knows processes, no domain.
     .target(name: "AvaloSupervisor", dependencies: ["AvaloSystem", "CAvalo", yams, logging, nio, nioPosix, nioHTTP]),
 
@@ -76,9 +80,8 @@ let package = Package(
     .target(
       name: "AvaloGateway",
       dependencies: [
-        "AvaloWorker", "AvaloReactor", "AvaloLink", "AvaloSystem", "AvaloMetrics", "AvaloCore", "AvaloWire", jwt,
-        crypto,
-        nio, nioPosix, nioHTTP, nioSSL, web,
+        "AvaloWorker", "AvaloReactor", "AvaloLink", "AvaloWeb", "AvaloSystem", "AvaloMetrics", "AvaloCore", "AvaloWire",
+        jwt, crypto, nio, nioPosix, nioHTTP, nioSSL,
       ]),
     .target(
       name: "AvaloScheduler",
@@ -92,6 +95,15 @@ let package = Package(
         "AvaloWorker", "AvaloLink", "AvaloMetrics", "AvaloSystem", "AvaloCore", "AvaloWire", grdb, logging, nio,
       ]),
 
+    // A plugin: what it uses, any other may use.
+    .target(
+      name: "AvaloWebhook",
+      dependencies: [
+        "AvaloWorker", "AvaloLink", "AvaloWeb", "AvaloMetrics", "AvaloSystem", "AvaloCore", "AvaloWire", crypto,
+        logging,
+        nio,
+      ]),
+
     // A client, and the keys a development set-up needs: for the tools and the tests.
     .target(name: "AvaloClient", dependencies: ["AvaloCore", "CAvalo", nio, nioPosix, nioHTTP, nioWebSocket]),
     .target(name: "AvaloKeys", dependencies: ["AvaloCore", crypto]),
@@ -101,6 +113,7 @@ let package = Package(
     .executableTarget(name: "avalo-gateway", dependencies: ["AvaloGateway", "AvaloWorker"]),
     .executableTarget(name: "avalo-presence", dependencies: ["AvaloPresence", "AvaloWorker"]),
     .executableTarget(name: "avalo-scheduler", dependencies: ["AvaloScheduler", "AvaloWorker"]),
+    .executableTarget(name: "avalo-webhook", dependencies: ["AvaloWebhook", "AvaloWorker"]),
     .executableTarget(
       name: "avaloctl",
       dependencies: ["AvaloClient", "AvaloKeys", "AvaloCore", "AvaloSystem", "CAvalo", arguments, crypto]),
@@ -135,10 +148,13 @@ let package = Package(
       ]),
     .testTarget(
       name: "AvaloPresenceTests", dependencies: ["AvaloPresence", "AvaloLink", "AvaloTesting", "avalo-presence", grdb]),
+    .testTarget(name: "AvaloWebTests", dependencies: ["AvaloWeb", "AvaloSystem", logging, nioPosix]),
+    .testTarget(name: "AvaloWebhookTests", dependencies: ["AvaloWebhook", "AvaloTesting", "avalo-webhook"]),
     .testTarget(
       name: "AvaloGatewayTests",
       dependencies: [
-        "AvaloGateway", "AvaloKeys", "AvaloLink", "AvaloTesting", jwt, crypto, yams, nio, nioPosix, nioHTTP, nioSSL,
+        "AvaloGateway", "AvaloKeys", "AvaloLink", "AvaloWeb", "AvaloTesting", jwt, crypto, yams, nio, nioPosix, nioHTTP,
+        nioSSL,
       ]),
     .testTarget(
       name: "AvaloToolTests",
@@ -151,13 +167,13 @@ let package = Package(
       name: "ProcessTests",
       dependencies: [
         "AvaloTesting", "AvaloClient", "AvaloKeys", "AvaloSystem", "AvaloCore", "avalod", "avalo-gateway",
-        "avalo-presence", "avalo-scheduler", "avaloctl", "avalo-bench", jwt, nioPosix, nioSSL,
+        "avalo-presence", "avalo-scheduler", "avalo-webhook", "avaloctl", "avalo-bench", jwt, crypto, nioPosix, nioSSL,
       ]),
     .testTarget(
       name: "HouseTests",
       dependencies: [
         "AvaloTesting", "AvaloCore", "AvaloSystem", "AvaloGateway", "AvaloScheduler", "AvaloPresence",
-        "AvaloSupervisor",
+        "AvaloSupervisor", "AvaloWebhook",
       ]),
   ],
   swiftLanguageModes: [.v6]

@@ -5,6 +5,7 @@ import Testing
 @testable import AvaloPresence
 @testable import AvaloScheduler
 @testable import AvaloSupervisor
+@testable import AvaloWebhook
 
 /// `docs/settings.md` shows every default as it is.
 @Suite struct SettingsDocumentTests {
@@ -57,9 +58,18 @@ import Testing
     #expect(try listed("scheduler") == Set(entries.map(\.key)))
   }
 
+  /// Two of its settings have no defaults.
+  @Test func ofTheWebhook() throws {
+    let (shown, problems) = read(try section("webhook")) { WebhookSettings(&$0) }
+    #expect(problems == [])
+    let needed = try SettingsNode(yaml: "url: https://api.example.com/avalo/events\nsecret_file: keys/webhook.secret")
+    #expect(shown == read(needed) { WebhookSettings(&$0) }.0)
+  }
+
   /// Each key that a worker asks for is on its page.
   @Test(arguments: [
     ("gateway", "Sources/AvaloGateway"), ("scheduler", "Sources/AvaloScheduler"), ("presence", "Sources/AvaloPresence"),
+    ("webhook", "Sources/AvaloWebhook"),
   ])
   func namesEveryKey(worker: String, folder: String) throws {
     let page = try House.read("docs/settings.md")

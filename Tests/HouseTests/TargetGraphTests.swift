@@ -7,12 +7,12 @@ import Testing
     ["CAvalo", "CSystemd"],
     ["AvaloCore", "AvaloMetrics", "AvaloReactor"],
     ["AvaloWire", "AvaloSystem", "AvaloKeys", "AvaloClient"],
-    ["AvaloLink", "AvaloStore", "AvaloWorker"],
+    ["AvaloLink", "AvaloStore", "AvaloWorker", "AvaloWeb"],
     ["AvaloStoreSQLite"],
-    ["AvaloSupervisor", "AvaloGateway", "AvaloScheduler", "AvaloPresence"],
-    ["avalod", "avalo-gateway", "avalo-presence", "avalo-scheduler", "avaloctl", "avalo-bench"],
+    ["AvaloSupervisor", "AvaloGateway", "AvaloScheduler", "AvaloPresence", "AvaloWebhook"],
+    ["avalod", "avalo-gateway", "avalo-presence", "avalo-scheduler", "avalo-webhook", "avaloctl", "avalo-bench"],
   ]
-  static let workers = ["AvaloGateway", "AvaloScheduler", "AvaloPresence"]
+  static let workers = ["AvaloGateway", "AvaloScheduler", "AvaloPresence", "AvaloWebhook"]
 
   let package: TargetGraph
   init() throws { package = try TargetGraph() }
@@ -61,7 +61,7 @@ import Testing
   }
 
   /// Foundation brings ICU: tens of megabytes of binary, and some of memory, in the process that is there many times.
-  @Test(arguments: ["avalo-gateway", "avaloctl"]) func linksNoFoundation(program: String) {
+  @Test(arguments: ["avalo-gateway", "avalo-webhook", "avaloctl"]) func linksNoFoundation(program: String) {
     let imports = package.imports(of: package.closure(of: program))
     #expect(imports.filter { $0.hasPrefix("Foundation") && $0 != "FoundationEssentials" } == [])
   }

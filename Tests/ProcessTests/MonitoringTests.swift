@@ -5,19 +5,22 @@ import Testing
 /// What the rules and their tests speak of is what a running server tells.
 @Suite struct MonitoringTests {
   @Test func everySeriesAndLabelOfTheRulesIsExposed() async throws {
-    let server = try await RunningServer.start()
+    // With the workers that are off by default.
+    let folder = TestFolder()
+    let server = try await RunningServer.start(environment: WebhookBackend.environment(port: 1, in: folder))
+    try await server.process.wait(for: "the webhook") { $0.instances(of: "webhook").contains { $0.state == "ready" } }
     let page = try await server.process.metrics()
     try await server.stop()
     let samples = page.split(separator: "\n").filter { !$0.hasPrefix("#") }
     let series = Set(samples.map { $0.prefix { $0 != "{" && $0 != " " } })
     #expect(series.count > 50)
 
-    let folder = "\(TestPaths.root)/monitoring"
-    let files = try FileManager.default.subpathsOfDirectory(atPath: folder)
+    let rules = "\(TestPaths.root)/monitoring"
+    let files = try FileManager.default.subpathsOfDirectory(atPath: rules)
       .filter { $0.hasSuffix(".yml") || $0.hasSuffix(".json") }
     var asked = 0
     for file in files {
-      let text = try String(contentsOfFile: "\(folder)/\(file)", encoding: .utf8)
+      let text = try String(contentsOfFile: "\(rules)/\(file)", encoding: .utf8)
       for (name, labels) in Self.selectors(in: text) {
         asked += 1
         #expect(series.contains(name), "\(file) asks for \(name), which nobody exposes")

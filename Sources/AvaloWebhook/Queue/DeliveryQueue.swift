@@ -1,0 +1,87 @@
+import AvaloCore
+
+/// Events between the log and the endpoint. Each topic's go one after the other, in order: the next one waits until the
+/// one before it is taken or given up. Topics do not wait for each other. Pure; monotonic milliseconds.
+struct DeliveryQueue {
+  struct Item: Equatable {
+    var event: WebhookEvent
+    /// Failed posts that count.
+    var attempts = 0
+    /// When it was posted last; `nil` before the first time.
+    var tried: Int64?
+    /// Why it was given up: it goes to the dead letters.
+    var givenUp: String?
+  }
+
+  private var items: [UInt64: Item] = [:]
+  /// In the order of the log; what is done goes when everything before it has gone.
+  private var order: [UInt64] = []
+  /// By topic, the first of each being the one that waits, or is under way.
+  private var lanes: [Topic: [UInt64]] = [:]
+  /// Topics whose first may go now.
+  private var ready: [Topic] = []
+  /// Topics whose first waits until then, the soonest first.
+  private var waiting: [(due: Int64, topic: Topic)] = []
+  private(set) var inFlight = 0
+  private(set) var bytes = 0
+  /// Up to where the log was read.
+  private(set) var read: UInt64
+
+  init(after sequence: UInt64) { read = sequence }
+
+  var count: Int { items.count }
+  var hasRoom: Bool { order.count < WebhookLimits.eventsMax && bytes < WebhookLimits.eventBytesMax }
+  /// Everything up to and including it is done.
+  var acknowledged: UInt64 { order.first.map { $0 - 1 } ?? read }
+  /// The oldest that is not done.
+  var oldest: WebhookEvent? { order.first.flatMap { items[$0]?.event } }
+
+  subscript(sequence: UInt64) -> Item? { items[sequence] }
+
+  /// Takes a page: its events, and up to where that brings us.
+  mutating func add(_ events: [WebhookEvent], through sequence: UInt64) {
+    for event in events where event.sequence > read {
+      items[event.sequence] = Item(event: event)
+      order.append(event.sequence)
+      bytes += event.record.count
+      lanes[event.topic, default: []].append(event.sequence)
+      if lanes[event.topic]?.count == 1 { ready.append(event.topic) }
+    }
+    read = max(read, sequence)
+  }
+
+  /// The next one that may go, which is under way from now on: ``finish(_:)`` or ``wait(_:until:)`` ends that.
+  mutating func next(at now: Int64) -> Item? {
+    while let first = waiting.first, first.due <= now {
+      ready.append(first.topic)
+      waiting.removeFirst()
+    }
+    guard !ready.isEmpty, let sequence = lanes[ready.removeFirst()]?.first else { return nil }
+    inFlight += 1
+    return items[sequence]
+  }
+
+  /// It is done, whatever became of it.
+  mutating func finish(_ sequence: UInt64) {
+    guard let item = items.removeValue(forKey: sequence) else { return }
+    inFlight -= 1
+    bytes -= item.event.record.count
+    lanes[item.event.topic]?.removeFirst()
+    if lanes[item.event.topic]?.isEmpty == true {
+      lanes[item.event.topic] = nil
+    } else {
+      ready.append(item.event.topic)
+    }
+    let done = order.prefix { items[$0] == nil }.count
+    order.removeFirst(done)
+  }
+
+  /// It is tried again, then; with it waits its topic.
+  mutating func wait(_ item: Item, until due: Int64) {
+    guard items[item.event.sequence] != nil else { return }
+    items[item.event.sequence] = item
+    inFlight -= 1
+    let place = waiting.firstIndex { $0.due > due } ?? waiting.endIndex
+    waiting.insert((due, item.event.topic), at: place)
+  }
+}

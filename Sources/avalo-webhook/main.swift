@@ -1,0 +1,4 @@
+import AvaloWebhook
+import AvaloWorker
+
+await WorkerMain.run(Webhook.self)

@@ -1,0 +1,95 @@
+import AvaloCore
+import Testing
+
+@testable import AvaloWebhook
+
+@Suite struct DeliveryQueueTests {
+  private var queue = DeliveryQueue(after: 10)
+
+  private func event(_ sequence: UInt64, _ topic: String) -> WebhookEvent {
+    WebhookEvent(
+      generation: 1, sequence: sequence, topic: Topic(topic)!, offset: sequence,
+      record: EventFields(
+        type: .notification, timestampMilliseconds: 1, acceptedMicroseconds: 1000, eventID: "e\(sequence)",
+        payload: Array("{}".utf8)
+      ).record())
+  }
+
+  private mutating func add(_ events: (UInt64, String)..., through sequence: UInt64) {
+    queue.add(events.map { event($0.0, $0.1) }, through: sequence)
+  }
+
+  private mutating func next(at now: Int64 = 0) -> UInt64? { queue.next(at: now)?.event.sequence }
+
+  /// The next one, which must be there.
+  private mutating func take() throws -> DeliveryQueue.Item {
+    let item = queue.next(at: 0)
+    return try #require(item)
+  }
+
+  @Test mutating func topicsGoSideBySideAndEachInOrder() {
+    add((11, "user:a"), (12, "user:b"), (13, "user:a"), (14, "user:a"), through: 20)
+    #expect(next() == 11)
+    #expect(next() == 12)
+    #expect(next() == nil)
+    #expect(queue.inFlight == 2)
+    queue.finish(11)
+    #expect(next() == 13)
+    #expect(next() == nil)
+    queue.finish(13)
+    #expect(next() == 14)
+  }
+
+  @Test mutating func isAcknowledgedUpToTheFirstThatIsNotDone() {
+    #expect(queue.acknowledged == 10)
+    add((11, "user:a"), (12, "user:b"), (13, "user:c"), through: 20)
+    for _ in 1...3 { _ = next() }
+    #expect(queue.acknowledged == 10)
+    queue.finish(12)
+    queue.finish(13)
+    #expect(queue.acknowledged == 10 && queue.oldest?.sequence == 11 && queue.count == 1)
+    queue.finish(11)
+    // What was passed over on the page is done, too.
+    #expect(queue.acknowledged == 20 && queue.oldest == nil && queue.bytes == 0)
+    queue.add([], through: 25)
+    #expect(queue.acknowledged == 25)
+  }
+
+  @Test mutating func whatWaitsHoldsItsTopicAndNoOther() throws {
+    add((11, "user:a"), (12, "user:b"), (13, "user:a"), through: 13)
+    var item = try take()
+    item.attempts = 3
+    queue.wait(item, until: 500)
+    #expect(next() == 12)
+    queue.finish(12)
+    #expect(next(at: 499) == nil)
+    #expect(queue.next(at: 500)?.attempts == 3)
+    queue.finish(11)
+    #expect(next(at: 500) == 13)
+    #expect(queue.inFlight == 1)
+  }
+
+  @Test mutating func theSoonestGoesFirst() throws {
+    add((11, "user:a"), (12, "user:b"), (13, "user:c"), through: 13)
+    for due in [300, 100, 200] as [Int64] { queue.wait(try take(), until: due) }
+    #expect([next(at: 1000), next(at: 1000), next(at: 1000)] == [12, 13, 11])
+  }
+
+  @Test mutating func takesNothingTwice() {
+    add((11, "user:a"), through: 11)
+    add((11, "user:a"), (12, "user:a"), through: 12)
+    #expect(queue.count == 2)
+  }
+
+  @Test mutating func hasRoomUpToItsBounds() {
+    var sequence: UInt64 = 10
+    while queue.hasRoom {
+      sequence += 1
+      add((sequence, "user:a"), through: sequence)
+    }
+    #expect(queue.count == WebhookLimits.eventsMax)
+    _ = next()
+    queue.finish(11)
+    #expect(queue.hasRoom)
+  }
+}
