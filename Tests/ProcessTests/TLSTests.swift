@@ -70,39 +70,6 @@ import Testing
     try await server.stop()
   }
 
-  /// A load balancer sends a WebSocket's handshake over a connection to us that it used for a call before.
-  @Test func aConnectionThatCarriedRequestsBecomesAWebSocket() async throws {
-    let folder = TestFolder()
-    try await makeCertificate("only", in: folder)
-    let server = try await RunningServer.start(
-      document: """
-        workers:
-          gateway:
-            sockets:
-              client-tls: {listen: "127.0.0.1:0", per_instance: true, encrypted: true}
-            settings:
-              tls: {certificate: \(folder.path)/tls.crt, key: \(folder.path)/tls.key}
-        """)
-    let secure = try await SecurePort(server.process.address(of: "client-tls", worker: "gateway").port)
-    let plain = try await server.process.address(of: "client", worker: "gateway").port
-    for (user, probe) in [("ann", try secure.dial()), ("bob", try SocketProbe.connect(port: plain))] {
-      for _ in 0..<2 {
-        try probe.send(Array("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n".utf8))
-        let head = try probe.head()
-        try #require(head.hasPrefix("HTTP/1.1 200 "), "\(head)")
-        let length = head.split(separator: "\r\n").first { $0.lowercased().hasPrefix("content-length: ") }
-        _ = try probe.take(try #require(length.flatMap { Int($0.dropFirst(16)) }))
-      }
-      try secure.upgrade("/ws", on: probe)
-      try probe.send(text: #"{"connect":{"token":"\#(server.token(user))"}}"#)
-      #expect(try probe.frame().text.hasPrefix(#"{"ready":"#), "\(user)")
-      #expect(try probe.frame().text.hasPrefix(#"{"live":"#), "\(user)")
-      _ = try await server.backend().call("publishRealtimeEvent", Load.event("for-\(user)", to: user))
-      #expect(try probe.frame().text.contains(#""eventId":"for-\#(user)""#))
-    }
-    try await server.stop()
-  }
-
   /// With openssl, as an operator would; `name` is what tells it from another.
   private func makeCertificate(_ name: String, in folder: TestFolder) async throws {
     let program = try #require(Needs.path(of: "openssl"))
@@ -142,11 +109,6 @@ private struct SecurePort {
 
   func upgrade(_ target: String) throws -> SocketProbe {
     let probe = try dial()
-    try upgrade(target, on: probe)
-    return probe
-  }
-
-  func upgrade(_ target: String, on probe: SocketProbe) throws {
     try probe.send(
       Array(
         """
@@ -161,6 +123,7 @@ private struct SecurePort {
         """.utf8))
     let head = try probe.head()
     try #require(head.hasPrefix("HTTP/1.1 101 "), "\(head)")
+    return probe
   }
 
   func post(_ target: String, _ body: String, token: String) throws -> String {
@@ -185,7 +148,7 @@ private struct SecurePort {
     }
   }
 
-  func dial() throws -> SocketProbe {
+  private func dial() throws -> SocketProbe {
     try TLSTunnel.connect(port: port, on: MultiThreadedEventLoopGroup.singleton, context: context)
   }
 }

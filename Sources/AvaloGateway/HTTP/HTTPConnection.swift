@@ -222,12 +222,6 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
     arm()
   }
 
-  /// Nothing was begun that is not answered.
-  var isAtRest: Bool {
-    guard case .nothing = reading else { return false }
-    return due.isEmpty && !quiescing && !isLeaving && out.readableBytes == 0
-  }
-
   private var isOver: Bool {
     if case .over = reading { return true }
     return false

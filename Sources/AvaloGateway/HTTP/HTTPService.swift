@@ -89,35 +89,15 @@ public final class HTTPService {
   }()
 }
 
-/// Sees bytes before they are parsed. It counts them: the parser tells of a head only when it is complete. And it notices
-/// when a connection that carried requests is to become a WebSocket, as load balancers want it that use theirs again.
+/// Counts bytes before they are parsed: the parser tells of a head only when it is complete.
 final class HTTPGate: ChannelInboundHandler, RemovableChannelHandler {
   typealias InboundIn = ByteBuffer
   private let connection: HTTPConnection
-  /// Takes the connection out of HTTP when these bytes, the first of a request, ask for that; answers whether it does.
-  var becomesWebSocket: ((ByteBuffer) -> Bool)?
-  /// What came since, and will be handed on.
-  private var held: ByteBuffer?
 
   init(_ connection: HTTPConnection) { self.connection = connection }
 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-    var bytes = Self.unwrapInboundIn(data)
-    if held != nil {
-      held?.writeBuffer(&bytes)
-      return
-    }
-    if connection.isAtRest, becomesWebSocket?(bytes) == true {
-      held = bytes
-      return
-    }
-    connection.bytesArrived(bytes.readableBytes, context.eventLoop.now)
+    connection.bytesArrived(Self.unwrapInboundIn(data).readableBytes, context.eventLoop.now)
     context.fireChannelRead(data)
-  }
-
-  /// All bytes that HTTP was not given.
-  func takeHeld() -> ByteBuffer {
-    defer { held = ByteBuffer() }
-    return held ?? ByteBuffer()
   }
 }

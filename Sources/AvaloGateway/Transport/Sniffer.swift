@@ -164,43 +164,9 @@ final class Sniffer: ChannelInboundHandler, RemovableChannelHandler {
     } catch {
       return context.close(promise: nil)
     }
-    watchForUpgrade(context.channel)
     context.fireChannelRead(wrapInboundOut(buffer))
     context.fireChannelReadComplete()
     context.pipeline.syncOperations.removeHandler(self, promise: nil)
-  }
-
-  /// A connection that carried requests may become a WebSocket with a later one: proxies use theirs again.
-  private func watchForUpgrade(_ channel: any Channel) {
-    guard let gate = try? channel.pipeline.syncOperations.handler(type: HTTPGate.self) else { return }
-    let (door, isPlain, peer) = (door, isPlain, peer)
-    // Kept by the channel's own handler: neither may keep the other.
-    gate.becomesWebSocket = { [unowned channel, unowned gate] bytes in
-      guard case .upgrade(let request, _, _) = bytes.withUnsafeReadableBytes({ UpgradeHead.parse($0) }),
-        request.path == door.path
-      else { return false }
-      // Not within a read: the handlers that are inside it leave the pipeline.
-      channel.eventLoop.assumeIsolated().execute {
-        guard channel.isActive else { return }
-        HTTPService.leave(channel)
-        Sniffer.begin(again: door, isPlain: isPlain, peer, on: channel, with: gate.takeHeld())
-      }
-      return true
-    }
-  }
-
-  private static func begin(
-    again door: FrontDoor, isPlain: Bool, _ peer: PeerAddress, on channel: any Channel, with bytes: ByteBuffer
-  ) {
-    let sniffer = Sniffer(door, isPlain: isPlain, peer)
-    do {
-      try channel.syncOptions?.setOption(.allowRemoteHalfClosure, value: false)
-      try channel.pipeline.syncOperations.addHandler(sniffer)
-      let context = try channel.pipeline.syncOperations.context(handler: sniffer)
-      sniffer.channelRead(context: context, data: NIOAny(bytes))
-    } catch {
-      channel.close(promise: nil)
-    }
   }
 
   // MARK: Refusing
