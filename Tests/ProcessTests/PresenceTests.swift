@@ -187,6 +187,10 @@ import Testing
     let answer = try await backend(server, "disconnectUser", #"{"userId":"ann","connectionId":"\#(one)"}"#)
     #expect(answer == #"{"success":true,"disconnected":1}"#)
     #expect(await connections[0].connection.closeReason.code == 4505)
+    // Its client knows before the presence worker does.
+    try await waitUntil("it is not listed any more") {
+      try await !backend(server, "listConnections", #"{"userId":"ann"}"#).contains(one)
+    }
     #expect(
       try await backend(server, "disconnectUser", #"{"userId":"ann","reconnect":true}"#)
         == #"{"success":true,"disconnected":5}"#)
