@@ -26,4 +26,6 @@ enum Limits {
   static let liveSeconds = 30.0
   /// Seconds between two `ping`s of a client; the server closes what is silent for 35.
   static let pingSeconds = 20.0
+  /// Of load as it will be, before latencies are measured: the writers' longest interval.
+  static let warmUpSeconds = 2.0
 }

@@ -10,9 +10,10 @@ public enum Needs {
 
   public static let root = isCI || geteuid() == 0
 
-  /// schemathesis, where `scripts/contract prepare` puts it. The one thing that may be missing in CI: it comes from PyPI.
-  public static let contractTools = FileManager.default.isExecutableFile(
-    atPath: "\(TestPaths.root)/.build/contract/venv/bin/python")
+  /// What `make deps-test` fetches from PyPI into `.build`: a path in there.
+  public static func fetched(_ path: String) -> Bool {
+    isCI || FileManager.default.fileExists(atPath: "\(TestPaths.root)/.build/\(path)")
+  }
 
   /// A program of the system, such as `promtool`.
   public static func tool(_ name: String) -> Bool { isCI || path(of: name) != nil }

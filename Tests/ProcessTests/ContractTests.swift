@@ -5,7 +5,7 @@ import Testing
 @Suite struct ContractTests {
   /// The same two thousand requests each time. `make contract` makes other ones, for minutes.
   @Test(
-    .enabled(if: Needs.contractTools, "needs schemathesis in .build/contract: scripts/contract prepare"),
+    .enabled(if: Needs.fetched("contract/installed"), "needs schemathesis: scripts/contract prepare"),
     .timeLimit(.minutes(10)))
   func schemathesisFindsNothing() async throws {
     var variables = TestProcess.plainEnvironment

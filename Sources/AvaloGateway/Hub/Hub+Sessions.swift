@@ -195,15 +195,20 @@ extension Hub {
       isShown: session.isPresent)
   }
 
-  /// Tells which sessions were heard of since the last time, the pongs included that browsers send by themselves.
-  func reportSeen() {
+  /// Tells which sessions were heard of since the last time, the pongs included that browsers send by themselves: a part of
+  /// the slab each second, so that neither this loop nor the presence worker has all of them to go through at once. A
+  /// part that was missed, because the loop was held up, is made up for.
+  func reportSeen(seconds: ClosedRange<UInt32>) {
+    let parts = HubLimits.seenReportSeconds
     var seen: [SessionsSeen.Entry] = []
-    for case let session? in sessions
-    where session.stage == .ready && session.isPresent
-      && writer.nowSeconds &- writer.lastReceived(session.connection) <= HubLimits.seenReportSeconds
-    {
-      seen.append(SessionsSeen.Entry(session: session.number, active: session.isActive))
-      session.isActive = false
+    for second in seconds.suffix(Int(parts)) {
+      for slot in stride(from: Int(second % parts), to: sessions.count, by: Int(parts)) {
+        guard let session = sessions[slot], session.stage == .ready, session.isPresent,
+          writer.nowSeconds &- writer.lastReceived(session.connection) <= parts
+        else { continue }
+        seen.append(SessionsSeen.Entry(session: session.number, active: session.isActive))
+        session.isActive = false
+      }
     }
     for batch in seen.batches() { toPresence.frame(SessionsSeen(entries: batch)) }
   }

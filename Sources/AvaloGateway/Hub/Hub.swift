@@ -67,6 +67,8 @@ final class Hub: LoopApplication {
   var leases: [UInt64: Int64] = [:]
   /// When sessions are to go, while draining.
   var drain: DrainSchedule?
+  /// The monotonic second that was ticked last.
+  private var lastTick: UInt32?
 
   // What this turn will send, gathered so that it leaves as few frames and one mail.
   var toScheduler = WireWriter()
@@ -191,7 +193,8 @@ final class Hub: LoopApplication {
     requests.trim()
     joining.trim()
     measureWaiting(nowSeconds: now)
-    if now % HubLimits.seenReportSeconds == 0 { reportSeen() }
+    reportSeen(seconds: (lastTick ?? now &- 1) &+ 1...now)
+    lastTick = now
   }
 
   func turnEnding() {

@@ -28,7 +28,7 @@ enum HubLimits {
   static let expiryWarningMilliseconds: Int64 = 60_000
   /// Entries of one Watch, Acknowledge or Sessions frame.
   static let batchMax = 512
-  /// Between two reports to the presence worker of which sessions were heard of.
+  /// Between two reports to the presence worker of whether a session was heard of.
   static let seenReportSeconds: UInt32 = 60
   /// Entries that a table of passing things keeps room for when it is empty.
   static let tableCapacityKept = 1024

@@ -20,7 +20,8 @@ struct PairsScenario {
       engine, template: template, connections: publishers, depth: max(1, (inFlight + publishers - 1) / publishers),
       topics: users)
     try engine.openAll(perSecond: nil, inFlight: 256)
-    pool.publish(engine, perSecond: 200, seconds: 0.5, users: users)
+    // What follows a rush of connects (the presence worker writes them down, tables grow) is that scenario's matter.
+    pool.publish(engine, perSecond: rate ?? 200, seconds: Limits.warmUpSeconds, users: users)
     pool.settle(engine)
     guard pool.accepted > 0 else {
       throw .failed(
