@@ -127,11 +127,14 @@ enum UpdatePresence: Callable {
     return location
   }
 
+  /// Firebase's SDK sends `null` for what is `undefined`, and nobody can be without a visibility: nothing was said.
   private static func visibility(_ view: JSONView, into update: inout SetPresence) throws(CallError) {
+    if view.isNull { return }
     guard view.kind == .object else {
       throw CallValue.refusal("visibility", "an object with activity and location", view)
     }
     try view.forEachMember { (key, value) throws(CallError) in
+      if value.isNull { return }
       guard let visibility = value.string.flatMap(Visibility.init(wireName:)) else {
         throw CallValue.refusal("each part of visibility", "one of everyone, chat_partners, nobody", value)
       }

@@ -59,6 +59,10 @@ import Testing
     let update = try await asked(#"{"visibility":{"activity":"everyone","location":"NOBODY"}}"#)
     #expect(update.activityVisibility == .everyone && update.locationVisibility == .nobody)
     #expect(try await asked(#"{"visibility":{"activity":"chat_partners"}}"#).locationVisibility == nil)
+    // What is `undefined` in an application, as Firebase's SDK sends it.
+    let partly = try await asked(#"{"visibility":{"activity":"nobody","location":null}}"#)
+    #expect((partly.activityVisibility, partly.locationVisibility) == (.nobody, nil))
+    #expect(try await asked(#"{"status":"busy","visibility":null}"#).activityVisibility == nil)
   }
 
   @Test func namesTheDeviceItIsSaidOn() async throws {

@@ -16,6 +16,8 @@ export const ackDelay = 50;
 export const seenMax = 2_000;
 /** Versions of keyed state, by chat and user. */
 export const versionsMax = 5_000;
+/** Messages of a chat of which it is known whether they are unread, since the server counted: more than anybody shows a number for. */
+export const unreadMessagesMax = 1_000;
 /** Typing is told again so often while it goes on; it ends by itself after 5 s. */
 export const typingEvery = 3_000;
 /** Chats of which it is remembered when typing was told last. */

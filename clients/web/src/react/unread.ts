@@ -1,4 +1,5 @@
 import type { RealtimeWebSocketClient } from '../client.js';
+import { unreadMessagesMax } from '../limits.js';
 
 /**
  * How many messages are unread, by chat: what the server counts at each connection, and what has come since. The server's count
@@ -6,8 +7,8 @@ import type { RealtimeWebSocketClient } from '../client.js';
  */
 export class UnreadBook {
   value: Readonly<Record<string, number>> = {};
-  /** Messages that came since, by chat; each counts once, wherever it lies. */
-  #since = new Map<string, Set<string>>();
+  /** The latest messages that came since, by chat: whether each counts, which the user's own do not. */
+  #since = new Map<string, Map<string, boolean>>();
   #listeners = new Set<() => void>();
 
   /** Listens for as long as the client lives. */
@@ -21,21 +22,24 @@ export class UnreadBook {
       this.#set(unread);
     });
     client.on('chat_message', ({ payload: { chatId, messageId }, sourceUserId, replay, eventId }) => {
-      if (!chatId || replay || sourceUserId === client.getConnectionInfo().userId) return;
+      if (!chatId || replay) return;
       let since = this.#since.get(chatId);
-      if (!since) this.#since.set(chatId, (since = new Set()));
+      if (!since) this.#since.set(chatId, (since = new Map()));
+      // Once, wherever it lies.
       const id = messageId ?? eventId;
       if (since.has(id)) return;
-      since.add(id);
-      set(chatId, (this.value[chatId] ?? 0) + 1);
+      const counts = sourceUserId !== client.getConnectionInfo().userId;
+      since.set(id, counts);
+      if (since.size > unreadMessagesMax) since.delete(since.keys().next().value!);
+      if (counts) set(chatId, (this.value[chatId] ?? 0) + 1);
     });
     client.on('read_receipt', ({ payload: { chatId, userId, messageId } }) => {
       if (userId !== client.getConnectionInfo().userId) return;
-      // Read up to there: what came after it is still unread.
+      // Read up to there, what came after it is still unread: all that came since, when it lies before.
       const since = [...(this.#since.get(chatId) ?? [])];
-      const left = since.includes(messageId) ? since.slice(since.indexOf(messageId) + 1) : [];
-      this.#since.set(chatId, new Set(left));
-      set(chatId, left.length);
+      const left = since.slice(since.findIndex(([id]) => id === messageId) + 1);
+      this.#since.set(chatId, new Map(left));
+      set(chatId, left.filter(([, counts]) => counts).length);
     });
   }
 

@@ -203,20 +203,12 @@ test('denied storage is gone without: events come once, and what is done offline
 test('full storage is gone without as well, and nothing overtakes', async () => {
   proxy = await new Proxy().start();
   const [user, chat] = [server.newUser(), `full-${server.newUser()}`];
-  // A full disk shows when a transaction is to be committed.
-  const early = `
-    const add = IDBObjectStore.prototype.add;
-    IDBObjectStore.prototype.add = function (value) {
-      const asked = add.call(this, value);
-      if (window.isFull) this.transaction.abort();
-      return asked;
-    };`;
-  const page = await connected(user, { url: proxy.url, chats: chat, options: { subscriptions: [`chat:${chat}`] } }, { early });
+  const page = await connected(user, { url: proxy.url, chats: chat, options: { subscriptions: [`chat:${chat}`] } });
   proxy.refuse();
   await page.until(`client.getState() === 'reconnecting'`);
   const ids = names(`f-${user}-`, 6);
   await page.eval(`say('${chat}', ${JSON.stringify(ids.slice(0, 3))})`);
-  await page.eval('isFull = true');
+  await page.quota(1);
   await page.eval(`say('${chat}', ${JSON.stringify(ids.slice(3))})`);
   await page.until('volatile > 0');
   proxy.pass();

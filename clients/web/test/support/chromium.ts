@@ -133,6 +133,11 @@ export class Page {
     });
   }
 
+  /** The page's origin may keep so many bytes: what it has already stays. */
+  async quota(bytes: number): Promise<void> {
+    await this.send('Storage.overrideQuotaForOrigin', { origin: await this.eval('location.origin'), quotaSize: bytes });
+  }
+
   async screenshot(file: string): Promise<void> {
     const { data } = await this.send('Page.captureScreenshot', { format: 'png' });
     writeFileSync(file, Buffer.from(data, 'base64'));

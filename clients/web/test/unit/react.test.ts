@@ -70,3 +70,34 @@ test('hooks show what comes, each event once', async () => {
   // Bob has sent it, and types no more.
   assert.deepEqual(shown(), ['connected', 'busy', [], { c: 1 }]);
 });
+
+test('a receipt leaves unread what came after it, whether or not its message was seen here', async () => {
+  const bench = new Bench();
+  const { shown } = await mount(bench);
+  const socket = () => bench.socket;
+  let offset = 0;
+  const say = (messageId: string, sourceUserId: string) => socket().say({
+    event: { eventId: `e-${messageId}`, type: 'chat_message', payload: { chatId: 'c', messageId }, timestamp: 1, sourceUserId },
+    topic: 'chat:c', offset: ++offset, ...(offset === 1 && { epoch: 'e' }),
+  });
+  const read = (messageId: string) => socket().say({
+    event: { eventId: `r-${messageId}`, type: 'read_receipt', payload: { chatId: 'c', userId: 'ann', messageId, readAt: 1 }, timestamp: 1 },
+    topic: 'chat:c', version: ++offset,
+  });
+  await act(async () => {
+    await bench.accept({ ...ready.ready, unread: { c: 7 } });
+    say('m1', 'bob');
+    say('m2', 'ann');
+    say('m3', 'bob');
+    await settle();
+  });
+  assert.deepEqual(shown()[3], { c: 9 });
+  // One that was sent before this page was opened.
+  await act(async () => (read('m0'), settle()));
+  assert.deepEqual(shown()[3], { c: 2 });
+  // Their own, from which on only bob's last is unread.
+  await act(async () => (read('m2'), settle()));
+  assert.deepEqual(shown()[3], { c: 1 });
+  await act(async () => (read('m3'), settle()));
+  assert.deepEqual(shown()[3], { c: 0 });
+});
