@@ -16,7 +16,7 @@ API_KEY = os.environ["CONTRACT_API_KEY"]
 BEYOND_SCHEMA = re.compile(
     r" bytes|at most 30 days ahead|must not lie in the future|have expired already|nested|not JSON"
     r"|payload must not hold a key|payload\.(chatId|messageId) must be|for WebSockets|the key .* is there twice"
-    r"|cursor is none of ours|topics of kind|users' presence is their own|was delivered already"
+    r"|nothing is to be updated|cursor is none of ours|topics of kind|users' presence is their own|was delivered already"
 )
 
 
