@@ -27,7 +27,7 @@ public struct PresenceSettings: Sendable, Equatable {
   init() {}
 
   init(_ reader: inout SettingsReader) {
-    file = reader.string("file", default: file)
+    file = reader.stateFile("file", default: file)
     let interval = reader.duration("ping_interval", in: .seconds(1)...(.seconds(600)), default: .seconds(25))
     let grace = reader.duration("grace", in: .seconds(1)...(.seconds(600)), default: .seconds(10))
     silenceMilliseconds = (interval + grace).milliseconds

@@ -43,7 +43,7 @@ public struct SchedulerSettings: Sendable, Equatable {
     var settings = SchedulerSettings()
     settings.durability = reader.choice(
       "durability", of: ["memory": .memory, "os": .os, "disk": .disk], default: settings.durability)
-    settings.file = reader.string("file", default: settings.file)
+    settings.file = reader.stateFile("file", default: settings.file)
     settings.groupMax = reader.integer("group_max", in: 1...100_000, default: settings.groupMax)
     settings.queueMax = reader.integer("queue_max", in: 16...(1 << 20), default: settings.queueMax)
     settings.linkBacklogBytesMax = reader.bytes(

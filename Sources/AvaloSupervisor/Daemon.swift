@@ -48,15 +48,20 @@ public struct Daemon: Sendable {
   }
 
   /// Prints everything that is wrong with the configuration, the workers' settings too.
-  public func check() -> Int32 {
+  /// - `json`: as one JSON object on standard output, whether good or not.
+  public func check(json: Bool = false) -> Int32 {
     onLoop { loop in
       do {
         let configuration = try await WorkerChecks(loop: loop, clock: .system).read(folder: folder, context: context)
         let instances = configuration.workers.reduce(0) { $0 + $1.instances }
-        print("\(folder): good, \(configuration.workers.count) workers, \(instances) instances")
+        if json {
+          print("{\"good\":true,\"workers\":\(configuration.workers.count),\"instances\":\(instances)}")
+        } else {
+          print("\(folder): good, \(configuration.workers.count) workers, \(instances) instances")
+        }
         return ExitCode.success
       } catch {
-        complain(error)
+        if json, let error = error as? ConfigurationError { print(error.json) } else { complain(error) }
         return ExitCode.configuration
       }
     }

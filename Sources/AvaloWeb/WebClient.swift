@@ -34,7 +34,7 @@ public final class WebClient: Sendable {
     return try await send(request, within: time, bytesMax: bytesMax)
   }
 
-  /// Sends JSON. With `ignoresLongBody` an answer over the bound is one without a body, and not an error.
+  /// Sends JSON. With `ignoresLongBody` an answer whose body is over the bound, or late, is one without a body, and not an error.
   public func post(
     _ url: String, headers: [(String, String)], body: [UInt8], within time: Duration, bytesMax: Int,
     ignoresLongBody: Bool = false
@@ -50,15 +50,34 @@ public final class WebClient: Sendable {
   private func send(
     _ request: HTTPClientRequest, within time: Duration, bytesMax: Int, ignoresLongBody: Bool = false
   ) async throws -> Answer {
+    let deadline = ContinuousClock.now + time
     let answer = try await client.execute(request, timeout: .nanoseconds(time.nanoseconds))
     var taken = Answer(status: Int(answer.status.code), body: [], retryAfter: answer.headers.first(name: "Retry-After"))
     do {
-      var body = try await answer.body.collect(upTo: bytesMax)
-      taken.body = body.readBytes(length: body.readableBytes) ?? []
-    } catch let error as NIOTooManyBytesError {
+      taken.body = try await body(of: answer, before: deadline, bytesMax: bytesMax)
+    } catch {
+      // Its connection is closed, and not used again.
       guard ignoresLongBody else { throw error }
     }
     return taken
+  }
+
+  /// `execute` bounds the time until the head is there; a body may come for as long as its server likes.
+  private func body(
+    of answer: HTTPClientResponse, before deadline: ContinuousClock.Instant, bytesMax: Int
+  ) async throws -> [UInt8] {
+    try await withThrowingTaskGroup(of: [UInt8].self) { group in
+      defer { group.cancelAll() }
+      group.addTask {
+        var body = try await answer.body.collect(upTo: bytesMax)
+        return body.readBytes(length: body.readableBytes) ?? []
+      }
+      group.addTask {
+        try await Task.sleep(until: deadline)
+        throw HTTPClientError.deadlineExceeded
+      }
+      return try await group.next() ?? []
+    }
   }
 
   /// Ends its connections. Must be called before it goes.
@@ -74,10 +93,18 @@ public final class WebClient: Sendable {
     else { return false }
     let rest = text.dropFirst(scheme.count)
     let authority = rest.prefix { $0 != "/" && $0 != "?" && $0 != "#" }
-    guard !authority.isEmpty, !authority.contains("@") else { return false }
-    if scheme == "https://" { return true }
+    guard !authority.contains("@") else { return false }
     let host = authority.hasPrefix("[") ? authority.prefix { $0 != "]" } + "]" : authority.prefix { $0 != ":" }
-    return host == "localhost" || host == "[::1]" || host.hasPrefix("127.")
+    let port = authority.dropFirst(host.count)
+    guard !host.isEmpty, port.isEmpty || port.first == ":" && (UInt16(port.dropFirst()) ?? 0) > 0 else { return false }
+    return scheme == "https://" || host == "localhost" || host == "[::1]" || isLoopback(host)
   }
+
+  /// An IPv4 address of 127.0.0.0/8, and no name that looks like one.
+  private static func isLoopback(_ host: Substring) -> Bool {
+    let octets = host.split(separator: ".", omittingEmptySubsequences: false)
+    return octets.count == 4 && octets[0] == "127" && octets.allSatisfy { UInt8($0) != nil && $0.first != "+" }
+  }
+
   public static let expected = "a URL such as \"https://id.example.com/keys\" (http:// on this machine only)"
 }

@@ -12,12 +12,14 @@ struct Avalod: ParsableCommand {
   var config = "/etc/avalo"
   @Flag(name: .long, help: "Print everything that is wrong with the configuration (exit 78), start nothing.")
   var check = false
+  @Flag(name: .long, help: "Print what --check finds as JSON.")
+  var json = false
   @Flag(name: .long, help: "Print the configuration that would be in force, with every default, start nothing.")
   var printConfig = false
 
   func run() throws {
     let daemon = Daemon(folder: config)
-    Glibc.exit(check ? daemon.check() : printConfig ? daemon.printConfiguration() : daemon.run())
+    Glibc.exit(check ? daemon.check(json: json) : printConfig ? daemon.printConfiguration() : daemon.run())
   }
 }
 

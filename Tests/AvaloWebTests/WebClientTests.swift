@@ -1,5 +1,6 @@
 import AvaloSystem
 import Logging
+import NIOCore
 import NIOPosix
 import Testing
 
@@ -58,11 +59,37 @@ import Testing
     }
   }
 
+  /// Of an answer that stalls, the head has come.
+  @Test(.timeLimit(.minutes(1))) func waitsNoLongerForABodyThanForAHead() async throws {
+    let group = MultiThreadedEventLoopGroup.singleton
+    let server = try await ServerBootstrap(group: group)
+      .childChannelInitializer { channel in
+        channel.eventLoop.makeCompletedFuture {
+          let head = "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{"
+          channel.writeAndFlush(ByteBuffer(string: head), promise: nil)
+        }
+      }
+      .bind(host: "127.0.0.1", port: 0).get()
+    let url = "http://127.0.0.1:\(try #require(server.localAddress?.port))/"
+    let client = WebClient(group)
+    await #expect(throws: (any Error).self) { try await client.get(url, within: .milliseconds(300), bytesMax: 9999) }
+    let posted = try await client.post(
+      url, headers: [], body: [], within: .milliseconds(300), bytesMax: 9999, ignoresLongBody: true)
+    #expect(posted == WebClient.Answer(status: 200, body: []))
+    await client.stop()
+    try await server.close()
+  }
+
   @Test(arguments: [
     ("https://id.example.com/keys?a=b", true), ("http://127.0.0.1:8080/keys", true), ("http://localhost/", true),
     ("http://[::1]:80/x", true), ("http://id.example.com/keys", false), ("http://127.evil.example.com.:1@x/", false),
     ("ftp://x/", false), ("https://", false), ("https://a b/", false), ("https://user@host/", false),
-    ("http://localhost.example.com/", false), ("", false),
+    ("http://localhost.example.com/", false), ("", false), ("http://127.1.2.3/", true), ("https://a:8443", true),
+    ("http://127.evil.example.com/x", false), ("http://127.0.0.1.evil.example.com/x", false),
+    ("http://127.0.0.256/", false),
+    ("http://127.0.0.1:abc/", false), ("http://localhost:99999/", false), ("https://a:0/", false),
+    ("https://:443/", false),
+    ("http://[::1]x/", false), ("http://127.0.0.+1/", false),
   ]) func knowsWhichURLsItMayAsk(url: String, isOne: Bool) {
     #expect(WebClient.isURL(url) == isOne)
   }

@@ -42,12 +42,19 @@ import Testing
     #expect(try await run("restart", "presence/../x").ending == .exit(64))
 
     #expect(try await run("reload") == (.exit(0), "reloaded\n"))
-    try server.process.folder.write("workers: {gateway: {instances: many}}\nlogg: 1\n", to: "config/avalo.yaml")
+    try server.process.folder.write(
+      "workers: {gateway: {instances: many, settings: {nosuch: 1}}}\nlogg: 1\n", to: "config/avalo.yaml")
     let refused = try await run("reload")
     #expect(refused.ending == .exit(1))
     #expect(refused.output.contains("avalo.yaml:2: logg: unknown key; did you mean \"log\"?\n"))
     #expect(refused.output.contains("the configuration was refused; the old one stays in force"))
-    #expect(try await run("check", "--config", "\(server.process.folder.path)/config").ending == .exit(78))
+    // Everything at once: what is wrong with the file, and with a worker's own settings.
+    let checked = try await run("check", "--json", "--config", "\(server.process.folder.path)/config")
+    #expect(checked.ending == .exit(78))
+    let answer = try JSONSerialization.jsonObject(with: Data(checked.output.utf8)) as? [String: Any]
+    #expect(answer?["good"] as? Bool == false)
+    let keys = (answer?["problems"] as? [[String: Any]])?.compactMap { $0["key"] as? String }
+    #expect(Set(keys ?? []) == ["logg", "workers.gateway.instances", "workers.gateway.settings.nosuch"])
     try await server.stop()
     #expect(try await run("status").ending == .exit(69))
   }

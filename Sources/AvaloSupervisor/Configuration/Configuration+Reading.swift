@@ -6,11 +6,14 @@ extension Configuration {
   /// Reads and validates a folder. Workers' own settings are not looked into: that is ``WorkerCheck``'s.
   public static func read(directory: String, context: ConfigurationContext) throws(ConfigurationError) -> Configuration
   {
-    try readWithFiles(directory: directory, context: context).configuration
+    let (configuration, files) = readWithFiles(directory: directory, context: context)
+    guard files.problems.isEmpty else { throw ConfigurationError(problems: files.problems) }
+    return configuration
   }
 
-  /// The same, with the files, so that what a worker finds in its settings can be given its place.
-  static func readWithFiles(directory: String, context: ConfigurationContext) throws(ConfigurationError)
+  /// The same, with the files, so that what a worker finds in its settings can be given its place. It is not to be used
+  /// when the files have problems: what could not be read has its default.
+  static func readWithFiles(directory: String, context: ConfigurationContext)
     -> (configuration: Configuration, files: ConfigurationFiles)
   {
     var files = ConfigurationFiles(directory: directory, environment: context.environment)
@@ -20,7 +23,6 @@ extension Configuration {
     }
     files.note(problems)
     files.note(configuration.conflicts(in: files.tree))
-    guard files.problems.isEmpty else { throw ConfigurationError(problems: files.problems) }
     return (configuration, files)
   }
 

@@ -49,4 +49,17 @@ public struct ConfigurationContext: Sendable {
 public struct ConfigurationError: Error, Sendable, CustomStringConvertible {
   public var problems: [ConfigurationProblem]
   public var description: String { problems.map(\.description).joined(separator: "\n") }
+
+  /// `{"good":false,"problems":[{"place":…,"line":…,"key":…,"message":…}]}`; without a line where the whole is meant.
+  var json: String {
+    func section(_ entries: [(String, SettingsNode.Value)]) -> SettingsNode {
+      SettingsNode(.section(entries.map { .init(key: $0.0, node: SettingsNode($0.1)) }))
+    }
+    let problems = problems.map { problem in
+      section(
+        [("place", .string(problem.place))] + (problem.line.map { [("line", .integer(Int64($0)))] } ?? [])
+          + (problem.key.isEmpty ? [] : [("key", .string(problem.key))]) + [("message", .string(problem.message))])
+    }
+    return String(decoding: section([("good", .boolean(false)), ("problems", .list(problems))]).json(), as: UTF8.self)
+  }
 }

@@ -37,6 +37,15 @@ public struct SettingsReader {
       return text
     }
   }
+  /// A file of the worker's own: within the state folder, or by its whole path.
+  public mutating func stateFile(_ key: String, default fallback: String) -> String {
+    value(key, "a file's name within the state folder, or its whole path, and no \"..\" in it", fallback, empty: "") {
+      guard case .string(let text) = $0.value, !text.isEmpty, !text.hasSuffix("/"),
+        !text.split(separator: "/").contains("..")
+      else { return nil }
+      return text
+    }
+  }
   /// `nil` when the key is absent.
   public mutating func optionalString(_ key: String) -> String? { has(key) ? string(key) : nil }
 

@@ -34,6 +34,7 @@ struct ArchiveReader {
         try compare(found, with: manifest)
         return manifest
       }
+      guard !found.contains(where: { $0.name == header.name }) else { throw broken("\(header.name) is there twice") }
       found.append(try copy(header, from: &input, to: try sink(header.name)))
       _ = try input.take(TarHeader.padding(header.bytes))
     }

@@ -5,7 +5,8 @@ import Glibc
 /// A state folder that nobody uses while a backup is put into it: as long as this lives, no avalod starts on it.
 final class RestoreTarget {
   let state: String
-  private let lock: Int32
+  /// What nobody else may use meanwhile.
+  private var locks: [Int32] = []
   /// What the folder's owner is, the files become.
   private let owner: (user: uid_t, group: gid_t)
   private let now = WallClock.milliseconds()
@@ -18,25 +19,48 @@ final class RestoreTarget {
     guard stat(state, &status) == 0 else { throw ToolError.system("look at", state) }
     owner = (status.st_uid, status.st_gid)
     // avalod's own lock (see docs/operations.md).
-    let path = "\(state)/avalod.state.lock"
-    lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
-    guard lock >= 0 else { throw ToolError.system("open", path) }
-    _ = fchown(lock, owner.user, owner.group)
-    guard flock(lock, LOCK_EX | LOCK_NB) == 0 else {
-      close(lock)
+    guard try lock("\(state)/avalod.state.lock") else {
       throw ToolError.failed("avalod runs on \(state). Stop it first: systemctl stop avalod")
     }
   }
 
-  deinit { close(lock) }
+  deinit { for lock in locks { close(lock) } }
 
-  /// Where a file of a backup belongs. One that would lie anywhere it was not taken from is refused.
-  func path(of file: BackupManifest.File, config: String) throws -> String {
-    let folder = file.name.hasPrefix(BackupManifest.config) ? config : state
-    guard !file.place.split(separator: "/").contains(".."), !file.place.isEmpty else {
-      throw ToolError.failed("the backup names the place \"\(file.place)\", which is none")
+  /// Takes the lock of a database, which its worker holds for as long as it lives, wherever its state folder is.
+  func claim(database path: String) throws {
+    guard access(path, F_OK) == 0 else { return }
+    guard try lock("\(path).lock") else {
+      throw ToolError.failed("\(path) is in use. Stop what uses it first: systemctl stop avalod")
     }
-    return file.place.hasPrefix("/") ? file.place : "\(folder)/\(file.place)"
+  }
+
+  /// Answers whether nobody else has it.
+  private func lock(_ path: String) throws -> Bool {
+    let lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
+    guard lock >= 0 else { throw ToolError.system("open", path) }
+    _ = fchown(lock, owner.user, owner.group)
+    locks.append(lock)
+    return flock(lock, LOCK_EX | LOCK_NB) == 0
+  }
+
+  /// Where a file of a backup belongs. Whoever made the backup does not say what else is written on this machine: one that
+  /// lay outside its folder goes back there only when that was asked for, and only a database.
+  func path(of file: BackupManifest.File, config: String, inPlace: Bool = false) throws -> String {
+    let isDatabase = file.name.hasPrefix(BackupManifest.state)
+    guard isDatabase || file.name.hasPrefix(BackupManifest.config) else {
+      throw ToolError.failed(
+        "the backup holds \"\(file.name)\", which is neither of the state nor of the configuration")
+    }
+    guard !file.place.split(separator: "/").contains(".."), !file.place.isEmpty,
+      isDatabase || !file.place.hasPrefix("/")
+    else { throw ToolError.failed("the backup names the place \"\(file.place)\", which is none") }
+    guard file.place.hasPrefix("/") else { return "\(isDatabase ? state : config)/\(file.place)" }
+    guard inPlace else {
+      throw ToolError.failed(
+        "\(file.name) lay outside the state folder, at \(file.place). To put it back there, whatever uses it being stopped, "
+          + "add --in-place; to look into it, take it out of the backup with tar")
+    }
+    return file.place
   }
 
   /// Beside where it belongs, until all are there.

@@ -79,6 +79,7 @@ struct TarHeader: Equatable {
 
   private static func number(_ digits: ArraySlice<UInt8>) -> Int64? {
     let text = String(decoding: digits.prefix { $0 != 0 && $0 != 0x20 }, as: UTF8.self)
+    guard text.utf8.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "7")).contains($0) }) else { return nil }
     return text.isEmpty ? 0 : Int64(text, radix: 8)
   }
 }

@@ -6,12 +6,13 @@ struct CheckCommand: AsyncParsableCommand {
     commandName: "check", abstract: "Has avalod check a configuration folder: every error at once, exit 78 if any.")
 
   @OptionGroup var config: ConfigOption
+  @OptionGroup var output: OutputOption
 
   func run() async throws {
     try await reportingErrors {
       let avalod = try Siblings.path(of: "avalod")
       // Becomes avalod: its output and its exit code are the answer.
-      let words = [avalod, "--check", "--config", config.path]
+      let words = [avalod, "--check", "--config", config.path] + (output.json ? ["--json"] : [])
       var arguments: [UnsafeMutablePointer<CChar>?] = words.map { strdup($0) } + [nil]
       execv(avalod, &arguments)
       throw ToolError.failed("cannot run \(avalod): \(String(cString: strerror(errno)))")

@@ -18,6 +18,10 @@ struct RestoreCommand: AsyncParsableCommand {
   @Argument(help: "The backup.") var file: String
   @Flag(help: "Only read the backup and compare its checksums; the server may run.") var verify = false
   @Flag(name: .customLong("with-config"), help: "Restore the configuration with its keys, too.") var withConfig = false
+  @Flag(
+    name: .customLong("in-place"),
+    help: "Put databases that lay outside the state folder back there, at their whole path.")
+  var inPlace = false
   @Option(
     name: .customLong("state"), help: "The state folder (default: $AVALO_STATE_DIR, ./.avalo/state, /var/lib/avalo).")
   var stateFolder: String?
@@ -31,7 +35,11 @@ struct RestoreCommand: AsyncParsableCommand {
       let target = try RestoreTarget(state: stateFolder ?? Places.stateFolder())
       let wanted = manifest.files.filter { withConfig || !$0.name.hasPrefix(BackupManifest.config) }
       var places: [String: String] = [:]
-      for file in wanted { places[file.name] = try target.path(of: file, config: config.path) }
+      for file in wanted {
+        let place = try target.path(of: file, config: config.path, inPlace: inPlace)
+        places[file.name] = place
+        if file.name.hasPrefix(BackupManifest.state) { try target.claim(database: place) }
+      }
       do {
         // Again, for it may have changed since.
         let again = try ArchiveReader(path: file).read { name in try places[name].map { try target.create($0) } }

@@ -26,13 +26,16 @@ struct TraceCommand: AsyncParsableCommand {
     if let topic { try Check.topic(topic) }
   }
 
+  /// Exits with 1 when nothing is known, for scripts.
   func run() async throws {
     try await reportingErrors {
       let tracer = Tracer(control.control)
       guard let event else {
         guard let user else { return }
         let report = try await tracer.user(user, last: last)
-        return output.json ? Output.line(report.json.description) : report.lines.forEach(Output.line)
+        if output.json { Output.line(report.json.description) } else { report.lines.forEach(Output.line) }
+        if report.isEmpty { throw ExitCode(1) }
+        return
       }
       let place = topic ?? user.map { "user:" + $0 }
       let report = TraceReport(eventID: event, facts: try await tracer.facts(event: event, topic: place))
@@ -41,7 +44,6 @@ struct TraceCommand: AsyncParsableCommand {
       } else {
         for line in report.lines { Output.line(line) }
       }
-      // For scripts: nothing is known.
       if report.facts.copies.isEmpty { throw ExitCode(1) }
     }
   }

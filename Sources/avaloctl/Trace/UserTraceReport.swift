@@ -10,7 +10,13 @@ struct UserTraceReport {
 
   private var inbox: TraceFacts.Topic? { facts.topics.first { $0.name == "user:" + user } }
 
+  /// Neither an event, nor a device, nor a connection, nor anything that went wrong.
+  var isEmpty: Bool {
+    events.isEmpty && facts.connections.isEmpty && facts.exceptions.isEmpty && inbox?.devices.isEmpty ?? true
+  }
+
   var lines: [String] {
+    guard !isEmpty else { return ["nothing is known of the user \(user)"] }
     var lines: [String] = []
     if let inbox {
       lines.append("user:\(user): head \(inbox.head), floor \(inbox.floor), epoch \(inbox.epoch)")

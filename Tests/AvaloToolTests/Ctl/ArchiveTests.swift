@@ -55,6 +55,16 @@ import Testing
     #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path).sorted() == ["backup", "source"])
   }
 
+  /// A head with another text for its size, and the sum that belongs to it.
+  private func size(_ text: String, in head: [UInt8]) -> [UInt8] {
+    var head = head
+    head.replaceSubrange(124..<135, with: text.utf8)
+    let sum = head.enumerated().reduce(0) { $0 + ((148..<156).contains($1.offset) ? 32 : Int($1.element)) }
+    let digits = String(sum, radix: 8)
+    head.replaceSubrange(148..<154, with: (String(repeating: "0", count: 6 - digits.count) + digits).utf8)
+    return head
+  }
+
   @Test func whatIsNotWholeIsNotBelieved() throws {
     let path = try write(["a": "one", "b": String(repeating: "x", count: 1000)])
     let whole = try bytes(path)
@@ -71,6 +81,11 @@ import Testing
     #expect(try refused { $0.removeSubrange(0..<1024) }.contains("is not what was written"))
     #expect(try refused { $0 = [UInt8](repeating: 0, count: 1024) }.contains("manifest.json"))
     #expect(try refused { $0 = [] }.contains("cut short"))
+    // The same file again, and a size that is none.
+    #expect(try refused { $0 = Array($0.prefix(1024)) + $0 }.contains("twice"))
+    #expect(
+      try refused { $0.replaceSubrange(0..<512, with: size("-0000000007", in: Array($0.prefix(512)))) }.contains("head")
+    )
     #expect(try refused { $0 = Array("not a backup at all".utf8) }.contains("cut short"))
   }
 
@@ -89,10 +104,28 @@ import Testing
     }
     #expect(try path("state/a", "a") == "\(folder.path)/a")
     #expect(try path("config/keys/k", "keys/k") == "/etc/avalo/keys/k")
-    #expect(try path("state/a", "/srv/a") == "/srv/a")
+    #expect(throws: ToolError.self) { try path("state/a", "/srv/a") }
+    #expect(throws: ToolError.self) { try path("config/a", "/srv/a") }
+    #expect(throws: ToolError.self) { try path("cron.d/a", "a") }
     #expect(throws: ToolError.self) { try path("state/a", "../a") }
     #expect(throws: ToolError.self) { try path("state/a", "") }
     // One at a time.
     #expect(throws: ToolError.self) { try RestoreTarget(state: folder.path) }
+  }
+
+  @Test func aDatabaseOutsideTheFolderIsPutBackWhenThatWasAskedForAndNobodyUsesIt() throws {
+    let target = try RestoreTarget(state: folder.path)
+    let file = BackupManifest.File(name: "state/a", bytes: 0, sha256: "", place: "\(folder.path)/elsewhere/a")
+    #expect(try target.path(of: file, config: "/etc/avalo", inPlace: true) == file.place)
+    let escape = BackupManifest.File(name: "config/a", bytes: 0, sha256: "", place: "/etc/passwd")
+    #expect(throws: ToolError.self) { try target.path(of: escape, config: "/etc/avalo", inPlace: true) }
+    try target.claim(database: file.place)
+    try folder.write("x", to: "elsewhere/a")
+    let user = open("\(file.place).lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+    #expect(flock(user, LOCK_EX | LOCK_NB) == 0)
+    let error = #expect(throws: ToolError.self) { try target.claim(database: file.place) }
+    #expect(error?.description.contains("is in use") == true)
+    close(user)
+    try target.claim(database: file.place)
   }
 }

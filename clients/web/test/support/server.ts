@@ -41,10 +41,10 @@ export async function publish(user: string, eventId: string, more: object = {}):
   }));
 }
 
-/** Processes of a worker, by what avalod says of it. */
+/** Processes of a worker that there are at the moment, by what avalod says of it. */
 export function processes(worker: string): number[] {
   return avaloctl('status').split('\n').map(line => line.trim().split(/\s+/))
-    .filter(words => words[0] === worker).map(words => Number(words[3]));
+    .filter(words => words[0] === worker).map(words => Number(words[3])).filter(Number.isInteger);
 }
 
 /** Kills every instance of a worker at once, without a word. */
