@@ -203,17 +203,37 @@ test('denied storage is gone without: events come once, and what is done offline
 test('full storage is gone without as well, and nothing overtakes', async () => {
   proxy = await new Proxy().start();
   const [user, chat] = [server.newUser(), `full-${server.newUser()}`];
-  const page = await connected(user, { url: proxy.url, chats: chat, options: { subscriptions: [`chat:${chat}`] } });
+  const page = await load();
+  await page.quota(1_000_000);
+  await start(page, user, { url: proxy.url, chats: chat, options: { subscriptions: [`chat:${chat}`] } });
   proxy.refuse();
   await page.until(`client.getState() === 'reconnecting'`);
   const ids = names(`f-${user}-`, 6);
   await page.eval(`say('${chat}', ${JSON.stringify(ids.slice(0, 3))})`);
-  await page.quota(1);
+  await page.eval(fillStorage);
   await page.eval(`say('${chat}', ${JSON.stringify(ids.slice(3))})`);
   await page.until('volatile > 0');
   proxy.pass();
   await shows(page, ids);
 });
+
+/** Writes until not even a few bytes are taken; what does not compress. */
+const fillStorage = `(async () => {
+  const done = asked => new Promise((resolve, reject) => {
+    asked.onsuccess = asked.oncomplete = () => resolve(asked.result);
+    asked.onerror = asked.onabort = () => reject(asked.error);
+  });
+  const opening = indexedDB.open('filler', 1);
+  opening.onupgradeneeded = () => opening.result.createObjectStore('bytes', { autoIncrement: true });
+  const database = await done(opening);
+  for (let size = 1 << 16; size >= 1; size >>= 4) {
+    for (let i = 0; i < 10_000; i++) {
+      const transaction = database.transaction('bytes', 'readwrite');
+      transaction.objectStore('bytes').add(crypto.getRandomValues(new Uint8Array(size)));
+      if (!(await done(transaction).then(() => true, () => false))) break;
+    }
+  }
+})()`;
 
 test('what was done offline is told in order over reloads, before and in the middle of it', async () => {
   proxy = await new Proxy().start();
