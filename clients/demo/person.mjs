@@ -54,7 +54,7 @@ export class Person {
     const { client, chat, me, other } = this;
     client.onStateChange(() => this.#state());
     setInterval(() => this.#state(), 1000);
-    client.on('ready', ({ unread }) => unread && this.#setUnread(unread[chat] ?? 0));
+    client.on('ready', ({ unread }) => unread && this.#setUnread(Object.hasOwn(unread, chat) ? unread[chat] : 0));
     client.on('recovered', ({ topic, events }) => {
       if (topic !== `chat:${chat}`) return;
       const what = events === 1 ? 'one message' : `${events} messages`;

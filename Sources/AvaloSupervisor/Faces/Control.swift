@@ -88,22 +88,37 @@ extension Supervisor {
     let name = parts.first.map(String.init) ?? ""
     let rest = parts.count == 2 ? "/" + parts[1] : "/"
     let named = ordered.filter { $0.id.worker == name || "\($0.id)" == name }
-    if named.isEmpty, rest == "/restart", request.method == "POST", closedPlaces[name] != nil {
-      return await restartAnswer([], name)
-    }
-    guard !named.isEmpty else {
-      let nearest = EditDistance.nearest(to: name, among: Set(ordered.map(\.id.worker)))
+    // Of a worker that was drained there may be nobody, or not who is named.
+    let worker =
+      named.first?.id.worker ?? [name, Supervisor.worker(ofSlot: name)].first { configuration.worker($0) != nil }
+    guard let worker else {
+      let nearest = EditDistance.nearest(to: name, among: Set(configuration.workers.map(\.name)))
       return .text("there is no worker \"\(name)\"" + (nearest.map { "; did you mean \"\($0)\"?" } ?? ""), status: 404)
     }
     if ["/restart", "/drain", "/scale"].contains(rest) {
       guard request.method == "POST" else { return .text("\(rest) takes POST", status: 405) }
-      switch rest {
-      case "/restart": return await restartAnswer(named, name)
-      case "/drain": return await drainAnswer(named)
-      default: return await scaleAnswer(name, request.body)
+      if rest == "/scale" { return await scaleAnswer(name, request.body) }
+      if rest == "/restart", !named.isEmpty || closedPlaces[worker] != nil {
+        return await restartAnswer(named, named.isEmpty ? worker : name)
       }
+      if rest == "/drain", !named.isEmpty { return await drainAnswer(named) }
     }
+    guard !named.isEmpty else { return .text(nobody(name, of: worker), status: 404) }
     return await forward(request, to: named, path: rest)
+  }
+
+  /// `gateway` for `gateway.3`.
+  private static func worker(ofSlot name: String) -> String {
+    guard let dot = name.lastIndex(of: "."), Int(name[name.index(after: dot)...]) != nil else { return name }
+    return String(name[..<dot])
+  }
+
+  /// A replacement has another slot than whom it replaced: who is there is said.
+  private func nobody(_ name: String, of worker: String) -> String {
+    let there = serving(worker).map { "\($0.id)" }
+    return there.isEmpty
+      ? "\(worker) was drained; it serves again after: avaloctl workers restart \(worker)"
+      : "there is no \(name); there \(there.count == 1 ? "is" : "are") \(there.joined(separator: ", "))"
   }
 
   private func restartAnswer(_ instances: [Instance], _ name: String) async -> HTTPResponse {

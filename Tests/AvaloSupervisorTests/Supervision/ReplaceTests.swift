@@ -213,15 +213,29 @@ import Testing
     for _ in 0..<20 { #expect(try await ask() == 200) }
     // A reload opens nothing.
     #expect(try await server.control("POST", "/reload").status == 200)
-    #expect(try await server.status().instances(of: "edge").map(\.place) == [0])
+    status = try await server.status()
+    #expect(status.instances(of: "edge").map(\.place) == [0])
+    // Who is asked for by the slot that was drained: that place alone is opened.
+    let kept = status.instances(of: "edge").map(\.pid)
+    #expect(try await server.control("POST", "/workers/edge.1/restart").status == 200)
+    status = try await server.status()
+    #expect(status.instances(of: "edge").map(\.place) == [0, 1] && status.instances(of: "edge")[0].pid == kept[0])
+    let gone = try await server.control("POST", "/workers/edge.9/restart")
+    #expect(gone.status == 404 && gone.body.contains("there is no edge.9; there are edge."))
 
     #expect(try await server.control("POST", "/workers/edge/drain").status == 200)
-    try await store.follow(server.process, removals: 2)
+    try await store.follow(server.process, removals: 3)
+    let again = try await server.control("POST", "/workers/edge/drain")
+    #expect(again.status == 404 && again.body.contains("edge was drained; it serves again after"))
+    #expect(try await server.control("POST", "/workers/edge/scale", body: "3").status == 200)
+    #expect(try await server.status().instances(of: "edge").map(\.place) == [0, 1, 2])
+    #expect(try await server.control("POST", "/workers/edge/drain").status == 200)
+    try await store.follow(server.process, removals: 6)
     #expect(try await server.status().instances(of: "edge").isEmpty)
     await #expect(throws: (any Error).self) { try await ask() }
     #expect(try await server.control("POST", "/workers/edge/restart").status == 200)
     status = try await server.status()
-    #expect(status.ready && status.instances(of: "edge").map(\.place) == [0, 1])
+    #expect(status.ready && status.instances(of: "edge").map(\.place) == [0, 1, 2])
     let address = try await server.address(of: "x", worker: "edge")
     #expect(
       try await HTTPExchange.send("GET", "/", to: .internet(host: address.host, port: address.port)).status == 200)

@@ -13,7 +13,10 @@ import { seenMax, versionsMax } from '../limits.js';
 
 export class Inbox {
   positions: Positions;
-  /** Ids of events that were handed on. */
+  /**
+   * Events that were handed on, by topic, offset and id: one that overtook, and what a restored log has again under a new epoch.
+   * An id alone may be another topic's or another publisher's as well.
+   */
   #seen = new Recent<true>(seenMax);
   /** Versions of keyed state that were handed on. */
   #versions = new Recent<number>(versionsMax);
@@ -83,7 +86,7 @@ export class Inbox {
     const events = this.#resuming.get(topic);
     if (events !== undefined && !frame.ahead) this.#resuming.set(topic, events + 1);
     if (this.positions.isPast(frame)) return;
-    if (this.#seen.add(frame.event.eventId, true)) this.#handOn(frame);
+    if (this.#seen.add(`${topic} ${offset} ${frame.event.eventId}`, true)) this.#handOn(frame);
     this.acks.add(topic, this.positions.processed(frame));
   }
 

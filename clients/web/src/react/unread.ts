@@ -13,8 +13,10 @@ export class UnreadBook {
 
   /** Listens for as long as the client lives. */
   constructor(client: RealtimeWebSocketClient) {
-    const set = (chatId: string, count: number) => {
-      if ((this.value[chatId] ?? 0) !== count) this.#set({ ...this.value, [chatId]: count });
+    // A chat may be called `constructor`.
+    const count = (chatId: string) => Object.hasOwn(this.value, chatId) ? this.value[chatId]! : 0;
+    const set = (chatId: string, to: number) => {
+      if (count(chatId) !== to) this.#set({ ...this.value, [chatId]: to });
     };
     client.on('ready', ({ unread }) => {
       if (!unread) return;
@@ -31,7 +33,7 @@ export class UnreadBook {
       const counts = sourceUserId !== client.getConnectionInfo().userId;
       since.set(id, counts);
       if (since.size > unreadMessagesMax) since.delete(since.keys().next().value!);
-      if (counts) set(chatId, (this.value[chatId] ?? 0) + 1);
+      if (counts) set(chatId, count(chatId) + 1);
     });
     client.on('read_receipt', ({ payload: { chatId, userId, messageId } }) => {
       if (userId !== client.getConnectionInfo().userId) return;

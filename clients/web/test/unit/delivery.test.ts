@@ -50,10 +50,19 @@ describe('events', () => {
     assert.deepEqual(replayed, [true, undefined]);
   });
 
-  test('of one id on two topics are one event', () => {
+  test('of one id on two topics, or of two publishers on one, are two events', () => {
     const { take, got } = make();
     take(event('user:ann', 1, e1, { eventId: 'm' }), event('chat:c', 9, e1, { eventId: 'm' }));
-    assert.deepEqual(got, [1]);
+    take(event('chat:c', 10, {}, { eventId: 'm' }));
+    assert.deepEqual(got, [1, 9, 10]);
+  });
+
+  test('that a restored log has again are known by their places', () => {
+    const { take, got } = make();
+    take(event('user:ann', 1, e1), event('user:ann', 2));
+    take({ gap: { topic: 'user:ann', reason: 'epoch', epoch: 'e2' } }, event('user:ann', 2, { epoch: 'e2' }));
+    take(event('user:ann', 3, {}, { eventId: 'another' }));
+    assert.deepEqual(got.filter(one => typeof one === 'number'), [1, 2, 3]);
   });
 
   test('that come ahead are handed on once, and move nothing', () => {
