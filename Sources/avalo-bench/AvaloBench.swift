@@ -12,7 +12,7 @@ struct AvaloBench: AsyncParsableCommand {
       socket, to find the server's processes.
       """,
     subcommands: [
-      ConnectCommand.self, FanoutCommand.self, PairsCommand.self, RecoverCommand.self, UpgradeCommand.self,
-      AllCommand.self,
+      ConnectCommand.self, FanoutCommand.self, PairsCommand.self, PresenceCommand.self, RecoverCommand.self,
+      UpgradeCommand.self, AllCommand.self,
     ])
 }

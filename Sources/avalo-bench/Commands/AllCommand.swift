@@ -6,7 +6,7 @@ struct AllCommand: AsyncParsableCommand {
     commandName: "all", abstract: "Runs a short standard set, and writes a page of its figures.")
 
   @Option(help: "The page to write, in Markdown.") var markdown: String?
-  @Option(help: "Clients of connect and recover, and users of pairs.") var clients = 10_000
+  @Option(help: "Clients of connect and recover, and users of pairs and presence.") var clients = 10_000
   @Option(help: "Subscribers of fan-out.") var subscribers = 1_000
   @Option(help: "Seconds at each rate.") var seconds = 5.0
   @OptionGroup var common: CommonOptions
@@ -43,6 +43,7 @@ struct AllCommand: AsyncParsableCommand {
     let connect = ConnectScenario(clients: clients, rate: 1_000, inFlight: 256, settleSeconds: 2, holdSeconds: 5)
     let rush = ConnectScenario(clients: clients, rate: nil, inFlight: 256, settleSeconds: 2, holdSeconds: 0)
     let recover = RecoverScenario(clients: clients, missedEvents: 1, inFlight: 4_000, payloadBytes: 128, publishers: 32)
+    let presence = PresenceScenario(users: clients, watched: 50, rate: 1_000, seconds: seconds)
     func step(_ words: String, _ run: @escaping (Bench, String) throws(BenchError) -> Report) -> Step {
       Step { bench throws(BenchError) in
         // Names of its own, so that no step finds another's events.
@@ -62,6 +63,9 @@ struct AllCommand: AsyncParsableCommand {
       },
       step("pairs --users \(clients) --rate 1000") { b, c throws(BenchError) in try pairs(1_000).run(b, command: c) },
       step("pairs --users \(clients)") { b, c throws(BenchError) in try pairs(nil).run(b, command: c) },
+      step("presence --users \(clients) --watched 50 --rate 1000") { b, c throws(BenchError) in
+        try presence.run(b, command: c)
+      },
       step("recover --clients \(clients)") { b, c throws(BenchError) in try recover.run(b, command: c) },
     ]
   }

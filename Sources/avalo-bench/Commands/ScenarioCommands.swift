@@ -67,6 +67,25 @@ struct PairsCommand: AsyncParsableCommand {
   }
 }
 
+struct PresenceCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "presence", abstract: "Users who watch each other's presence, and change their own at a rate.")
+
+  @Option(help: "Users, each with a connection, at most 19 900 a process.") var users = 10_000
+  @Option(help: "Users that each watches.") var watched = 50
+  @Option(help: "Changes a second, of one user after the other.") var rate = 1_000.0
+  @Option(help: "Seconds.") var seconds = 5.0
+  @OptionGroup var common: CommonOptions
+
+  func run() async throws {
+    try await reportingErrors {
+      let scenario = PresenceScenario(users: users, watched: watched, rate: rate, seconds: seconds)
+      let bench = try await common.bench()
+      try common.finish(try scenario.run(bench, command: CommandLine.text))
+    }
+  }
+}
+
 struct RecoverCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "recover", abstract: "Cuts all clients at once, publishes meanwhile, and brings all back at once.")

@@ -57,6 +57,14 @@ enum Glance {
     return found - start + needle.utf8CodeUnitCount
   }
 
+  /// The same, of a needle that is made for a run.
+  static func find(_ needle: [UInt8], in json: UnsafeRawBufferPointer) -> Int? {
+    guard let start = json.baseAddress,
+      let found = needle.withUnsafeBytes({ avalo_find(start, json.count, $0.baseAddress, $0.count) })
+    else { return nil }
+    return found - start + needle.count
+  }
+
   /// The decimal number that stands at `start`; `nil` when none does.
   static func number(_ json: UnsafeRawBufferPointer, at start: Int, digitsMax: Int = 19) -> UInt64? {
     var at = start

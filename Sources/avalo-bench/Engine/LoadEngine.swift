@@ -37,6 +37,8 @@ final class LoadEngine {
   var publishers: PublishPool?
   /// Set while clients whose connection ends come back; without it, an end is a failure.
   var returns: Returns?
+  /// Set while clients watch each other: their events are of no log, and are looked at there.
+  var presence: PresenceWatch?
   private let events: UnsafeMutablePointer<epoll_event>
   private let scratch: UnsafeMutableRawPointer
   private let upgrade: [UInt8]
@@ -59,17 +61,7 @@ final class LoadEngine {
     events = .allocate(capacity: Limits.eventsPerTurn)
     events.initialize(repeating: epoll_event(), count: Limits.eventsPerTurn)
     scratch = .allocate(byteCount: Limits.readBytes, alignment: 64)
-    upgrade = Array(
-      """
-      GET /ws HTTP/1.1\r
-      Host: \(target.authority)\r
-      Upgrade: websocket\r
-      Connection: Upgrade\r
-      Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r
-      Sec-WebSocket-Version: 13\r
-      Sec-WebSocket-Protocol: avalo.v1\r
-      \r\n
-      """.utf8)
+    upgrade = Handshake.request(authority: target.authority)
   }
 
   deinit {
@@ -263,10 +255,7 @@ final class LoadEngine {
       }
       return nil
     }
-    let answer = UnsafeRawBufferPointer(rebasing: bytes[..<head])
-    guard Glance.find("HTTP/1.1 101", in: answer) != nil,
-      Glance.find("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", in: answer) != nil
-    else {
+    guard Handshake.isAccepted(UnsafeRawBufferPointer(rebasing: bytes[..<head])) else {
       fail(index, "upgrade refused: " + String(decoding: bytes.prefix(300), as: UTF8.self).replacingLineEnds())
       return nil
     }
@@ -283,7 +272,13 @@ final class LoadEngine {
     let payload = UnsafeRawBufferPointer(start: scratch + frame.payloadStart, count: frame.payloadCount)
     switch frame.opcode {
     case ServerFrame.text:
-      if Glance.kind(payload) == .event { takeEvent(index, payload, now) } else { takeOther(index, payload, now) }
+      if Glance.kind(payload) != .event {
+        takeOther(index, payload, now)
+      } else if let presence {
+        presence.take(index, payload, now)
+      } else {
+        takeEvent(index, payload, now)
+      }
     case ServerFrame.ping:
       ClientFrame.make(opcode: ServerFrame.pong, payload).withUnsafeBytes { send(index, $0) }
     case ServerFrame.pong: break
@@ -347,7 +342,7 @@ final class LoadEngine {
     case .goaway:
       guard returns != nil, let wait = frame["goaway"]?["retryAfterMs"]?.integer else { return }
       clients[index].returnDue = now + Nanoseconds(max(0, wait)) * 1_000_000
-    case .answer: break
+    case .answer: presence?.answered(index, frame, now)
     case .error, .event, .pong, .unknown:
       // An error frame comes before the close that ends the connection, which counts it.
       if kind != .error { return fail(index, "an unknown frame: \(String(decoding: json.prefix(200), as: UTF8.self))") }

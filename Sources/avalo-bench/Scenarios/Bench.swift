@@ -35,14 +35,20 @@ struct Bench {
   /// What each of `count` clients says to be let in, signed and masked.
   /// - `chat`: the one topic `chat:…` of all; `nil`: each user's own inbox.
   /// - `positions`: where to resume; only for inboxes.
-  func greetings(count: Int, chat: String? = nil, positions: ((Int) -> Position?)? = nil) -> PackedBytes {
+  /// - `watching`: whose presence each watches besides.
+  func greetings(
+    count: Int, chat: String? = nil, positions: ((Int) -> Position?)? = nil, watching: ((Int) -> [Int])? = nil
+  ) -> PackedBytes {
     var greetings = PackedBytes()
-    for index in 0..<count { greetings.append(greeting(index, chat: chat, position: positions?(index))) }
+    for index in 0..<count {
+      greetings.append(
+        greeting(index, chat: chat, position: positions?(index), watching: watching?(index) ?? []))
+    }
     return greetings
   }
 
   /// Of one of them.
-  func greeting(_ index: Int, chat: String? = nil, position: Position?) -> [UInt8] {
+  func greeting(_ index: Int, chat: String? = nil, position: Position?, watching: [Int] = []) -> [UInt8] {
     let user = user(index)
     let token = UserToken(
       user: user, chats: chat.map { [$0] } ?? [], issuedAt: Clock.wallSeconds(), lifetime: 24 * 3_600,
@@ -55,7 +61,10 @@ struct Bench {
         json.member("token", token.signed(with: secret))
         json.member("deviceId", "d")
         json.key("subscriptions")
-        json.array { $0.string(topic) }
+        json.array {
+          $0.string(topic)
+          for other in watching { $0.string("presence:" + self.user(other)) }
+        }
         guard let position else { return }
         json.key("positions")
         json.object { json in
@@ -71,7 +80,9 @@ struct Bench {
   }
 
   /// An engine for `count` clients, on this thread, which the load stays on from now.
-  func engine(count: Int, chat: String? = nil) throws(BenchError) -> LoadEngine {
+  func engine(
+    count: Int, chat: String? = nil, watching: ((Int) -> [Int])? = nil
+  ) throws(BenchError) -> LoadEngine {
     guard count >= 1, count <= Limits.clientsMax else {
       throw .usage("--clients must be 1 to \(Limits.clientsMax); for more, run the tool several times at once")
     }
@@ -80,7 +91,7 @@ struct Bench {
         "\(count) clients need more descriptors than the \(descriptorsMax) allowed here; raise them: ulimit -n")
     }
     if let pinClient { try OwnUse.pin(to: pinClient) }
-    return try LoadEngine(target: target, greetings: greetings(count: count, chat: chat))
+    return try LoadEngine(target: target, greetings: greetings(count: count, chat: chat, watching: watching))
   }
 }
 

@@ -2,8 +2,8 @@ import AvaloClient
 import AvaloCore
 import Synchronization
 
-/// A server of one process for the load tool's tests: keeps topics in memory, delivers, resumes, and can be told to
-/// break a promise, so that a test sees whether the tool notices.
+/// A server of one process for the load tool's tests: keeps topics in memory, delivers, resumes, tells who watches a user
+/// what that user says, and can be told to break a promise, so that a test sees whether the tool notices.
 final class MiniHub: Sendable {
   enum Fault: Sendable, Equatable {
     case loses(every: UInt64)
@@ -11,6 +11,8 @@ final class MiniHub: Sendable {
     case swaps(every: UInt64)
     case refusesPublishes
     case refusesClients
+    /// Only of presence.
+    case refusesChanges
   }
 
   private struct Log {
@@ -21,6 +23,10 @@ final class MiniHub: Sendable {
   private struct State {
     var topics: [String: Log] = [:]
     var acknowledged = 0
+    /// By the user who is watched.
+    var watchers: [String: [TestPeer]] = [:]
+    var users: [ObjectIdentifier: String] = [:]
+    var version: UInt64 = 0
   }
 
   private let state = Mutex(State())
@@ -45,6 +51,7 @@ final class MiniHub: Sendable {
     text.read { view in
       if view["ack"] != nil { state.withLock { $0.acknowledged += 1 } }
       if view["ping"] != nil { peer.say(#"{"pong":{"serverTime":1}}"#) }
+      if view["call"] != nil { change(peer, view) }
       guard let connect = view["connect"] else { return }
       guard fault != .refusesClients, let topic = connect["subscriptions"]?.elements.compactMap(\.string).first else {
         peer.say(#"{"error":{"status":"UNAUTHENTICATED","message":"no"}}"#)
@@ -64,7 +71,37 @@ final class MiniHub: Sendable {
           peer.say(#"{"live":{"topic":"\#(topic)","epoch":"\#(MiniHub.epoch)","offset":\#(payloads.count)}}"#)
         }
         state.topics[topic, default: Log()].subscribers.append((peer, ObjectIdentifier(peer.channel)))
+        state.users[ObjectIdentifier(peer.channel)] = String(topic.dropFirst("user:".count))
+        for watched in connect["subscriptions"]?.elements.compactMap(\.string) ?? []
+        where watched.hasPrefix("presence:") {
+          state.watchers[String(watched.dropFirst("presence:".count)), default: []].append(peer)
+        }
       }
+    }
+  }
+
+  /// A user says how they are.
+  private func change(_ peer: TestPeer, _ call: JSONView) {
+    guard let id = call["id"]?.integer, let data = call["data"], fault != .refusesChanges else {
+      return peer.say(#"{"id":1,"error":{"status":"UNAVAILABLE","message":"no"}}"#)
+    }
+    state.withLock { state in
+      let user = state.users[ObjectIdentifier(peer.channel)] ?? "?"
+      state.version += 1
+      let frame =
+        #"{"event":{"eventId":"prs_\#(state.version)","type":"presence_update","sourceUserId":"\#(user)","payload":"#
+        + #"\#(String(decoding: data.raw, as: UTF8.self)),"timestamp":1},"topic":"presence:\#(user)","#
+        + #""version":\#(state.version)}"#
+      let times =
+        switch fault {
+        case .loses(let every) where state.version % every == 0: 0
+        case .duplicates(let every) where state.version % every == 0: 2
+        default: 1
+        }
+      for watcher in state.watchers[user] ?? [] {
+        watcher.channel.eventLoop.execute { for _ in 0..<times { watcher.say(frame) } }
+      }
+      peer.channel.eventLoop.execute { peer.say(#"{"id":\#(id),"result":{"success":true}}"#) }
     }
   }
 

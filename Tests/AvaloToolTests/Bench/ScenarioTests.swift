@@ -76,6 +76,39 @@ import Testing
     try await server.stop()
   }
 
+  @Test func presenceCountsEveryNotification() async throws {
+    let server = try await MiniHub().start()
+    let scenario = PresenceScenario(users: 30, watched: 7, rate: 300, seconds: 0.4)
+    let report = try scenario.run(try bench(server), command: "c")
+    #expect(report.complaints.isEmpty)
+    #expect(figure(report, "notifications") == 840)
+    #expect(figure(report, "lost") == 0 && figure(report, "coalesced") == 0)
+    #expect(report.latencies.map(\.count) == [840, 120])
+    #expect((figure(report, "server_cpu_us") ?? 0) > 0)
+    try await server.stop()
+  }
+
+  /// Each watcher is to know the last state of each; a state that a newer one took the place of is not lost.
+  @Test func presenceSeesWhatIsLostAndWhatComesTwice() async throws {
+    // Five changes before anything is measured, and 40 then: the 42nd of all is the last of its user.
+    for (fault, key) in [(MiniHub.Fault.loses(every: 6), "lost"), (.duplicates(every: 6), "duplicated")] {
+      let server = try await MiniHub(fault: fault).start()
+      var scenario = PresenceScenario(users: 5, watched: 4, rate: 400, seconds: 0.1)
+      scenario.drainSeconds = 1
+      let report = try scenario.run(try bench(server), command: "c")
+      #expect(!report.complaints.isEmpty)
+      #expect(figure(report, "lost") == (key == "lost" ? 4 : 0))
+      #expect(((figure(report, "duplicated") ?? 0) > 0) == (key == "duplicated"))
+      #expect(figure(report, "reordered") == 0)
+      try await server.stop()
+    }
+    let server = try await MiniHub(fault: .refusesChanges).start()
+    let scenario = PresenceScenario(users: 5, watched: 2, rate: 400, seconds: 0.1)
+    let refused = #expect(throws: BenchError.self) { try scenario.run(try bench(server), command: "c") }
+    #expect(refused?.description.contains("UNAVAILABLE") == true)
+    try await server.stop()
+  }
+
   @Test(
     arguments: [
       (MiniHub.Fault.loses(every: 7), "lost"), (.duplicates(every: 7), "duplicated"), (.swaps(every: 7), "reordered"),
