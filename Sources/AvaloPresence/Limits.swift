@@ -39,6 +39,8 @@ enum PresenceLimits {
   static let ageMillisecondsMax: Int64 = 365 * 24 * 3_600_000
   /// After the start: links are made again within a second, and a snapshot takes some milliseconds.
   static let settleMilliseconds: Int64 = 2_000
+  /// A gateway that lives links anew in less: where users do not linger, the end of its link does not make them go.
+  static let relinkMilliseconds: Int64 = 5_000
   /// A status set over HTTP alone, from the last call (design: 5 minutes).
   static let bareStatusMilliseconds: Int64 = 300_000
   /// Numbers that the file hands out at once: a write for every half a million changes.

@@ -7,7 +7,7 @@ extension Board {
   /// A connection that is not over, and who can say more of it or end it.
   struct Place: Equatable {
     var session: UInt64
-    /// `nil` while its gateway is away.
+    /// `nil` while its gateway is away, just after our start.
     var link: ObjectIdentifier?
   }
 
@@ -18,7 +18,7 @@ extension Board {
     var entries: [ConnectionList.Entry] = []
     var places: [Place] = []
     var next: UInt64 = 0
-    for index in walk(query) where isOpen(connections[index]) {
+    for index in walk(query) where isListed(connections[index]) {
       if entries.count == Int(query.limit) {
         next = UInt64(index) + 1
         break
@@ -33,7 +33,7 @@ extension Board {
   func places(of query: Disconnect) -> [Place] {
     guard let user = user(query.user) else { return [] }
     return connections(of: user).map { connections[$0] }.filter {
-      isOpen($0) && (query.connectionID.isEmpty || texts.equals($0.connectionID, query.connectionID.utf8))
+      isListed($0) && (query.connectionID.isEmpty || texts.equals($0.connectionID, query.connectionID.utf8))
     }.map(place)
   }
 
@@ -47,7 +47,7 @@ extension Board {
     var index = first
     // One more than the page: it is where the next one begins.
     while index < connections.end, found.count <= Int(query.limit) {
-      if isOpen(connections[index]) { found.append(index) }
+      if isListed(connections[index]) { found.append(index) }
       index += 1
     }
     return found
@@ -63,7 +63,17 @@ extension Board {
     return all
   }
 
-  private func isOpen(_ row: ConnectionRow) -> Bool { row.state == .open || row.state == .unconfirmed }
+  /// Not over, as far as is known: of a gateway whose link has ended nothing is, and mostly it has died. Its users are shown
+  /// as before for a while, but nobody can say that these connections are there.
+  private func isListed(_ row: ConnectionRow) -> Bool {
+    switch row.state {
+    case .open: true
+    case .unconfirmed:
+      gateways[Int(row.gateway)].link != nil
+        || settling?.awaits(gateways[Int(row.gateway)].incarnation) == true
+    case .free, .lingering: false
+    }
+  }
 
   private func place(of row: ConnectionRow) -> Place {
     Place(session: row.session, link: gateways[Int(row.gateway)].link)

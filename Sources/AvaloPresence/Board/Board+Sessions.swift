@@ -46,7 +46,7 @@ extension Board {
   mutating func linkOpened(_ incarnation: UInt64, _ link: ObjectIdentifier, at now: Moment) {
     let gateway = place(of: incarnation)
     gateways[Int(gateway)].link = link
-    doubt(gateway, at: now)
+    doubt(gateway, for: settings.silenceMilliseconds, at: now)
   }
 
   mutating func opened(_ entries: [Sessions.Entry], by incarnation: UInt64, at now: Moment) {
@@ -92,11 +92,12 @@ extension Board {
     }
   }
 
-  /// A gateway's link ended: its sessions get the time that a restart of either side takes.
+  /// A gateway's link ended, and with it mostly the gateway and all its connections: their users get the time that they have
+  /// after any connection that was lost. One that lives links anew before.
   mutating func linkClosed(_ incarnation: UInt64, _ link: ObjectIdentifier, at now: Moment) {
     guard let gateway = gateway(incarnation), gateways[Int(gateway)].link == link else { return }
     gateways[Int(gateway)].link = nil
-    doubt(gateway, at: now)
+    doubt(gateway, for: max(settings.lingerDropMilliseconds, PresenceLimits.relinkMilliseconds), at: now)
   }
 
   // MARK: - Steps
@@ -119,7 +120,7 @@ extension Board {
     markDirty(connection: index)
   }
 
-  /// A device that is back does not linger any more, and keeps what its user said on it.
+  /// A device that is back does not linger any more, at a gateway that is gone neither, and keeps what its user said on it.
   private mutating func comeBack(_ user: UInt32, device: String) -> (PresenceStatus?, order: UInt64) {
     var said: (PresenceStatus?, order: UInt64) = (nil, 0)
     // From before it may be bound to the device that is about to be replaced.
@@ -128,7 +129,8 @@ extension Board {
       let row = board.connections[index]
       guard board.texts.equals(row.device, device.utf8) else { return }
       said = (row.explicit, row.order)
-      if row.state == .lingering { board.remove(index) }
+      let isGone = row.state == .unconfirmed && board.gateways[Int(row.gateway)].link == nil && board.settling == nil
+      if row.state == .lingering || isGone { board.remove(index) }
     }
     if let bare { details[user]?.bare = bare }
     return said
@@ -156,10 +158,10 @@ extension Board {
     markDirty(connection: index)
   }
 
-  private mutating func doubt(_ gateway: UInt16, at now: Moment) {
+  private mutating func doubt(_ gateway: UInt16, for milliseconds: Int64, at now: Moment) {
     for index in rows(of: gateway) where connections[index].state == .open {
       connections[index].state = .unconfirmed
-      connections[index].until = now.monotonic + settings.silenceMilliseconds
+      connections[index].until = now.monotonic + milliseconds
       waiting.append(index)
     }
   }

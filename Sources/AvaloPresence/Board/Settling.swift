@@ -14,6 +14,9 @@ struct Settling {
     self.until = until
   }
 
+  /// It was here before, and may be still.
+  func awaits(_ incarnation: UInt64) -> Bool { awaited.contains(incarnation) }
+
   mutating func spoke(_ incarnation: UInt64) { awaited.remove(incarnation) }
 
   func isOver(at now: Int64) -> Bool { awaited.isEmpty || now >= until }

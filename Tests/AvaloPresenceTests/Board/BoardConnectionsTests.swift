@@ -10,7 +10,6 @@ import Testing
     board.link(8)
     board.name([6, 7], by: 8, user: "bob", at: 1000)
     board.close(2, clean: true, at: 2000)
-    board.unlink(8, at: 2000)
     return board
   }
 
@@ -46,9 +45,36 @@ import Testing
           seenMilliseconds: wallAtZero + 2500)
       ])
     #expect(page.places.first?.session == 1 && page.places.first?.link != nil)
-    // A gateway that is away can say nothing of its connections, nor end them.
-    #expect(
-      board.list(ConnectionsQuery(user: "bob", after: 0, limit: 9), at: at(3000)).places.allSatisfy { $0.link == nil })
+  }
+
+  /// Nobody can say any more that its connections are there, nor end them; users are shown as they were for a while.
+  @Test func listsNothingOfAGatewayWhoseLinkHasEnded() {
+    var board = board()
+    board.unlink(8, at: 2000)
+    #expect(pages(board, user: "", limit: 10) == [["c1", "c3", "c4", "c5"]])
+    #expect(pages(board, user: "bob", limit: 10) == [[]])
+    #expect(board.places(of: Disconnect(user: "bob", connectionID: "", mayReturn: false)).isEmpty)
+    let online = board.isOnline("bob", at: 2000)
+    #expect(online)
+    // It lives, and names what it has.
+    board.link(8, at: 2500)
+    #expect(pages(board, user: "bob", limit: 10) == [["c6", "c7"]])
+    board.name([7], by: 8, user: "bob", at: 2500)
+    board.snapshotEnded(8, at: at(2500))
+    #expect(pages(board, user: "bob", limit: 10) == [["c7"]])
+  }
+
+  /// After a start of ours the file's word counts until the gateways have linked, or had time to.
+  @Test func listsWhatTheFileSaysUntilTheGatewaysHaveLinked() {
+    var board = Board.linked([1, 2])
+    let rows = board.write().connections.map(\.row)
+    var next = Board.empty()
+    next.load(rows, at: at(5000))
+    #expect(pages(next, user: "", limit: 10) == [["c1", "c2"]])
+    next.tick(5000 + PresenceLimits.settleMilliseconds)
+    #expect(pages(next, user: "", limit: 10) == [[]])
+    next.link(7, at: 8000)
+    #expect(pages(next, user: "", limit: 10) == [["c1", "c2"]])
   }
 
   @Test func findsWhatIsToBeEnded() {

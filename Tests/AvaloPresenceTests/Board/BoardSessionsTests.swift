@@ -127,6 +127,40 @@ import Testing
     #expect(board.sessions(.unconfirmed) == [1])
   }
 
+  /// Mostly the gateway has died, and its connections with it: their users have as long as after any connection that was lost.
+  @Test func usersOfAGatewayThatIsGoneHaveTheTimeOfADrop() {
+    var board = Board.linked([1])
+    board.unlink(7, at: 1000)
+    let online = [Int64(20_999), 21_000].map { time in
+      board.tick(time)
+      return board.isOnline(at: time)
+    }
+    #expect(online == [true, false])
+    // Without a linger a gateway that lives still has the time to link anew.
+    var settings = PresenceSettings()
+    settings.lingerDropMilliseconds = 0
+    var quick = Board.empty(settings)
+    quick.link(7)
+    quick.name([1])
+    quick.unlink(7, at: 1000)
+    quick.tick(1000 + PresenceLimits.relinkMilliseconds - 1)
+    #expect(quick.sessions(.unconfirmed) == [1])
+  }
+
+  /// A device that has come back elsewhere has no connection at a gateway that is gone.
+  @Test func aDeviceThatIsBackLeavesAGatewayThatIsGone() {
+    var board = Board.linked([1, 2])
+    board.link(8)
+    board.unlink(7, at: 1000)
+    board.name([3], by: 8, device: "d1", at: 2000)
+    #expect(board.sessions() == [2, 3])
+    // It was there all the same, and says so.
+    board.link(7, at: 3000)
+    board.name([1, 2], at: 3000)
+    board.snapshotEnded(7, at: at(3000))
+    #expect(board.sessions(.open) == [1, 2, 3])
+  }
+
   @Test func aDeviceThatIsBackDoesNotLinger() {
     var board = Board.linked([1])
     board.close(1, clean: true, at: 1000)
