@@ -38,14 +38,16 @@ enum HTTPRoute {
         .error(CallError(.invalidArgument, "/ws is for WebSockets: open it with a WebSocket client"), status: 426))
       return
     }
-    if head.method == .GET || head.method == .HEAD, path.starts(with: "/demo".utf8) {
+    let callable = HTTPRoute.functionName(path).flatMap { CallTable.find($0) }
+    // A project may be called so, too.
+    if callable == nil, head.method == .GET || head.method == .HEAD, path.starts(with: "/demo".utf8) {
       let rest = path.dropFirst(5)
       if rest.isEmpty || rest.first == UInt8(ascii: "/") {
         self = .demo(rest.isEmpty ? nil : Substring(rest.dropFirst()))
         return
       }
     }
-    guard let name = HTTPRoute.functionName(path), let callable = CallTable.find(name) else {
+    guard let callable else {
       self = .refused(.error(.nothingThere))
       return
     }

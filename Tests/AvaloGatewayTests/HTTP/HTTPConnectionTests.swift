@@ -146,9 +146,19 @@ import Testing
     func ask(_ line: String) throws -> Answers.Answer {
       try #require(try fixture.exchange("\(line) HTTP/1.1\r\nHost: h\r\n\r\n").first)
     }
-    let get = try ask("GET /getPresenceV1")
-    #expect(get.status == 405 && get.header("Allow") == "POST, OPTIONS")
-    #expect(get.error == "INVALID_ARGUMENT: getPresenceV1 takes POST, OPTIONS only")
+    // In both forms, whatever the project is called.
+    for path in ["/getPresenceV1", "/app/us-central1/getPresenceV1", "/demo/us-central1/getPresenceV1"] {
+      for method in ["GET", "PUT", "DELETE"] {
+        let answer = try ask("\(method) \(path)")
+        #expect(answer.status == 405 && answer.header("Allow") == "POST, OPTIONS", "\(method) \(path)")
+        #expect(answer.error == "INVALID_ARGUMENT: getPresenceV1 takes POST, OPTIONS only")
+      }
+      let head = try #require(try fixture.exchangeHead("HEAD \(path) HTTP/1.1\r\nHost: h\r\n\r\n"))
+      #expect(head.hasPrefix("HTTP/1.1 405 ") && head.hasSuffix("\r\n\r\n"))
+    }
+    for path in ["/app/us-central1/nothing", "/demo/us-central1/nothing", "/demo/nothing"] {
+      #expect(try ask("GET \(path)").error?.hasPrefix("NOT_FOUND") == true)
+    }
     #expect(try ask("DELETE /healthz").status == 405)
     #expect(try ask("GET /").error?.hasPrefix("NOT_FOUND") == true)
     #expect(try ask("GET /ws").status == 426)
