@@ -52,7 +52,25 @@ extension Hub {
   private func cut(_ revocation: Revocation) {
     switch revocation.target {
     case .user(let user): forEachSession(of: user) { cutIfRevoked($0) }
-    case .token, .everybody: cutRevoked()
+    case .token(let id): for session in sessions(withToken: id) { cutIfRevoked(session) }
+    case .everybody: cutRevoked()
+    }
+  }
+
+  /// A session has got a token, or another one.
+  func noteToken(of session: Session) {
+    let slot = session.connection.slot
+    tokens.remove(slot)
+    session.withTokenID { if !$0.isEmpty { tokens.insert(slot, hash: HashIndex.hash($0)) } }
+  }
+
+  private func sessions(withToken id: String) -> [Session] {
+    var id = id
+    return id.withUTF8 { bytes in
+      let id = UnsafeRawBufferPointer(bytes)
+      return tokens.slots(HashIndex.hash(id)).compactMap { slot in
+        sessions[Int(slot)].flatMap { $0.withTokenID { $0.elementsEqual(id) } ? $0 : nil }
+      }
     }
   }
 

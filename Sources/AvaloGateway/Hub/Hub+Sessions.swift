@@ -33,6 +33,7 @@ extension Hub {
       }
       if session.stage == .ready || session.stage == .attaching { return refresh(session, identity) }
       session.identify(identity)
+      noteToken(of: session)
       return true
     } catch {
       refuse(session, error.callError)
@@ -48,6 +49,7 @@ extension Hub {
     }
     let last = session.identity ?? identity
     session.identify(identity)
+    noteToken(of: session)
     judgeAnew(session, identity, after: last)
     return true
   }
@@ -72,6 +74,7 @@ extension Hub {
     let connectionID = request.connectionID ?? calls.newConnectionID()
     session.introduce(
       identity, platform: request.platform, device: request.deviceID ?? connectionID, connectionID: connectionID)
+    noteToken(of: session)
     session.isDevice = request.deviceID != nil
     let wanted = request.topics(of: identity)
     let grant = grant(session, wanted, identity)

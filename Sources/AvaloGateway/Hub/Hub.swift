@@ -32,6 +32,8 @@ final class Hub: LoopApplication {
   var nextSession: UInt64
   /// The slot of each user's first session here; the others are linked to it.
   var users = HashIndex()
+  /// The slots of sessions by their token's id, of those whose token has one.
+  var tokens = SlotIndex()
 
   var subscriptions = SubscriptionSlab()
   /// What subscriptions wait for that have not begun.
@@ -157,6 +159,7 @@ final class Hub: LoopApplication {
     }
     noteEnd(session, clean: clean)  // while it still has what it is subscribed to
     end(session, clean: clean)
+    tokens.remove(connection.slot)
     sessions[Int(connection.slot)] = nil
     sessionCount -= 1
     metrics.connections.set(sessionCount)

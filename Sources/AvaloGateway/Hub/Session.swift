@@ -187,6 +187,11 @@ final class Session {
     body(texts.utf8(Text.user.rawValue))
   }
 
+  /// Its token's id, where it lies; empty without one.
+  func withTokenID<Answer>(_ body: (UnsafeRawBufferPointer) -> Answer) -> Answer {
+    body(texts.utf8(Text.tokenID.rawValue))
+  }
+
   /// Notes what `ready` is to say was refused.
   func deny(_ denied: [AccessRules.Grant.Denial]) {
     guard !denied.isEmpty else { return }

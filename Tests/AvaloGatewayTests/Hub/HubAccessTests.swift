@@ -271,6 +271,31 @@ import Testing
     #expect(Set(loop.closes.keys) == [tablet.slot, phone.slot])
   }
 
+  /// However far each has come, and whatever token it had before.
+  @Test func cutsEveryConnectionOfATokenAndNoOther() throws {
+    let loop = try TestLoop()
+    loop.linkUp()
+    let phone = try connect(loop, "ann", ["user:ann"], token: "t1", answers: members(at: 0))
+    let tablet = try connect(loop, "ann", ["user:ann"], token: "t1")
+    let watch = try connect(loop, "ann", ["user:ann"], token: "t2")
+    let bare = try connect(loop, "ann", ["user:ann"])
+    let renewed = try connect(loop, "bob", ["user:bob"], token: "t1")
+    let session = try #require(loop.hub.session(of: renewed))
+    var identity = try #require(session.identity)
+    identity.tokenID = "t3"
+    session.identify(identity)
+    loop.hub.noteToken(of: session)
+    step(loop, 1, .revoked(.token("t1", untilMilliseconds: .max)))
+    #expect(Set(loop.closes.keys) == [phone.slot, tablet.slot])
+    // Their places are others' now.
+    loop.hangUp(phone)
+    loop.hangUp(tablet)
+    let late = try connect(loop, "zoe", ["user:zoe"], token: "t4")
+    step(loop, 2, .revoked(.token("t1", untilMilliseconds: .max)), .revoked(.token("t3", untilMilliseconds: .max)))
+    #expect(loop.hub.session(of: late)?.stage == .attaching && loop.closes[renewed.slot] != nil)
+    #expect([watch, bare].allSatisfy { loop.closes[$0.slot] == nil })
+  }
+
   @Test func letsNobodyInWithARevokedToken() throws {
     let loop = try TestLoop()
     loop.linkUp()
