@@ -143,7 +143,7 @@ extension Hub {
 
   func unsubscribe(_ session: Session, from topics: [Topic]) {
     unsubscribe(session, Set(topics.compactMap { find($0)?.index }))
-    for topic in topics where topic.isPresence { leavePresence(session, topic) }
+    leavePresence(session, topics.filter(\.isPresence))
   }
 
   // MARK: - Acknowledgements

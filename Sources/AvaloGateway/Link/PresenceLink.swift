@@ -127,31 +127,47 @@ final class PresenceLink: LinkDelegate {
 
   func link(_ link: Link, received frames: ByteBuffer) {
     guard self.link === link else { return }
-    // What is for the hubs goes to them in runs, sharing the bytes; each takes what is its own.
-    var runStart: Int?
+    // What is for the hubs goes to them in runs, sharing the bytes; a hub leaves out what is not its own.
+    var runStart = frames.readerIndex
+    var runFor = Destination.gateway
     var index = frames.readerIndex
     func handOver() {
-      guard let start = runStart, let slice = frames.getSlice(at: start, length: index - start) else { return }
-      for hub in hubs { hub.post(.presence(slice)) }
-      runStart = nil
+      defer { runStart = index }
+      guard runStart < index, let slice = frames.getSlice(at: runStart, length: index - runStart) else { return }
+      switch runFor {
+      case .gateway: break
+      case .hub(let loop): hubs[Int(loop) - 1].post(.presence(slice))
+      case .allHubs: for hub in hubs { hub.post(.presence(slice)) }
+      }
     }
     link.walk(frames) { head, body in
-      if PresenceLink.isForHubs(head.kind) {
-        runStart = runStart ?? index
-      } else {
-        handOver()
-        try self.answered(head, body)
-      }
+      let destination = try self.destination(of: head, body)
+      if destination != runFor { handOver() }
+      runFor = destination
+      if destination == .gateway { try self.answered(head, body) }
       index += Frame.headBytes + head.bodyBytes
     }
     handOver()
   }
 
-  private static func isForHubs(_ kind: FrameKind) -> Bool {
-    switch kind {
-    case .presenceChanged, .presenceUnwatched, .typingChanged, .describeSessions, .endSessions: true
-    default: false
+  private enum Destination: Equatable {
+    case gateway, allHubs
+    case hub(UInt8)
+  }
+
+  private func destination(of head: Frame.Head, _ body: UnsafeRawBufferPointer) throws(WireError) -> Destination {
+    switch head.kind {
+    case .presenceChanged: try destination(of: PresenceChanged.handles(body))
+    case .presenceUnwatched: try destination(of: PresenceUnwatched(body: body).handles)
+    case .typingChanged, .describeSessions, .endSessions: .allHubs
+    default: .gateway
     }
+  }
+
+  private func destination(of handles: [UInt32]) throws(WireError) -> Destination {
+    guard let loop = handles.first.map({ $0 >> 24 }), handles.allSatisfy({ $0 >> 24 == loop }) else { return .allHubs }
+    guard loop >= 1, loop <= hubs.count else { throw .malformed("loop \(loop)") }
+    return .hub(UInt8(loop))
   }
 
   private func answered(_ head: Frame.Head, _ body: UnsafeRawBufferPointer) throws(WireError) {

@@ -90,4 +90,11 @@ public struct PresenceChanged: WireMessage, Equatable {
       try r.identifier()
     }
   }
+
+  /// The handles alone, for who hands it on.
+  public static func handles(_ body: UnsafeRawBufferPointer) throws(WireError) -> [UInt32] {
+    var reader = WireReader(body)
+    _ = try reader.integer(UInt64.self)
+    return try reader.list { (r: inout WireReader) throws(WireError) in try r.integer() }
+  }
 }

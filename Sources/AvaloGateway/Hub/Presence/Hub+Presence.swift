@@ -32,9 +32,10 @@ extension Hub {
       "a connection may watch the presence of \(max) users, and this would make \(users.count)")
   }
 
-  func leavePresence(_ session: Session, _ topic: Topic) {
+  func leavePresence(_ session: Session, _ topics: [Topic]) {
+    guard !topics.isEmpty else { return }
     let before = presence.count
-    if let left = presence.leave(session.connection, from: String(topic.id)) { unwatch(left) }
+    for left in presence.leave(session.connection, from: topics.map { String($0.id) }) { unwatch(left) }
     metrics.subscriptions.add(Double(presence.count - before))
   }
 
@@ -123,6 +124,9 @@ extension Hub {
     var frames = PresenceFrames()
     let dependsOnViewer = topic.known.state.dependsOnViewer || before?.state.dependsOnViewer == true
     if let before, !dependsOnViewer, before.news(for: .stranger) == topic.known.news(for: .stranger) { return }
+    let chats = Set(topic.known.chats)
+    let chatsBefore = before.map { $0.chats == topic.known.chats ? chats : Set($0.chats) }
+    var told = 0
     for place in 0..<Int(topic.subscribers.count) {
       let subscription = topic.subscribers[place]
       let connection = presence[subscription].connection
@@ -131,10 +135,10 @@ extension Hub {
         sendSnapshot(subscription, to: session)
         continue
       }
-      let viewer = dependsOnViewer ? self.viewer(session, of: topic.user, topic.known) : .stranger
-      if dependsOnViewer, let before {
-        let old = before.news(for: self.viewer(session, of: topic.user, before))
-        if old == topic.known.news(for: viewer) { continue }
+      let viewer = dependsOnViewer ? self.viewer(session, of: topic.user, chats) : .stranger
+      if dependsOnViewer, let before, let chatsBefore {
+        let viewerBefore = chatsBefore == chats ? viewer : self.viewer(session, of: topic.user, chatsBefore)
+        if before.news(for: viewerBefore) == topic.known.news(for: viewer) { continue }
       }
       guard writer.backlog(connection) <= policy.limits.backlogBytesMax else {
         // Only the last state counts: it is sent when there is room.
@@ -146,8 +150,9 @@ extension Hub {
       let frame = frames[viewer] ?? presenceFrame(topic, for: viewer, isSnapshot: false)
       frames[viewer] = frame
       writer.queue(connection, frame)
-      metrics.delivered(.presenceUpdate, .live).add(1)
+      told += 1
     }
+    metrics.delivered(.presenceUpdate, .live).add(told)
   }
 
   private func sendSnapshot(_ subscription: UInt32, to session: Session) {
@@ -157,7 +162,8 @@ extension Hub {
       return parkedThisTurn.append(session.connection)
     }
     presence[subscription].owes = false
-    let viewer = topic.known.state.dependsOnViewer ? self.viewer(session, of: topic.user, topic.known) : .stranger
+    let viewer =
+      topic.known.state.dependsOnViewer ? self.viewer(session, of: topic.user, Set(topic.known.chats)) : .stranger
     writer.queue(session.connection, presenceFrame(topic, for: viewer, isSnapshot: true))
     metrics.delivered(.presenceUpdate, .replay).add(1)
   }
@@ -174,13 +180,18 @@ extension Hub {
     return frames.bytes
   }
 
-  /// What the session's user is to the one they look at.
-  private func viewer(_ session: Session, of user: String, _ known: PresenceKnown) -> PresenceState.Viewer {
+  /// What the session's user is to the one they look at, who is in these chats.
+  private func viewer(_ session: Session, of user: String, _ chats: Set<String>) -> PresenceState.Viewer {
     if session.user == user { return .owner }
-    guard !known.chats.isEmpty, let identity = session.identity else { return .stranger }
-    let topics = Set(admittedTopics(of: session))
-    let isPartner = known.chats.contains { chat in
-      policy.access.isParticipant(identity, of: chat) || Topic.chat(chat).map { topics.contains($0) } ?? false
+    guard !chats.isEmpty else { return .stranger }
+    var isPartner = false
+    // This first: it makes no strings.
+    forEachSubscription(of: session) { index in
+      guard !isPartner, let chat = topic(of: index).topic.chatID, chats.contains(chat) else { return }
+      isPartner = isAdmitted(index)
+    }
+    if !isPartner, let identity = session.identity {
+      isPartner = chats.contains { policy.access.isParticipant(identity, of: $0) }
     }
     return isPartner ? .chatPartner : .stranger
   }

@@ -71,25 +71,27 @@ struct PresenceBook {
     return (index, known == nil)
   }
 
-  /// Ends a session's subscription to a user; answers the topic when nobody is left to watch it for.
-  mutating func leave(_ connection: ConnectionID, from user: String) -> PresenceTopic? {
-    guard let wanted = topicOfUser[user] else { return nil }
+  /// Ends a session's subscriptions to these users, in one walk through what it has; answers the topics that nobody is left
+  /// to watch for.
+  mutating func leave(_ connection: ConnectionID, from users: some Sequence<String>) -> [PresenceTopic] {
+    let wanted = Set(users.compactMap { topicOfUser[$0] })
+    guard !wanted.isEmpty, var session = sessions[connection.slot] else { return [] }
+    var left: [PresenceTopic] = []
     var before = PresenceSubscription.none
-    for index in subscriptions(of: connection) {
-      guard self[index].topic == wanted else {
+    var index = session.first
+    while index != PresenceSubscription.none {
+      let next = self[index].next
+      if !wanted.contains(self[index].topic) {
         before = index
-        continue
-      }
-      let session = sessions[connection.slot]!
-      if before == PresenceSubscription.none {
-        sessions[connection.slot] = session.count == 1 ? nil : (first: self[index].next, count: session.count - 1)
       } else {
-        self[before].next = self[index].next
-        sessions[connection.slot]!.count -= 1
+        if before == PresenceSubscription.none { session.first = next } else { self[before].next = next }
+        session.count -= 1
+        if let topic = remove(index) { left.append(topic) }
       }
-      return remove(index)
+      index = next
     }
-    return nil
+    sessions[connection.slot] = session.count == 0 ? nil : session
+    return left
   }
 
   /// Ends all subscriptions of a session; answers the topics that nobody is left to watch for.
