@@ -62,6 +62,8 @@ public enum SchedulerLimits {
   public static let flushMilliseconds: Int64 = 1000
   /// A device's last-seen time is written at most this often.
   public static let seenMilliseconds: Int64 = 3600 * 1000
+  /// When a device last used a cursor is written at most this often, beside being moved: it is looked at in months.
+  static let cursorUsedMilliseconds: Int64 = 24 * 3600 * 1000
   /// Between two looks for devices nobody has seen for long.
   public static let deviceSweepMilliseconds: Int64 = 10_000
   /// A log that failed is tried again this often.

@@ -13,6 +13,7 @@ public struct SchedulerMetrics: Sendable {
   let broadcastRecipients: CounterFamily
   let cancelled: Counter
   let refused: CounterFamily
+  let cursorsForgotten: CounterFamily
   let commits: Counter
   let failedCommits: Counter
   let commitSeconds: Histogram
@@ -45,6 +46,8 @@ public struct SchedulerMetrics: Sendable {
 
   /// Why a request was turned away.
   enum Refusal: String, CaseIterable { case overload, log, conflict, invalid, limit, ticket, access }
+  /// Why a device's cursor was forgotten though the device is not.
+  enum Forgetting: String, CaseIterable { case bound, unused }
   /// What changed of who may do what.
   enum AccessChange: String, CaseIterable { case members, revocation, erasure }
 
@@ -75,6 +78,10 @@ public struct SchedulerMetrics: Sendable {
     refused = registry.counter(
       "avalo_scheduler_refused_total", help: "Requests turned away, by reason.",
       labels: ["reason": Refusal.allCases.map(\.rawValue)])
+    cursorsForgotten = registry.counter(
+      "avalo_log_cursors_forgotten_total",
+      help: "Places where a device would have gone on in a topic: made room for others, or were not used for long.",
+      labels: ["reason": Forgetting.allCases.map(\.rawValue)])
     commits = registry.counter("avalo_log_commits_total", help: "Transactions of the log that were committed.")
     failedCommits = registry.counter(
       "avalo_log_failed_commits_total", help: "Turns whose transaction failed: what it held was refused.")
@@ -126,5 +133,6 @@ public struct SchedulerMetrics: Sendable {
     if done > 0 { broadcastRecipients.with("done").add(done) }
     if failed > 0 { broadcastRecipients.with("failed").add(failed) }
   }
+  func cursorsForgotten(_ reason: Forgetting) { cursorsForgotten.with(reason.rawValue).add() }
   func refused(_ reason: Refusal, _ count: Int = 1) { refused.with(reason.rawValue).add(count) }
 }

@@ -12,6 +12,7 @@ public struct SchedulerSettings: Sendable, Equatable {
   public var queueMax = SchedulerLimits.queueMax
   public var linkBacklogBytesMax = SchedulerLimits.linkBacklogBytesMax
   public var devicesPerUserMax = StoreLimits.devicesPerUserMax
+  public var cursorsPerDeviceMax = StoreLimits.cursorsPerDeviceMax
   public var deviceUnseenMilliseconds = StoreLimits.deviceUnseenMilliseconds
   public var delayedMax = SchedulerLimits.delayedMax
   public var followedMax = SchedulerLimits.followedMax
@@ -33,6 +34,7 @@ public struct SchedulerSettings: Sendable, Equatable {
   ///     queue_max: 32768          # requests that wait
   ///     link_backlog_max: 8MiB    # bytes on their way to one gateway
   ///     devices_per_user_max: 20
+  ///     cursors_per_device_max: 500
   ///     device_unseen_max: 30d
   ///     delayed_max: 1000000
   ///     followed_max: 1000000     # events kept for plugins that follow the log
@@ -50,6 +52,8 @@ public struct SchedulerSettings: Sendable, Equatable {
       "link_backlog_max", in: (6 << 20)...(32 << 20), default: settings.linkBacklogBytesMax)
     settings.devicesPerUserMax = reader.integer(
       "devices_per_user_max", in: 1...1000, default: settings.devicesPerUserMax)
+    settings.cursorsPerDeviceMax = reader.integer(
+      "cursors_per_device_max", in: 100...100_000, default: settings.cursorsPerDeviceMax)
     settings.deviceUnseenMilliseconds =
       reader.duration(
         "device_unseen_max", in: .seconds(3600)...(.seconds(3650 * 86_400)),

@@ -74,6 +74,8 @@ public protocol EventLog: AccessStore, ReadStore, BroadcastStore, FollowStore {
   func devices(after: DeviceID) throws(LogError) -> [StoredDevice]
   func cursors(of device: DeviceID) throws(LogError) -> [StoredCursor]
   func put(_ cursor: StoredCursor, device: DeviceID) throws(LogError)
+  /// Removes one cursor of the device.
+  func forget(cursor topic: TopicID, device: DeviceID) throws(LogError)
 
   // MARK: Delayed events
 

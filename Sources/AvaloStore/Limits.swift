@@ -3,6 +3,9 @@ public enum StoreLimits {
   /// Devices of one user: phones, tablets and browser profiles of a busy person; each keeps cursors that hold nothing
   /// back but cost rows.
   public static let devicesPerUserMax = 20
+  /// Topics of one device in which it goes on where it stopped, some 30 bytes each: five times what one connection may
+  /// subscribe to. With a kind that anybody may subscribe to, this bounds what one user makes the log keep.
+  public static let cursorsPerDeviceMax = 500
   /// A device unseen for this long is forgotten: nobody reads month-old news on a phone left in a drawer.
   public static let deviceUnseenMilliseconds: Int64 = 30 * 24 * 3600 * 1000
   /// An idempotency key outlives its event by at least this: longer than any sane publisher retries.

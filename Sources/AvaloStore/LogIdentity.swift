@@ -23,6 +23,15 @@ public struct LogIdentity: Sendable, Equatable {
     return Epoch(generation: generation, nonce: nonce == 0 ? 1 : nonce)
   }
 
+  /// The number under which a device's cursor is kept in a topic that has no row, because nothing was ever appended to
+  /// it. Below 0, where no topic's is; the same in every generation.
+  public func awaited(_ topic: String) -> TopicID {
+    var hash = SipHash(key: idempotencyKey)
+    hash.combine("awaited")
+    hash.combine(topic)
+    return -1 - TopicID(hash.finalize() >> 1)
+  }
+
   /// The name under which an event is remembered within its topic. Never 0, which means "no key".
   public func hash(owner: String, eventID: UnsafeRawBufferPointer) -> UInt64 {
     var hash = SipHash(key: idempotencyKey)

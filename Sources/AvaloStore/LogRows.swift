@@ -58,12 +58,16 @@ public struct StoredDevice: Sendable, Equatable {
 
 /// Up to where a device has acknowledged a topic, in the present generation.
 public struct StoredCursor: Sendable, Equatable {
+  /// The topic's number, or ``LogIdentity/awaited(_:)`` of its name when it had none yet.
   public var topic: TopicID
   public var offset: UInt64
+  /// Milliseconds since 1970 when the device was last subscribed there, at most a day behind; 0 when nobody wrote it down.
+  public var used: Int64
 
-  public init(topic: TopicID, offset: UInt64) {
+  public init(topic: TopicID, offset: UInt64, used: Int64 = 0) {
     self.topic = topic
     self.offset = offset
+    self.used = used
   }
 }
 

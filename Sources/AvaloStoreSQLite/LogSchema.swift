@@ -20,6 +20,10 @@ enum LogSchema {
       try db.execute(sql: "CREATE INDEX markersVersion ON markers (version)")
     }
     migrator.registerMigration("followers") { db in try db.execute(sql: followers) }
+    // When a device was last subscribed there, for the one that makes room; 0 where nobody knows.
+    migrator.registerMigration("cursors") { db in
+      try db.execute(sql: "ALTER TABLE cursors ADD COLUMN used INTEGER NOT NULL DEFAULT 0")
+    }
     return migrator
   }
 

@@ -39,6 +39,7 @@ struct LogStatements {
   let touchDevice: Statement
   let deleteDevice: Statement
   let deleteCursors: Statement
+  let deleteCursor: Statement
   let cursorsOf: Statement
   let upsertCursor: Statement
 
@@ -101,9 +102,13 @@ struct LogStatements {
     touchDevice = try db.prepare("UPDATE devices SET platform = coalesce(?2, platform), seen = ?3 WHERE id = ?1")
     deleteDevice = try db.prepare("DELETE FROM devices WHERE id = ?")
     deleteCursors = try db.prepare("DELETE FROM cursors WHERE device = ?")
-    cursorsOf = try db.prepare("SELECT topic, position FROM cursors WHERE device = ?")
+    deleteCursor = try db.prepare("DELETE FROM cursors WHERE device = ? AND topic = ?")
+    cursorsOf = try db.prepare("SELECT topic, position, used FROM cursors WHERE device = ?")
     upsertCursor = try db.prepare(
-      "INSERT INTO cursors VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET position = excluded.position")
+      """
+      INSERT INTO cursors VALUES (?, ?, ?, ?)
+      ON CONFLICT DO UPDATE SET position = excluded.position, used = excluded.used
+      """)
 
     insertDelayed = try db.prepare("INSERT INTO delayed (id, topic, hash, content, record) VALUES (?, ?, ?, ?, ?)")
     dueDelayed = try db.prepare(

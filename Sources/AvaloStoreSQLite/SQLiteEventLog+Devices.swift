@@ -45,13 +45,19 @@ extension SQLiteEventLog {
     var cursors: [StoredCursor] = []
     sql.cursorsOf.bind(1, device)
     while try sql.cursorsOf.step() {
-      cursors.append(StoredCursor(topic: sql.cursorsOf.integer(0), offset: sql.cursorsOf.unsigned(1)))
+      cursors.append(
+        StoredCursor(
+          topic: sql.cursorsOf.integer(0), offset: sql.cursorsOf.unsigned(1), used: sql.cursorsOf.integer(2)))
     }
     return cursors
   }
 
   public func put(_ cursor: StoredCursor, device: DeviceID) throws(LogError) {
-    try sql.upsertCursor.bind(1, device).bind(2, cursor.topic).bind(3, cursor.offset).run()
+    try sql.upsertCursor.bind(1, device).bind(2, cursor.topic).bind(3, cursor.offset).bind(4, cursor.used).run()
+  }
+
+  public func forget(cursor topic: TopicID, device: DeviceID) throws(LogError) {
+    try sql.deleteCursor.bind(1, device).bind(2, topic).run()
   }
 
   // MARK: Delayed events

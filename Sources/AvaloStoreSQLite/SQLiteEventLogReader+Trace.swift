@@ -113,15 +113,15 @@ extension SQLiteEventLogReader: EventLogTracer {
   func devices(of topic: String, limit: Int) throws(LogError) -> [TracedDevice] {
     let id = try find(topic)?.id ?? -1
     let user = topic.hasPrefix("user:") ? String(topic.dropFirst("user:".utf8.count)) : nil
-    let condition = user == nil ? "c.position IS NOT NULL" : "d.user = ?3"
+    let condition = user == nil ? "c.position IS NOT NULL" : "d.user = ?4"
     let rows = try connection.prepare(
       """
-      SELECT d.user, d.id, d.device, d.platform, d.seen, c.position
-      FROM devices d LEFT JOIN cursors c ON c.device = d.id AND c.topic = ?1 WHERE \(condition)
-      ORDER BY d.seen DESC LIMIT ?2
+      SELECT d.user, d.id, d.device, d.platform, d.seen, max(c.position)
+      FROM devices d LEFT JOIN cursors c ON c.device = d.id AND c.topic IN (?1, ?3) WHERE \(condition)
+      GROUP BY d.id ORDER BY d.seen DESC LIMIT ?2
       """)
-    rows.bind(1, id).bind(2, Int64(limit))
-    if let user { rows.bind(3, user) }
+    rows.bind(1, id).bind(2, Int64(limit)).bind(3, try currentIdentity().awaited(topic))
+    if let user { rows.bind(4, user) }
     defer { rows.reset() }
     var found: [TracedDevice] = []
     while try rows.step() {

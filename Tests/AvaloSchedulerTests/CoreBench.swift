@@ -354,10 +354,11 @@ final class CoreBench {
 
   /// The cursor of a device as the log has it.
   func cursor(user: String = "ann", device: String = "phone", _ topic: String) throws -> UInt64? {
-    guard let device = try log.device(user: user, device: device), let topic = try log.topic(named: topic) else {
-      return nil
-    }
-    return try log.cursors(of: device.id).first { $0.topic == topic.id }?.offset
+    guard let device = try log.device(user: user, device: device) else { return nil }
+    let number = try log.topic(named: topic)?.id
+    let cursors = try log.cursors(of: device.id)
+    let cursor = cursors.first { $0.topic == number } ?? cursors.first { $0.topic == log.identity.awaited(topic) }
+    return cursor?.offset
   }
 
   static func record(

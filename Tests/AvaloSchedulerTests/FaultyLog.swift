@@ -160,6 +160,10 @@ final class FaultyLog: EventLog {
     try pass(.putCursor)
     try inner.put(cursor, device: device)
   }
+  func forget(cursor topic: TopicID, device: DeviceID) throws(LogError) {
+    try pass(.putCursor)
+    try inner.forget(cursor: topic, device: device)
+  }
 
   func hold(_ event: DelayedEvent) throws(LogError) {
     try pass(.hold)

@@ -341,6 +341,50 @@ import Testing
     #expect(again > tablet + 1, "a number is never used again")
   }
 
+  @Test(arguments: Engine.allCases) func aCursorIsKeptForATopicThatHasNoRow(_ engine: Engine) throws {
+    let bench = try LogBench(engine)
+    let awaited = bench.log.identity.awaited("feed:news")
+    #expect(awaited < 0 && awaited != bench.log.identity.awaited("feed:new"))
+    let phone = try bench.transaction {
+      let phone = try bench.log.register(user: "a", device: "phone", platform: .ios, seen: 30)
+      try bench.log.put(StoredCursor(topic: awaited, offset: 0, used: 40), device: phone)
+      try bench.log.put(StoredCursor(topic: bench.topic("user:a"), offset: 0, used: 30), device: phone)
+      try bench.log.put(StoredCursor(topic: bench.topic("user:a"), offset: 0, used: 50), device: phone)
+      return phone
+    }
+    #expect(
+      try bench.log.cursors(of: phone).sorted { $0.topic < $1.topic }
+        == [StoredCursor(topic: awaited, offset: 0, used: 40), StoredCursor(topic: 1, offset: 0, used: 50)])
+    #expect(try bench.log.reader().devices(of: "feed:news", limit: 9).map(\.cursor) == [0])
+    // Its number is the same in every generation.
+    try bench.log.mint(nowMilliseconds: LogBench.start)
+    #expect(bench.log.identity.awaited("feed:news") == awaited)
+    #expect(try bench.log.cursors(of: phone).count == 2)
+    #expect(try bench.log.topic(named: "feed:news") == nil)
+  }
+
+  @Test(arguments: Engine.allCases) func oneCursorOfADeviceIsForgotten(_ engine: Engine) throws {
+    let bench = try LogBench(engine)
+    let phone = try bench.transaction {
+      let phone = try bench.log.register(user: "a", device: "phone", platform: .ios, seen: 30)
+      for topic in 1...3 { try bench.log.put(StoredCursor(topic: TopicID(topic), offset: 1), device: phone) }
+      return phone
+    }
+    struct Refused: Error {}
+    #expect(throws: Refused.self) {
+      try bench.transaction {
+        try bench.log.forget(cursor: 2, device: phone)
+        throw Refused()
+      }
+    }
+    #expect(try bench.log.cursors(of: phone).count == 3)
+    try bench.transaction {
+      try bench.log.forget(cursor: 2, device: phone)
+      try bench.log.forget(cursor: 9, device: phone)
+    }
+    #expect(try bench.log.cursors(of: phone).map(\.topic).sorted() == [1, 3])
+  }
+
   // MARK: Delayed events
 
   @Test(arguments: Engine.allCases) func delayedEventsComeInTheOrderTheyAreDue(_ engine: Engine) throws {

@@ -19,10 +19,11 @@ extension SchedulerCore {
     if moment.wall - device.seen >= SchedulerLimits.seenMilliseconds || device.platform != attach.platform, !isNew {
       try seen(device, platform: attach.platform)
     }
-    let stored = try cursors(ofDevice: device.id, isNew: isNew)
+    var stored = isNew ? DeviceCursors() : try cursors(of: device)
+    try forgetUnused(&stored, of: device)
     guard
       let answers = try answers(
-        attach.topics, of: attach.token.user, session: place, stored: stored, isNewDevice: isNew, origin)
+        attach.topics, of: attach.token.user, session: place, stored: &stored, isNewDevice: isNew, origin)
     else { return close(session: place, of: link) }
     // Not before: a ticket is not spent on a refusal.
     guard try pass(entrance, origin) else { return close(session: place, of: link) }
@@ -36,10 +37,10 @@ extension SchedulerCore {
     }
     try ensureTransaction()
     let device = devices.device(devices.session(session).device)
-    let stored = try self.cursors(ofDevice: device.id, isNew: device.id < 0)
+    var stored = device.id < 0 ? DeviceCursors() : try self.cursors(of: device.id, seen: device.seen)
     guard
       let answers = try answers(
-        cursors.topics, of: cursors.user, session: session, stored: stored, isNewDevice: false, origin)
+        cursors.topics, of: cursors.user, session: session, stored: &stored, isNewDevice: false, origin)
     else { return }
     answer(origin, Attached(answers: answers))
   }
@@ -75,14 +76,14 @@ extension SchedulerCore {
   /// Where a session would start. Of topics that nobody holds nothing is kept for it.
   func starts(_ query: StartsQuery, _ origin: Origin) throws(LogError) {
     let device = query.device.isEmpty ? nil : try log.device(user: query.user, device: query.device)
-    var stored: [StoredCursor] = []
-    if let device { stored = try cursors(ofDevice: device.id, isNew: false) }
+    var stored = DeviceCursors()
+    if let device { stored = try cursors(of: device) }
     let open = device.flatMap { devices.place(of: $0.id) }
     var positions: [Position] = []
     for topic in query.topics.prefix(WireLimits.batchEntriesMax) {
       let place = try place(ofTopic: topic.name)
       let known =
-        open.flatMap { devices.cursor(ofDevice: $0, topic: place) } ?? stored.cursor(of: topics[place].id)
+        open.flatMap { devices.cursor(ofDevice: $0, topic: place) } ?? stored.cursor(of: names(of: place))
       let isNewInbox = known == nil && topic.name == "user:" + query.user
       positions.append(
         isNewInbox ? .none : Position(epoch: topics[place].epoch, offset: min(known ?? .max, topics[place].head)))
@@ -134,111 +135,6 @@ extension SchedulerCore {
     if let place = devices.place(of: device.id) { devices.withDevice(place) { $0.seen = moment.wall } }
   }
 
-  private func cursors(ofDevice device: DeviceID, isNew: Bool) throws(LogError) -> [StoredCursor] {
-    var stored = isNew ? [] : try log.cursors(of: device)
-    // What its last session acknowledged may not be written yet.
-    for cursor in parted[device]?.cursors ?? [] {
-      if let index = stored.firstIndex(where: { $0.topic == cursor.topic }) {
-        stored[index].offset = max(stored[index].offset, cursor.offset)
-      } else {
-        stored.append(cursor)
-      }
-    }
-    return stored
-  }
-
-  // MARK: Cursors
-
-  /// Where the session starts in each topic, or why it does not. What has no cursor gets one, and that is kept: what
-  /// arrives while the device is away is not lost.
-  private func answers(
-    _ topics: [Attach.Wanted], of user: String, session: Int32, stored: [StoredCursor], isNewDevice: Bool,
-    _ origin: Origin
-  ) throws(LogError) -> [Attached.Answer]? {
-    var answers: [Attached.Answer] = []
-    answers.reserveCapacity(topics.count)
-    let newInbox = isNewDevice ? "user:" + user : nil
-    for wanted in topics {
-      var since: UInt64 = 0
-      if !wanted.isGranted {
-        guard let membership = try membership(of: user, in: wanted.topic.name) else {
-          answers.append(.denied(.permissionDenied))
-          continue
-        }
-        since = membership
-      }
-      let topic = try place(ofTopic: wanted.topic.name)
-      let isNewInbox = wanted.topic.name == newInbox
-      guard
-        let offset = try cursor(topic, session: session, stored: stored, isNewInbox: isNewInbox, origin)
-      else { return nil }
-      answers.append(.granted(Position(epoch: self.topics[topic].epoch, offset: offset), since: since))
-    }
-    return answers
-  }
-
-  /// Where the device stopped, even if what follows was not the user's to see: whoever writes to it says so.
-  private func cursor(
-    _ topic: Int32, session: Int32, stored: [StoredCursor], isNewInbox: Bool, _ origin: Origin
-  ) throws(LogError) -> UInt64? {
-    let head = topics[topic].head
-    if let open = cursor(ofSession: session, topic: topic) { return min(open, head) }
-    if let known = openCursor(besides: session, topic: topic) ?? stored.cursor(of: topics[topic].id) {
-      let offset = min(known, head)
-      add(topic, offset, to: session)
-      return offset
-    }
-    return try drawCursor(topic, session: session, isNewInbox: isNewInbox, origin)
-  }
-
-  private func drawCursor(
-    _ topic: Int32, session: Int32, isNewInbox: Bool, _ origin: Origin
-  ) throws(LogError) -> UInt64? {
-    let device = devices.device(devices.session(session).device).id
-    let isKept = device >= 0
-    guard health == .healthy || !isKept else {
-      metrics.refused(.log)
-      refuse(origin, SchedulerCore.unavailable)
-      return nil
-    }
-    if isKept { _ = try row(ofTopic: topics[topic].name) }
-    let id = topics[topic].id
-    let offset = isNewInbox && id != 0 ? try tail(ofInbox: topic) : topics[topic].head
-    if isKept {
-      try log.put(StoredCursor(topic: id, offset: offset), device: device)
-      turn.hasWrites = true
-    }
-    add(topic, offset, to: session)
-    return offset
-  }
-
-  /// Just before the oldest event that is there, and not about to be erased. By the clock that deletes: what is there is the
-  /// device's to get, even if a wrong clock hides it now.
-  private func tail(ofInbox topic: Int32) throws(LogError) -> UInt64 {
-    let tail = try log.tail(of: topics[topic].id, nowMilliseconds: clock.deletionTime(moment))
-    let user = String(topics[topic].name.dropFirst("user:".count))
-    return max(topics[topic].floor, tail, access.erasures[user]?.upTo ?? 0)
-  }
-
-  /// What the device's other open sessions say, which may be ahead of what is written.
-  private func openCursor(besides session: Int32, topic: Int32) -> UInt64? {
-    let place = devices.session(session).device
-    guard !devices.device(place).moreSessions.isEmpty else { return nil }
-    return devices.cursor(ofDevice: place, topic: topic)
-  }
-
-  private func cursor(ofSession session: Int32, topic: Int32) -> UInt64? {
-    devices.withSession(session) { state in state.index(ofTopic: topic).map { state.cursors[$0].offset } }
-  }
-
-  private func add(_ topic: Int32, _ offset: UInt64, to session: Int32) {
-    devices.withSession(session) {
-      $0.cursors.append(SessionCursor(topic: topic, isDirty: false, offset: offset))
-    }
-    topics[topic].holds += 1
-    turn.addedCursors.append((session, topic))
-  }
-
   // MARK: Ending
 
   /// Ends a session. What it acknowledged and nobody wrote yet is kept until it is.
@@ -247,13 +143,17 @@ extension SchedulerCore {
     link.sessions[closed.session.number] = nil
     for cursor in closed.session.cursors {
       topics[cursor.topic].holds -= 1
-      guard closed.isLast, closed.device >= 0, cursor.isDirty, topics[cursor.topic].id != 0 else { continue }
-      parted[closed.device, default: PartedDevice(cursors: [])].cursors
-        .raise(StoredCursor(topic: topics[cursor.topic].id, offset: cursor.offset))
+      guard closed.isLast, closed.device >= 0, cursor.isDirty else { continue }
+      // An offset proves the number, also while the log cannot be asked.
+      let number =
+        cursor.offset > 0 && topics[cursor.topic].id != 0 ? topics[cursor.topic].id : number(of: cursor.topic)
+      parted[closed.device, default: PartedDevice()].add(
+        StoredCursor(topic: number, offset: cursor.offset, used: moment.wall),
+        renamed: cursor.isAwaited && hasRow(cursor.topic) ? log.identity.awaited(topics[cursor.topic].name) : nil)
     }
     if closed.isLast {
       guard closed.device >= 0, moment.wall - closed.seen >= SchedulerLimits.seenMilliseconds else { return }
-      parted[closed.device, default: PartedDevice(cursors: [])].seen = moment.wall
+      parted[closed.device, default: PartedDevice()].seen = moment.wall
     } else if let device = devices.place(of: closed.device) {
       // The lowest of those that are left may be higher.
       for cursor in closed.session.cursors { markDirty(device, topic: cursor.topic) }
@@ -273,19 +173,6 @@ extension SchedulerCore {
         return true
       }
       if wasThere { topics[topic].holds -= 1 }
-    }
-  }
-}
-
-extension [StoredCursor] {
-  func cursor(of topic: TopicID) -> UInt64? { topic == 0 ? nil : first { $0.topic == topic }?.offset }
-
-  /// Puts a cursor in, or forward.
-  mutating func raise(_ cursor: StoredCursor) {
-    if let index = firstIndex(where: { $0.topic == cursor.topic }) {
-      self[index].offset = Swift.max(self[index].offset, cursor.offset)
-    } else {
-      append(cursor)
     }
   }
 }

@@ -36,7 +36,7 @@ extension SchedulerCore {
     queue(device)
   }
 
-  private func queue(_ device: Int32) {
+  func queue(_ device: Int32) {
     guard devices.device(device).id >= 0 else { return }
     let isNew = devices.withDevice(device) { state in
       defer { state.isQueued = true }
@@ -153,7 +153,11 @@ extension SchedulerCore {
       devices.withDevice(place) { $0.isQueued = false }
       for session in devices.device(place).sessions {
         devices.withSession(session) { state in
-          for index in state.cursors.indices { state.cursors[index].isDirty = false }
+          for index in state.cursors.indices {
+            let isNumbered = state.cursors[index].isDirty && hasRow(state.cursors[index].topic)
+            if isNumbered { state.cursors[index].isAwaited = false }
+            state.cursors[index].isDirty = false
+          }
         }
       }
     }
@@ -163,6 +167,7 @@ extension SchedulerCore {
   private func flush(_ device: DeviceID) throws(LogError) {
     if let parted = parted[device] {
       for cursor in parted.cursors { try log.put(cursor, device: device) }
+      for awaited in parted.renamed { try log.forget(cursor: awaited, device: device) }
       if let seen = parted.seen { try log.touch(device: device, platform: nil, seen: seen) }
     }
     guard let place = devices.place(of: device) else { return }
@@ -170,9 +175,11 @@ extension SchedulerCore {
       for cursor in devices.session(session).cursors where cursor.isDirty {
         guard let offset = devices.cursor(ofDevice: place, topic: cursor.topic) else { continue }
         let topic = try self.place(ofTopic: topics[cursor.topic].name)
-        guard topics[topic].id != 0 else { continue }
         try log.put(
-          StoredCursor(topic: topics[topic].id, offset: min(offset, topics[topic].head)), device: device)
+          StoredCursor(topic: number(of: topic), offset: min(offset, topics[topic].head), used: moment.wall),
+          device: device)
+        guard cursor.isAwaited, hasRow(topic) else { continue }
+        try log.forget(cursor: log.identity.awaited(topics[topic].name), device: device)
       }
     }
   }

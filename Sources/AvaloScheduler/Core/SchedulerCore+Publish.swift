@@ -10,14 +10,16 @@ extension SchedulerCore {
       return refuse(origin, .permissionDenied, "topics of kind \(publish.topic.kind) are the engine's own", .invalid)
     }
     guard let event = admit(publish.record, owner: publish.owner, origin) else { return }
-    let topic = try row(ofTopic: publish.topic.name)
+    try ensureTransaction()
+    let topic = try place(ofTopic: publish.topic.name)
     let hash = hash(publish.record, owner: publish.owner)
-    if let known = try log.key(topic: topics[topic].id, hash: hash), counts(known) {
+    if hasRow(topic), let known = try log.key(topic: topics[topic].id, hash: hash), counts(known) {
       guard known.content == publish.contentHash else { return refuseConflict(publish.record, origin) }
       turn.duplicates += 1
       return answer(origin, published(topic, offset: known.offset, duplicate: true))
     }
     guard try mayPublish(publish, origin) else { return }
+    _ = try row(ofTopic: publish.topic.name)  // not for who may not
     if publish.deliverAtMilliseconds > clock.deletionTime(moment) {
       return try hold(publish, event, topic: topic, hash: hash, origin)
     }
@@ -73,7 +75,7 @@ extension SchedulerCore {
   func append(
     _ record: [UInt8], _ event: EventHead, shared: Int64, to users: some Sequence<String>
   ) throws(LogError) {
-    let message = try message(record, event)
+    let message = try message(record, event, in: "user:")
     let place = Int32(turn.records.count)
     var isWatched = false
     turn.hasWrites = true
@@ -149,7 +151,7 @@ extension SchedulerCore {
   ) throws(LogError) -> UInt64 {
     var record = record
     let expires = stamp(&record, event, rule: topics[topic].rule)
-    let message = try message(record, event)
+    let message = try message(record, event, in: topics[topic].name)
     let offset = topics[topic].head + 1
     try log.append(
       topic: topics[topic].id, offset: offset, expires: expires, record: record,

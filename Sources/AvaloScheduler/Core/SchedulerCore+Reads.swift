@@ -38,9 +38,12 @@ extension SchedulerCore {
 
   // MARK: Messages
 
-  /// What makes a chat's message one, in whichever topic it is appended.
-  func message(_ record: [UInt8], _ event: EventHead) throws(LogError) -> ChatMessage? {
-    guard event.type == .chatMessage else { return nil }
+  /// What makes a chat's message one, in the chat's own topic or in an inbox: nowhere else is it looked for. In a chat's
+  /// topic an event that names another chat is a message of neither, and makes no row for that one.
+  /// - `topic`: its name; of an inbox the kind is enough.
+  func message(_ record: [UInt8], _ event: EventHead, in topic: String) throws(LogError) -> ChatMessage? {
+    let isInbox = topic.hasPrefix("user:")
+    guard event.type == .chatMessage, isInbox || topic.hasPrefix("chat:") else { return nil }
     let key = log.identity.idempotencyKey
     let parts = record.withUnsafeBytes { bytes -> (chat: String, message: UInt64, source: UInt64)? in
       guard let record = EventRecord(bytes), Topic.isWellFormedID(record.chatID) else { return nil }
@@ -51,7 +54,9 @@ extension SchedulerCore {
       )
     }
     guard let parts else { return nil }
-    let chat = try row(ofTopic: "chat:" + parts.chat)
+    let name = "chat:" + parts.chat
+    guard isInbox || topic == name else { return nil }
+    let chat = try row(ofTopic: name)
     return ChatMessage(chat: topics[chat].id, message: parts.message, source: parts.source)
   }
 

@@ -1,8 +1,10 @@
 /// Up to where a session has acknowledged a topic.
 struct SessionCursor: Equatable {
   var topic: Int32
-  /// Moved since it was written back.
+  /// Moved since it was written back, or was not used for long before.
   var isDirty: Bool
+  /// What is written of it is written under the topic's name: the topic had no row then.
+  var isAwaited = false
   var offset: UInt64
 }
 

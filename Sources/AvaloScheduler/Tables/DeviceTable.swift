@@ -27,9 +27,24 @@ struct DeviceState {
 
 /// What is still to be written of a device that has no session any more.
 struct PartedDevice {
-  var cursors: [StoredCursor]
+  var cursors: [StoredCursor] = []
+  /// Cursors that were kept under their topics' names, and are not any more.
+  var renamed: [TopicID] = []
   /// When it was last seen, if that is worth a write.
   var seen: Int64?
+
+  /// - `renamed`: the number that the cursor was kept under until now, if it was another.
+  mutating func add(_ cursor: StoredCursor, renamed: TopicID?) {
+    if let index = cursors.firstIndex(where: { $0.topic == cursor.topic }) {
+      cursors[index].offset = max(cursors[index].offset, cursor.offset)
+      cursors[index].used = cursor.used
+    } else {
+      cursors.append(cursor)
+    }
+    if let renamed { self.renamed.append(renamed) }
+  }
+
+  mutating func remove(_ topic: TopicID) { cursors.removeAll { $0.topic == topic } }
 }
 
 /// The sessions that are open and the devices they belong to, by place.

@@ -60,8 +60,9 @@ public final class MemoryEventLog: EventLog {
     defer { state.unlock() }
     state.identity = state.identity.next(nowMilliseconds: nowMilliseconds, using: &generator)
     for id in state.devices.keys {
-      for (topic, offset) in state.devices[id]!.cursors {
-        state.devices[id]!.cursors[topic] = min(offset, state.topics[Int(topic)].head)
+      for (topic, cursor) in state.devices[id]!.cursors {
+        let head = topic > 0 ? state.topics[Int(topic)].head : 0
+        state.devices[id]!.cursors[topic]!.offset = min(cursor.offset, head)
       }
     }
   }
@@ -233,13 +234,18 @@ public final class MemoryEventLog: EventLog {
   }
 
   public func cursors(of device: DeviceID) throws(LogError) -> [StoredCursor] {
-    (state.devices[device]?.cursors ?? [:]).map { StoredCursor(topic: $0.key, offset: $0.value) }
+    Array((state.devices[device]?.cursors ?? [:]).values)
   }
 
   public func put(_ cursor: StoredCursor, device: DeviceID) throws(LogError) {
     guard state.devices[device] != nil else { return }
-    let before = state.devices[device]!.cursors.updateValue(cursor.offset, forKey: cursor.topic)
+    let before = state.devices[device]!.cursors.updateValue(cursor, forKey: cursor.topic)
     undo.append { [state] in state.devices[device]?.cursors[cursor.topic] = before }
+  }
+
+  public func forget(cursor topic: TopicID, device: DeviceID) throws(LogError) {
+    guard let before = state.devices[device]?.cursors.removeValue(forKey: topic) else { return }
+    undo.append { [state] in state.devices[device]?.cursors[topic] = before }
   }
 
   // MARK: Delayed events

@@ -34,8 +34,9 @@ extension MemoryEventLogReader {
     state.lock()
     defer { state.unlock() }
     let id = state.names[topic]
+    let awaited = state.identity.awaited(topic)
     let found = state.devices.values.compactMap { device -> TracedDevice? in
-      let cursor = id.flatMap { device.cursors[$0] }
+      let cursor = (id.flatMap { device.cursors[$0] } ?? device.cursors[awaited])?.offset
       guard cursor != nil || topic == "user:" + device.user else { return nil }
       return TracedDevice(user: device.user, device: device.row, cursor: cursor)
     }

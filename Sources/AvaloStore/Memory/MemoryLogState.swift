@@ -31,7 +31,7 @@ final class MemoryLogState: @unchecked Sendable {
   struct Device {
     var user: String
     var row: StoredDevice
-    var cursors: [TopicID: UInt64] = [:]
+    var cursors: [TopicID: StoredCursor] = [:]
   }
 
   var identity: LogIdentity

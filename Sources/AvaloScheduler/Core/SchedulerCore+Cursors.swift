@@ -1,0 +1,186 @@
+import AvaloCore
+import AvaloStore
+import AvaloWire
+
+// Where a session starts in a topic. A device's cursor there is kept from its first subscription on, so that what arrives
+// while it is away is not lost; the topic itself is kept from its first event on. A device has a bounded number of cursors.
+extension SchedulerCore {
+  /// What the log has of the device's cursors, and what its last session acknowledged and nobody wrote yet.
+  func cursors(of device: StoredDevice) throws(LogError) -> DeviceCursors {
+    try cursors(of: device.id, seen: device.seen)
+  }
+
+  /// - `seen`: when the device was, which stands for cursors of which nobody knows when they were used.
+  func cursors(of device: DeviceID, seen: Int64) throws(LogError) -> DeviceCursors {
+    var stored = DeviceCursors(
+      try log.cursors(of: device).map {
+        $0.used > 0 ? $0 : StoredCursor(topic: $0.topic, offset: $0.offset, used: seen)
+      })
+    for cursor in parted[device]?.cursors ?? [] { stored.raise(cursor) }
+    return stored
+  }
+
+  /// Where the session starts in each topic, or why it does not. `nil` when the request was refused whole.
+  func answers(
+    _ wanted: [Attach.Wanted], of user: String, session: Int32, stored: inout DeviceCursors, isNewDevice: Bool,
+    _ origin: Origin
+  ) throws(LogError) -> [Attached.Answer]? {
+    var answers: [Attached.Answer] = []
+    answers.reserveCapacity(wanted.count)
+    let newInbox = isNewDevice ? "user:" + user : nil
+    for (index, one) in wanted.enumerated() {
+      var since: UInt64 = 0
+      if !one.isGranted {
+        guard let membership = try membership(of: user, in: one.topic.name) else {
+          answers.append(.denied(.permissionDenied))
+          continue
+        }
+        since = membership
+      }
+      let topic = try place(ofTopic: one.topic.name)
+      if let known = knownCursor(topic, session: session, stored: stored) {
+        answers.append(.granted(Position(epoch: topics[topic].epoch, offset: known), since: since))
+        continue
+      }
+      let isKept = devices.device(devices.session(session).device).id >= 0
+      guard health == .healthy || !isKept else {
+        metrics.refused(.log)
+        refuse(origin, SchedulerCore.unavailable)
+        return nil
+      }
+      if isKept, stored.count >= settings.cursorsPerDeviceMax {
+        guard try makeRoom(in: &stored, session: session, for: wanted[index...]) else {
+          metrics.refused(.limit)
+          answers.append(.denied(.resourceExhausted))
+          continue
+        }
+      }
+      let isNewInbox = one.topic.name == newInbox
+      let offset = try drawCursor(topic, session: session, isKept: isKept, isNewInbox: isNewInbox, &stored)
+      answers.append(.granted(Position(epoch: topics[topic].epoch, offset: offset), since: since))
+    }
+    return answers
+  }
+
+  /// Where the device stopped, even if what follows was not the user's to see: whoever writes to it says so.
+  private func knownCursor(_ topic: Int32, session: Int32, stored: DeviceCursors) -> UInt64? {
+    let head = topics[topic].head
+    if let open = cursor(ofSession: session, topic: topic) { return min(open, head) }
+    let row = stored.row(of: names(of: topic))
+    guard let known = openCursor(besides: session, topic: topic) ?? row?.offset else { return nil }
+    let offset = min(known, head)
+    // What was not used for long is written back with what moved.
+    let isDirty = row.map { moment.wall - $0.used >= SchedulerLimits.cursorUsedMilliseconds } ?? false
+    add(topic, offset, isDirty: isDirty, isAwaited: row.map { $0.topic < 0 } ?? false, to: session)
+    return offset
+  }
+
+  /// A new cursor, at the present; a new device's in its inbox before the oldest event. Kept before it is told.
+  private func drawCursor(
+    _ topic: Int32, session: Int32, isKept: Bool, isNewInbox: Bool, _ stored: inout DeviceCursors
+  ) throws(LogError) -> UInt64 {
+    let offset = isNewInbox && topics[topic].id != 0 ? try tail(ofInbox: topic) : topics[topic].head
+    if isKept {
+      let cursor = StoredCursor(topic: number(of: topic), offset: offset, used: moment.wall)
+      try log.put(cursor, device: devices.device(devices.session(session).device).id)
+      stored.raise(cursor)
+      turn.hasWrites = true
+    }
+    add(topic, offset, isDirty: false, isAwaited: !hasRow(topic), to: session)
+    return offset
+  }
+
+  /// Just before the oldest event that is there, and not about to be erased. By the clock that deletes: what is there is the
+  /// device's to get, even if a wrong clock hides it now.
+  private func tail(ofInbox topic: Int32) throws(LogError) -> UInt64 {
+    let tail = try log.tail(of: topics[topic].id, nowMilliseconds: clock.deletionTime(moment))
+    let user = String(topics[topic].name.dropFirst("user:".count))
+    return max(topics[topic].floor, tail, access.erasures[user]?.upTo ?? 0)
+  }
+
+  // MARK: How many
+
+  /// Forgets the cursors of a device that comes in which it has not used for as long as an unseen device is remembered.
+  func forgetUnused(_ stored: inout DeviceCursors, of device: StoredDevice) throws(LogError) {
+    let now = clock.deletionTime(moment)
+    let unused = stored.rows.filter { now - $0.used >= settings.deviceUnseenMilliseconds }
+    guard !unused.isEmpty, health == .healthy else { return }
+    let open = openCursors(of: device.id)
+    for cursor in unused where !open.contains(cursor.topic) {
+      try forget(cursor.topic, of: device.id, in: &stored)
+      metrics.cursorsForgotten(.unused)
+    }
+  }
+
+  /// The cursor that the device has not used for longest makes room, but none that is open or asked for now.
+  private func makeRoom(
+    in stored: inout DeviceCursors, session: Int32, for wanted: ArraySlice<Attach.Wanted>
+  ) throws(LogError) -> Bool {
+    let device = devices.device(devices.session(session).device).id
+    var spared = openCursors(of: device)
+    for one in wanted {
+      let names = names(of: try place(ofTopic: one.topic.name))
+      spared.formUnion([names.topic, names.awaited])
+    }
+    guard let oldest = stored.oldest(besides: spared) else { return false }
+    try forget(oldest.topic, of: device, in: &stored)
+    metrics.cursorsForgotten(.bound)
+    return true
+  }
+
+  private func forget(_ topic: TopicID, of device: DeviceID, in stored: inout DeviceCursors) throws(LogError) {
+    try log.forget(cursor: topic, device: device)
+    stored.remove(topic)
+    parted[device]?.remove(topic)
+    turn.hasWrites = true
+  }
+
+  /// Under both names: what is open may have been kept before its topic had a row.
+  private func openCursors(of device: DeviceID) -> Set<TopicID> {
+    var open = Set<TopicID>()
+    guard let place = devices.place(of: device) else { return open }
+    for session in devices.device(place).sessions {
+      for cursor in devices.session(session).cursors {
+        let names = names(of: cursor.topic)
+        open.formUnion([names.topic, names.awaited])
+      }
+    }
+    return open
+  }
+
+  // MARK: Under which number
+
+  func hasRow(_ topic: Int32) -> Bool { topics[topic].isLoaded && topics[topic].id != 0 }
+
+  func names(of topic: Int32) -> DeviceCursors.Names {
+    DeviceCursors.Names(
+      topic: hasRow(topic) ? topics[topic].id : 0, awaited: log.identity.awaited(topics[topic].name))
+  }
+
+  /// The number under which a cursor in the topic is written now.
+  func number(of topic: Int32) -> TopicID {
+    hasRow(topic) ? topics[topic].id : log.identity.awaited(topics[topic].name)
+  }
+
+  // MARK: Of sessions
+
+  /// What the device's other open sessions say, which may be ahead of what is written.
+  private func openCursor(besides session: Int32, topic: Int32) -> UInt64? {
+    let place = devices.session(session).device
+    guard !devices.device(place).moreSessions.isEmpty else { return nil }
+    return devices.cursor(ofDevice: place, topic: topic)
+  }
+
+  private func cursor(ofSession session: Int32, topic: Int32) -> UInt64? {
+    devices.withSession(session) { state in state.index(ofTopic: topic).map { state.cursors[$0].offset } }
+  }
+
+  private func add(_ topic: Int32, _ offset: UInt64, isDirty: Bool, isAwaited: Bool, to session: Int32) {
+    devices.withSession(session) {
+      $0.cursors.append(SessionCursor(topic: topic, isDirty: isDirty, isAwaited: isAwaited, offset: offset))
+    }
+    if isDirty { queue(devices.session(session).device) }
+    topics[topic].holds += 1
+    turn.addedCursors.append((session, topic))
+  }
+}

@@ -1,0 +1,158 @@
+import AvaloCore
+import AvaloStore
+import AvaloWire
+import Testing
+
+@testable import AvaloScheduler
+
+/// What a device's subscriptions make the log keep.
+@Suite struct CursorTests {
+  @Test(arguments: LogKind.allCases) func aTopicHasNoRowBeforeItsFirstEvent(_ engine: LogKind) throws {
+    let bench = try CoreBench(engine)
+    var link = try bench.link()
+    let before = try bench.log.statistics().topics
+    try bench.turn(link, bench.attach(link, 1, topics: ["user:ann"]))
+    for name in 0..<50 { try bench.turn(link, bench.cursors(link, 1, ["feed:\(name)"])) }
+    #expect(try bench.log.statistics().topics == before)
+    try bench.turn(link, .detach(link, Detach(sessions: [1])))
+    // What arrives while the device is away is not lost all the same.
+    for id in ["1", "2"] { try bench.turn(link, bench.publish(link, "feed:7", id: id)) }
+    if engine == .sqlite {
+      try bench.crash()
+      link = try bench.link()
+    }
+    let told = try bench.turn(
+      link, bench.watch(link, [(1, "feed:7")]), bench.attach(link, 2, topics: ["feed:7", "feed:8"], as: 2))
+    #expect(told.first == .attached(2, [bench.position("feed:7", 0), bench.position("feed:8", 0)]))
+    // Once it has moved, it lies under the topic's own number and nowhere else.
+    try bench.turn(link, bench.acknowledge(link, 2, 1, "feed:7", 1))
+    bench.advance(SchedulerLimits.flushMilliseconds)
+    bench.housekeep()
+    #expect(try numbers(bench).count == 51)
+    #expect(try bench.cursor("feed:7") == 1)
+    #expect(try !numbers(bench).contains(bench.log.identity.awaited("feed:7")))
+    #expect(try bench.log.statistics().topics == before + 1)
+  }
+
+  @Test func aCursorMovesUnderItsTopicsNumberWhenItsDeviceHasLeftToo() throws {
+    let bench = try CoreBench()
+    let link = try bench.link()
+    try bench.turn(link, bench.watch(link, [(1, "feed:a")]), bench.attach(link, 1, topics: ["feed:a"]))
+    try bench.turn(link, bench.publish(link, "feed:a"))
+    try bench.turn(link, bench.acknowledge(link, 1, 1, "feed:a", 1), .detach(link, Detach(sessions: [1])))
+    // Before it is written, and after.
+    #expect(try start(bench, link, "feed:a") == bench.position("feed:a", 1))
+    bench.advance(SchedulerLimits.flushMilliseconds)
+    bench.housekeep()
+    #expect(try start(bench, link, "feed:a") == bench.position("feed:a", 1))
+    #expect(try numbers(bench) == [bench.log.topic(named: "feed:a")!.id])
+  }
+
+  @Test(arguments: LogKind.allCases) func theCursorUnusedForLongestMakesRoom(_ engine: LogKind) throws {
+    let bench = try CoreBench(engine, CursorTests.three)
+    let link = try bench.link()
+    for name in ["feed:a", "feed:b", "feed:c"] {
+      try bench.turn(link, bench.attach(link, 1, topics: [name]), .detach(link, Detach(sessions: [1])))
+      bench.advance(1)
+    }
+    // A day later one of them is used: written with what moves.
+    bench.advance(SchedulerLimits.cursorUsedMilliseconds)
+    try bench.turn(link, bench.attach(link, 1, topics: ["feed:a"]), .detach(link, Detach(sessions: [1])))
+    bench.advance(SchedulerLimits.flushMilliseconds)
+    bench.housekeep()
+    try bench.turn(link, bench.attach(link, 1, topics: ["feed:d"]))
+    #expect(try numbers(bench).count == 3)
+    #expect(try bench.cursor("feed:b") == nil)
+    #expect(try bench.cursor("feed:a") == 0)
+    #expect(bench.metrics.cursorsForgotten.with("bound").value == 1)
+  }
+
+  /// None that is open or asked for makes room: the topic is denied, and the others are not.
+  @Test func aDeviceThatHasTooManyOpenIsToldSo() throws {
+    let bench = try CoreBench(.memory, CursorTests.three)
+    let link = try bench.link()
+    try bench.turn(link, bench.attach(link, 1, topics: ["feed:a", "feed:b"]))
+    let told = try bench.turn(link, bench.attach(link, 2, topics: ["feed:c", "feed:d", "feed:a"], as: 2))
+    let granted: [Attached.Answer] = [
+      .granted(bench.position("feed:c", 0), since: 0), .denied(.resourceExhausted),
+      .granted(bench.position("feed:a", 0), since: 0),
+    ]
+    #expect(told == [.answered(2, granted)])
+    #expect(try numbers(bench).count == 3)
+    // Who is no device's has none that are kept, and so not too many.
+    let names = (0..<9).map { "feed:\($0)" }
+    #expect(
+      try bench.turn(link, bench.attach(link, 3, device: "", topics: names, as: 3))
+        == [.attached(3, names.map { bench.position($0, 0) })])
+  }
+
+  @Test(arguments: LogKind.allCases) func whatADeviceDidNotUseForAMonthIsForgottenWhenItComesIn(_ engine: LogKind)
+    throws
+  {
+    let bench = try CoreBench(engine)
+    let link = try bench.link()
+    try bench.turn(
+      link, bench.attach(link, 1, topics: ["user:ann", "feed:a"]), .detach(link, Detach(sessions: [1])))
+    for _ in 0..<31 {
+      bench.advance(24 * 3600 * 1000)
+      try bench.turn(link, bench.attach(link, 1), .detach(link, Detach(sessions: [1])))
+      bench.advance(SchedulerLimits.flushMilliseconds)
+      bench.housekeep()
+    }
+    #expect(try numbers(bench) == [bench.log.identity.awaited("user:ann")])
+    #expect(bench.metrics.cursorsForgotten.with("unused").value == 1)
+  }
+
+  // MARK: By publishing
+
+  @Test func whoMayNotPublishMakesNoTopic() throws {
+    let bench = try CoreBench()
+    let link = try bench.link()
+    let before = try bench.log.statistics().topics
+    let publish = Publish(
+      owner: "user:ann", topic: Topic("chat:made-up")!, contentHash: 1, deliverAtMilliseconds: 0,
+      record: CoreBench.record("{}", id: "1"),
+      user: Publish.Publisher(TokenName(user: "ann", tokenID: "", issuedAtMilliseconds: 0), mustBeMember: true))
+    #expect(try bench.turn(link, .publish(link, correlation: 1, publish)) == [.failed(1, .permissionDenied)])
+    #expect(try bench.log.statistics().topics == before)
+  }
+
+  @Test func aMessageOfAnotherChatMakesNoTopic() throws {
+    let bench = try CoreBench()
+    let link = try bench.link()
+    func message(_ topic: String, _ chat: String, _ id: String) -> Command {
+      let fields = EventFields(
+        type: .chatMessage, timestampMilliseconds: CoreBench.start, acceptedMicroseconds: CoreBench.start * 1000,
+        eventID: id, chatID: chat, payload: Array("{}".utf8))
+      return .publish(
+        link, correlation: bench.correlation(),
+        Publish(owner: "shop", topic: Topic(topic)!, contentHash: 1, record: fields.record()))
+    }
+    try bench.turn(link, message("chat:a", "b", "1"), message("feed:f", "c", "2"), message("user:ann", "d", "3"))
+    #expect(try bench.log.topic(named: "chat:b") == nil)
+    #expect(try bench.log.topic(named: "chat:c") == nil)
+    // In an inbox it is a message of its chat, which may have no event of its own.
+    #expect(try bench.log.topic(named: "chat:d")?.head == 0)
+  }
+
+  // MARK: -
+
+  private static let three = {
+    var settings = SchedulerSettings()
+    settings.cursorsPerDeviceMax = 3
+    return settings
+  }()
+
+  /// Under which numbers the phone has cursors.
+  private func numbers(_ bench: CoreBench) throws -> [TopicID] {
+    let phone = try #require(try bench.log.device(user: "ann", device: "phone"))
+    return try bench.log.cursors(of: phone.id).map(\.topic)
+  }
+
+  private func start(_ bench: CoreBench, _ link: LinkID, _ topic: String) throws -> Position? {
+    let told = try bench.turn(link, bench.attach(link, 7, topics: [topic], as: 7))
+    try bench.turn(link, .detach(link, Detach(sessions: [7])))
+    guard case .attached(7, let positions)? = told.first else { return nil }
+    return positions.first
+  }
+}
