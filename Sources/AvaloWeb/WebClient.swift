@@ -20,11 +20,13 @@ public final class WebClient: Sendable {
     }
   }
 
-  public init(_ group: any EventLoopGroup) {
+  /// - `connectionsMax`: to one server at a time, opened as they are needed; what is over it waits within its own time.
+  public init(_ group: any EventLoopGroup, connectionsMax: Int = WebLimits.connectionsMax) {
     var configuration = AsyncHTTPClient.HTTPClient.Configuration(
       redirectConfiguration: .disallow,
       timeout: .init(connect: .nanoseconds(WebLimits.connectTimeMax.nanoseconds)))
     configuration.httpVersion = .http1Only
+    configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = connectionsMax
     client = AsyncHTTPClient.HTTPClient(eventLoopGroupProvider: .shared(group), configuration: configuration)
   }
 

@@ -183,7 +183,7 @@ final class Courier: FollowerDelegate {
 
   private func begin(_ item: DeliveryQueue.Item) {
     guard item.givenUp == nil else { return bury(item) }
-    guard item.event.expiresMilliseconds > context.wallClock.milliseconds else { return skip(item, .expired) }
+    guard item.event.expiresMilliseconds > context.wallClock.milliseconds else { return expired(item) }
     guard settings.onlyOffline, item.event.topic.isInbox else { return post(item) }
     let life = self.life
     presence.ask(String(item.event.topic.id), at: now) { [weak self] isConnected in
@@ -199,6 +199,12 @@ final class Courier: FollowerDelegate {
   private func skip(_ item: DeliveryQueue.Item, _ reason: WebhookMetrics.Skip) {
     metrics.skipped.with(reason.rawValue).add()
     queue.finish(item.event.sequence)
+  }
+
+  private func expired(_ before: DeliveryQueue.Item) {
+    var item = before
+    item.expire()
+    if item.givenUp == nil { skip(item, .expired) } else { queue.wait(item, until: now) }
   }
 
   private func post(_ item: DeliveryQueue.Item) {
@@ -217,7 +223,7 @@ final class Courier: FollowerDelegate {
     guard life == self.life else { return }
     metrics.postSeconds.observe(seconds: Double(now - started) / 1000)
     var item = before
-    item.tried = started
+    item.post(at: started)
     let wasPaused = endpoint.isPaused
     switch outcome {
     case .taken:
@@ -235,7 +241,7 @@ final class Courier: FollowerDelegate {
         failed(item, outcome, retryAfter: retryAfter)
       } else {
         endpoint.unavailable(since: started, at: now, retryAfter: retryAfter, settings.backoff, using: &random)
-        queue.wait(item, until: now)
+        failed(item, outcome, retryAfter: retryAfter, counts: false)
       }
     }
     if wasPaused != endpoint.isPaused { notePause(outcome) }
@@ -250,17 +256,15 @@ final class Courier: FollowerDelegate {
     }
   }
 
-  /// A post that counts came to nothing.
-  private func failed(_ item: DeliveryQueue.Item, _ outcome: Outcome, retryAfter: Int64?) {
+  /// A post came to nothing.
+  /// - `counts`: as an attempt of this event, and not as one to find the endpoint there.
+  private func failed(_ item: DeliveryQueue.Item, _ outcome: Outcome, retryAfter: Int64?, counts: Bool = true) {
     var item = item
-    item.attempts += 1
-    if item.attempts >= settings.attempts {
-      item.givenUp = outcome.reason
-      queue.wait(item, until: now)
-    } else {
-      let delay = settings.backoff.delay(after: item.attempts, retryAfter: retryAfter, using: &random)
-      queue.wait(item, until: now + delay)
-    }
+    item.fail(
+      outcome.reason, counts: counts, attempts: settings.attempts, patience: settings.giveUpAfter.milliseconds, at: now)
+    let waits = counts && item.givenUp == nil
+    let delay = waits ? settings.backoff.delay(after: item.attempts, retryAfter: retryAfter, using: &random) : 0
+    queue.wait(item, until: now + delay)
   }
 
   // MARK: - Dead letters

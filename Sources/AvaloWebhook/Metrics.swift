@@ -31,7 +31,8 @@ struct WebhookMetrics: Sendable {
       labels: ["reason": Failure.allCases.map(\.rawValue)])
     retried = registry.counter("avalo_webhook_retried_total", help: "Posts of an event that had been posted before.")
     dead = registry.counter(
-      "avalo_webhook_dead_lettered_total", help: "Events given up after their last attempt.")
+      "avalo_webhook_dead_lettered_total",
+      help: "Events given up: after their last attempt, after too long, or expired meanwhile.")
     skipped = registry.counter(
       "avalo_webhook_skipped_total", help: "Events that were not posted, by reason.",
       labels: ["reason": Skip.allCases.map(\.rawValue)])

@@ -31,7 +31,7 @@ public final class Webhook: Worker {
     guard context.slot == 0 else {
       throw WorkerError("one instance posts everything, in order: a second one would post it again (instances: 1)")
     }
-    let web = WebClient(context.group)
+    let web = WebClient(context.group, connectionsMax: WebhookLimits.concurrencyMax)
     let poster = try poster(settings, web, context)
     let courier = try await context.eventLoop.submit {
       let courier = Courier(context, settings, poster)

@@ -10,8 +10,9 @@ import AvaloWeb
 ///     topics: [user]                    # kinds of topics; empty: all
 ///     only_offline: false               # of inboxes: only while the user has no live connection
 ///     timeout: 10s
-///     concurrency: 16                   # posts under way
+///     concurrency: 32                   # posts under way
 ///     attempts: 12
+///     give_up_after: 6h                 # of one event that always finds the endpoint away
 ///     backoff_min: 1s
 ///     backoff_max: 5m
 ///     dead_letter_topic: webhook:dead   # empty: what failed is dropped
@@ -25,6 +26,8 @@ public struct WebhookSettings: Sendable, Equatable {
   var timeout: Duration
   var concurrency: Int
   var attempts: Int
+  /// Since the first post of an event.
+  var giveUpAfter: Duration
   var backoff: Backoff
   var deadLetterTopic: Topic?
 
@@ -45,8 +48,10 @@ public struct WebhookSettings: Sendable, Equatable {
     }
     onlyOffline = reader.boolean("only_offline", default: false)
     timeout = reader.duration("timeout", in: .milliseconds(100)...(.seconds(60)), default: .seconds(10))
-    concurrency = reader.integer("concurrency", in: 1...WebhookLimits.concurrencyMax, default: 16)
+    concurrency = reader.integer("concurrency", in: 1...WebhookLimits.concurrencyMax, default: 32)
     attempts = reader.integer("attempts", in: 1...100, default: 12)
+    giveUpAfter = reader.duration(
+      "give_up_after", in: .seconds(1)...(.seconds(30 * 86_400)), default: .seconds(6 * 3600))
     let least = reader.duration("backoff_min", in: .milliseconds(10)...(.seconds(3600)), default: .seconds(1))
     let most = reader.duration("backoff_max", in: .milliseconds(10)...(.seconds(86_400)), default: .seconds(300))
     backoff = Backoff(least: least.milliseconds, most: most.milliseconds)

@@ -28,6 +28,7 @@ import Testing
     (#""topics": ["User:"]"#, "topics[0]: expected a kind of topics"),
     (#""only_offline": true, "topics": ["chat"]"#, "only_offline: concerns users' inboxes only"),
     (#""backoff_min": "10m""#, "backoff_max: is below backoff_min"),
+    (#""give_up_after": "0s""#, "give_up_after: expected a duration"),
     (#""dead_letter_topic": "sys:dead""#, "dead_letter_topic: expected a topic"),
     (#""concurrency": 257"#, "concurrency: expected an integer of 1 to 256"),
     (#""attempt": 3"#, "attempt: unknown key; did you mean \"attempts\"?"),

@@ -9,8 +9,32 @@ struct DeliveryQueue {
     var attempts = 0
     /// When it was posted last; `nil` before the first time.
     var tried: Int64?
+    /// When it was posted first.
+    var began: Int64?
+    /// What its last post came to.
+    var failure: String?
     /// Why it was given up: it goes to the dead letters.
     var givenUp: String?
+
+    /// It is posted.
+    mutating func post(at now: Int64) {
+      began = began ?? now
+      tried = now
+    }
+
+    /// Its post came to nothing, and that is said of this event: it is given up after so many. Or it is said of the
+    /// endpoint, which may be away for long: then it is given up when it has been tried for so long, so that an event
+    /// which alone makes the endpoint fail ends some time.
+    /// - `patience`: milliseconds since the first post.
+    mutating func fail(_ reason: String, counts: Bool, attempts most: Int, patience: Int64, at now: Int64) {
+      failure = reason
+      if counts { attempts += 1 }
+      let isTooOld = now - (began ?? now) >= patience
+      if counts ? attempts >= most : isTooOld { givenUp = reason }
+    }
+
+    /// Its time was over: what was tried in vain until then is told, the rest is nobody's any more.
+    mutating func expire() { givenUp = failure.map { "expired after \($0)" } }
   }
 
   private var items: [UInt64: Item] = [:]

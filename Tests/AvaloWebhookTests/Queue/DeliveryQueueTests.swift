@@ -92,4 +92,52 @@ import Testing
     queue.finish(11)
     #expect(queue.hasRoom)
   }
+
+  // MARK: - Giving up
+
+  private func item(began: Int64) -> DeliveryQueue.Item {
+    var item = DeliveryQueue.Item(event: event(11, "user:a"))
+    item.post(at: began)
+    return item
+  }
+
+  @Test func isGivenUpAfterItsLastAttempt() {
+    var item = item(began: 100)
+    for attempt in 1...3 {
+      #expect(item.givenUp == nil)
+      item.fail("HTTP 500", counts: true, attempts: 3, patience: 1000, at: 50_000)
+      #expect(item.attempts == attempt)
+    }
+    #expect(item.givenUp == "HTTP 500")
+  }
+
+  /// Alone with an endpoint that always says "not now" it ends too, and costs no attempt until then.
+  @Test func isGivenUpAfterTooLongWhenNoAttemptCounts() {
+    var item = item(began: 100)
+    for now: Int64 in [100, 500, 1099] {
+      item.fail("HTTP 503", counts: false, attempts: 3, patience: 1000, at: now)
+      #expect(item.givenUp == nil && item.attempts == 0)
+      item.post(at: now)
+    }
+    #expect(item.began == 100 && item.tried == 1099)
+    item.fail("HTTP 503", counts: false, attempts: 3, patience: 1000, at: 1100)
+    #expect(item.givenUp == "HTTP 503" && item.attempts == 0)
+  }
+
+  /// What waited through an outage without being tried has all its time before it.
+  @Test func whatWasNotTriedIsNotOld() {
+    var late = item(began: 90_000)
+    late.fail("HTTP 503", counts: false, attempts: 3, patience: 1000, at: 90_010)
+    #expect(late.givenUp == nil)
+  }
+
+  @Test func whatExpiresUntriedIsNobodysAndTheRestIsTold() {
+    var untried = DeliveryQueue.Item(event: event(11, "user:a"))
+    untried.expire()
+    #expect(untried.givenUp == nil)
+    var tried = item(began: 100)
+    tried.fail("HTTP 503", counts: false, attempts: 3, patience: 1000, at: 200)
+    tried.expire()
+    #expect(tried.givenUp == "expired after HTTP 503")
+  }
 }
