@@ -98,8 +98,12 @@ public final class Gateway: Worker {
       NIOLoopBound(WorkerLinks(context, revocations, metrics), eventLoop: context.eventLoop)
     }
     .get()
-    let journal = DeliveryJournal(
-      path: "\(context.stateDirectory)/trace-\(context.instance).jsonl", dropped: metrics.traceDropped)
+    var journal: DeliveryJournal?
+    if settings.traceBytesMax > 0 {
+      journal = DeliveryJournal(
+        path: "\(context.stateDirectory)/trace-\(context.instance).jsonl", dropped: metrics.traceDropped,
+        segmentBytesMax: max(1, settings.traceBytesMax / 2))
+    }
     let making = HubMaking(
       port: GatewayPort(links, on: context.eventLoop), access: access, metrics: metrics, admission: Admission(),
       clock: context.wallClock, log: context.log, journal: journal)

@@ -156,8 +156,10 @@ public enum GatewayLimits {
   public static let membersPageDefault = 100
   /// From now: a delayed event lies in the log until then.
   public static let deliverAheadMax: Duration = .seconds(30 * 24 * 3600)
-  /// Bytes of one of the two files of the delivery journal: some 30 000 connections that ended, with their positions.
-  static let journalSegmentBytesMax = 8 << 20
+  /// Bytes of the two files of the delivery journal: some 60 000 connections that ended, with their positions.
+  public static let traceBytesDefault = 16 << 20
+  /// At most: a trace reads through them.
+  static let traceBytesMax = 4 << 30
   /// Lines that wait to be written, in bytes: what a second of a reconnect storm brings is dropped beyond it.
   static let journalPendingBytesMax = 512 << 10
   /// How long lines wait so that one write takes many.

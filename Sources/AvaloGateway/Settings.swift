@@ -23,6 +23,7 @@ import AvaloSystem
 ///     ping_interval: 25s
 ///     grace: 10s
 ///     outbox: {bytes_max: 256KiB, stall_max: 20s}
+///     trace: {keep: 16MiB}                    # of notes for `avaloctl trace`, on disk; 0: none are made
 ///     connections: {max: 100000, per_user: 20, per_address: 1000, topics: 100, presence_topics: 1000}
 ///     topics: {feed: {subscribe: any}, chat: {subscribe: members, publish: members}}
 ///     flags: {realtime_engine_v2: {rollout: 5, allow: [ann]}, realtime_presence: {rollout: 100}}
@@ -44,6 +45,8 @@ public struct GatewaySettings: Sendable, Equatable {
   /// On top of the interval, before a silent client is gone.
   public var grace: Duration
   public var outbox: OutboxSettings
+  /// Bytes of notes for people who ask what became of an event; 0: none are made.
+  public var traceBytesMax: Int
   public var connections: ConnectionSettings
   /// Kinds that differ from ``TopicRule/builtIn``.
   public var topics: [String: TopicRule]
@@ -77,6 +80,9 @@ public struct GatewaySettings: Sendable, Equatable {
     pingInterval = reader.duration("ping_interval", in: .seconds(1)...(.seconds(600)), default: .seconds(25))
     grace = reader.duration("grace", in: .seconds(1)...(.seconds(600)), default: .seconds(10))
     outbox = reader.section("outbox") { OutboxSettings(&$0) }
+    traceBytesMax = reader.section("trace") {
+      $0.bytes("keep", in: 0...GatewayLimits.traceBytesMax, default: GatewayLimits.traceBytesDefault)
+    }
     connections = reader.section("connections") { ConnectionSettings(&$0) }
     topics = Dictionary(
       reader.table("topics") { kind, rule in TopicRule(kind, &rule) }.map { ($0.name, $0.value) },

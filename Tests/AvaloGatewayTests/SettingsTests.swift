@@ -24,7 +24,7 @@ import Testing
                 "lifetime_max": "7d"},
        "api_keys_file": "keys.json", "cors": {"origins": ["https://a.example", "loopback"]},
        "public_url": "wss://rt.example.com/base/", "tls": {"certificate": "c", "key": "k"},
-       "ping_interval": "10s", "grace": "5s", "outbox": {"bytes_max": "64KiB", "stall_max": "5s"},
+       "ping_interval": "10s", "grace": "5s", "outbox": {"bytes_max": "64KiB", "stall_max": "5s"}, "trace": {"keep": 0},
        "connections": {"max": 10, "per_user": 2, "per_address": 3, "connect_time": "4s", "topics": 5},
        "topics": {"feed": {"subscribe": "any"}, "chat": {"publish": "members"}},
        "limits": {"http_body_max": 8192, "http_read_time": "1s", "http_idle_time": "2s", "publishes_in_flight": 7,
@@ -38,7 +38,7 @@ import Testing
     #expect(settings.topics["feed"] == TopicRule(subscribe: .any))
     #expect(settings.topics["chat"] == TopicRule(subscribe: .members, publish: .members))
     #expect(settings.auth.lifetimeMax == .seconds(7 * 86_400))
-    #expect(settings.outbox.bytesMax == 64 << 10 && settings.connections.perUser == 2)
+    #expect(settings.outbox.bytesMax == 64 << 10 && settings.traceBytesMax == 0 && settings.connections.perUser == 2)
     #expect(settings.limits.publishesInFlight == 7 && settings.limits.publishesPerSecond == 9)
   }
 

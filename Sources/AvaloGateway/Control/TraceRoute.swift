@@ -7,7 +7,8 @@ import AvaloSystem
 struct TraceRoute: Sendable {
   let instance: String
   let hubs: [Mailbox<HubMail>]
-  let journal: DeliveryJournal
+  /// `nil` when no notes are made.
+  let journal: DeliveryJournal?
 
   func add(to routes: HTTPRoutes) {
     routes.add("GET", "/trace") { await answer($0) }
@@ -29,7 +30,7 @@ struct TraceRoute: Sendable {
     // As they stand in a line: what is between quotes there can be nothing else.
     var texts = user.map { [#""user":"\#($0)""#] } ?? []
     if user == nil, let name = query.topic?.name { texts = [#""\#(name)""#] }
-    let lines = await journal.lines(with: texts, limit: GatewayLimits.journalLinesMax)
+    let lines = await journal?.lines(with: texts, limit: GatewayLimits.journalLinesMax) ?? []
     return .json(document(connections, lines))
   }
 

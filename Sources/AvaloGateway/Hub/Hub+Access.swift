@@ -113,9 +113,10 @@ extension Hub {
       asked.append(Joiner(subscription: index, topic: subscriptions[index].topic))
     }
     let lost = topics.filter { !allowed.contains($0) && !policy.access.mayStay($0, after: last) }
+    let denials = lost.map { policy.access.denial(of: $0, .permissionDenied, to: identity.user) }
+    noteDenials(session, denials, losing: Set(lost.compactMap { find($0)?.index }))
     unsubscribe(session, from: lost)
-    for topic in lost {
-      let denial = policy.access.denial(of: topic, .permissionDenied, to: identity.user)
+    for (topic, denial) in zip(lost, denials) {
       send(session) { $0.unsubscribed(topic, CallError(denial.code, "the new token does not allow \(topic)")) }
     }
     for batch in asked.batches() { askCursors(session, batch, done: nil) }
@@ -132,8 +133,9 @@ extension Hub {
           if subscriptions[$0].topic == topic.index, subscriptions[$0].isByMembership { stands = true }
         }
         guard stands else { return }
-        unsubscribe(session, [topic.index])
         let denied = [AccessRules.Grant.Denial(topic: name.name, code: .permissionDenied)]
+        noteDenials(session, denied, losing: [topic.index])
+        unsubscribe(session, [topic.index])
         if session.stage == .attaching { session.deny(denied) } else { tellUnsubscribed(session, denied) }
       }
     }

@@ -157,6 +157,7 @@ extension Hub {
         lost.insert(joiner.topic)
       }
     }
+    if session.stage == .ready { noteDenials(session, denied, losing: lost) }
     unsubscribe(session, lost)
     return denied
   }

@@ -99,6 +99,7 @@ extension Hub {
     _ session: Session, to grant: AccessRules.Grant, positions: [Topic: Position],
     completion: @escaping RequestTable.Completion
   ) {
+    noteDenials(session, grant.denied)
     let watched = grant.granted.filter(\.isPresence)
     if let refusal = refusal(of: watched, session) { return completion(.failure(refusal)) }
     let has = Set(self.topics(of: session))

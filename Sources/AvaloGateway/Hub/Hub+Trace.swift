@@ -110,11 +110,29 @@ extension Hub {
     }
   }
 
-  /// Topics that it asked for and does not get.
-  func noteDenials(_ session: Session, _ denied: [AccessRules.Grant.Denial]) {
+  /// Topics that it asked for and does not get, or has no more.
+  /// - `lost`: those that it had; not yet ended, so that it is known up to where they had been written.
+  func noteDenials(_ session: Session, _ denied: [AccessRules.Grant.Denial], losing lost: Set<UInt32> = []) {
     guard let journal, !denied.isEmpty else { return }
+    if session.stage == .ready, !mayNoteDenial() { return journal.drop() }
+    var through: [(Topic, UInt64)] = []
+    if !lost.isEmpty {
+      forEachSubscription(of: session) { index in
+        guard lost.contains(subscriptions[index].topic), let written = self.through(index) else { return }
+        through.append((topic(of: index).topic, written))
+      }
+    }
     journal.note("denied", at: clock.milliseconds) { json in
       json.who(session)
+      if !through.isEmpty {
+        json.key("topics")
+        json.object {
+          for (topic, written) in through {
+            $0.key(topic.name)
+            $0.integer(written)
+          }
+        }
+      }
       json.key("denied")
       json.object {
         for denial in denied {
@@ -123,6 +141,13 @@ extension Hub {
         }
       }
     }
+  }
+
+  private func mayNoteDenial() -> Bool {
+    let second = writer.nowSeconds
+    if notedDenials.second != second { notedDenials = (second, 0) }
+    notedDenials.count += 1
+    return notedDenials.count <= HubLimits.notedDenialsPerSecond
   }
 
   /// It reads too slowly: what comes waits for it in the log.

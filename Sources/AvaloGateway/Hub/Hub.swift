@@ -74,6 +74,10 @@ final class Hub: LoopApplication {
 
   // What this turn will send, gathered so that it leaves as few frames and one mail.
   var toScheduler = WireWriter()
+  /// In this second.
+  var notedDenials: (second: UInt32, count: Int) = (0, 0)
+  /// What sessions that come in have not read: asked at the turn's end.
+  var readQueries: [(query: QueryReads, correlation: UInt32)] = []
   var toPresence = WireWriter()
   var watches: [Watch.Entry] = []
   var unwatches: [UInt32] = []

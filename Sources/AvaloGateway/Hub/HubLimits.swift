@@ -6,6 +6,11 @@ enum HubLimits {
   static let callsPerSecondMax: UInt16 = 100
   /// Frames of acknowledgements in one second: a client that acknowledges each event of a fast topic by itself.
   static let acknowledgementsPerSecondMax: UInt16 = 1_000
+  /// Receipts held for one session that comes in, some 300 bytes each; of more it asks where everybody stands.
+  static let heldReceiptsMax = 32
+  /// Denials to sessions that are in, noted in a second by a loop: people mistake a right or two, a client that asks on and
+  /// on would push everything else out of the files.
+  static let notedDenialsPerSecond = 50
   /// What a client is told to wait at least when it is sent on: time for its close handshake.
   static let goawayDelayMin: Duration = .milliseconds(100)
   /// What a client that sent too many frames is told to wait before it connects again: the allowance is new by then.

@@ -24,7 +24,7 @@ final class DeliveryJournal: Sendable {
   private let state = Mutex(State())
   private let queue = DispatchQueue(label: "delivery-journal", qos: .utility)
 
-  init(path: String, dropped: Counter? = nil, segmentBytesMax: Int = GatewayLimits.journalSegmentBytesMax) {
+  init(path: String, dropped: Counter? = nil, segmentBytesMax: Int = GatewayLimits.traceBytesDefault / 2) {
     self.path = path
     self.segmentBytesMax = segmentBytesMax
     droppedTotal = dropped
@@ -53,6 +53,9 @@ final class DeliveryJournal: Sendable {
     guard mustSchedule else { return }
     queue.asyncAfter(deadline: .now() + .milliseconds(GatewayLimits.journalMilliseconds)) { self.flush() }
   }
+
+  /// Counts a line that is not worth its room.
+  func drop() { droppedTotal?.add() }
 
   /// The lines that hold one of these texts, oldest first, at most `limit` of the youngest.
   func lines(with texts: [String], limit: Int) async -> [[UInt8]] {

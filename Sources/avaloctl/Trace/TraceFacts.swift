@@ -63,7 +63,7 @@ struct TraceFacts: Equatable {
     var connection: String
     var device: String
     var opened: Int64?
-    /// Up to where it had been written, by topic: of a connection that closed.
+    /// Up to where it had been written, by topic: of a connection that closed, or of subscriptions that it lost.
     var through: [String: UInt64] = [:]
     var topic: String?
     var isClean = true

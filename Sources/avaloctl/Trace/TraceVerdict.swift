@@ -33,10 +33,16 @@ struct TraceVerdict: Equatable {
         .written, "written to \(connection.id) (\(connection.instance)), not acknowledged yet\(unsent)")
     }
     let ended = facts.exceptions.filter {
-      $0.kind == "closed" && $0.user == device.user && $0.device == device.device
+      ($0.kind == "closed" || $0.kind == "denied") && $0.user == device.user && $0.device == device.device
         && ($0.through[topic.name] ?? 0) >= copy.offset
     }
     if let last = ended.last {
+      if let code = last.denied[topic.name] {
+        return TraceVerdict(
+          .written,
+          "written to \(last.connection), whose subscription ended at \(WallClock.text(last.at)) (\(code)) before it was "
+            + "acknowledged")
+      }
       return TraceVerdict(
         .written,
         "written to \(last.connection), which ended at \(WallClock.text(last.at))\(reason(last, facts)) before it was "

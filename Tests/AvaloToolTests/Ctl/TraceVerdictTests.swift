@@ -70,6 +70,17 @@ import Testing
     #expect(denied.text.contains("not subscribed to user:ann, which was denied (PERMISSION_DENIED)"))
   }
 
+  @Test func aSubscriptionThatEndedAfterItWasWrittenSaysSo() throws {
+    let lost = line("denied", #""topics":{"user:ann":5},"denied":{"user:ann":"PERMISSION_DENIED"}"#)
+    let written = try verdict(scheduler(open: true), journal: [lost])
+    #expect(written.outcome == .written && written.text.contains("whose subscription ended"))
+    #expect(written.text.contains("(PERMISSION_DENIED)"))
+    // Before that it waits, and why is told.
+    let before = line("denied", #""topics":{"user:ann":4},"denied":{"user:ann":"PERMISSION_DENIED"}"#)
+    let away = try verdict(scheduler(open: true), journal: [before])
+    #expect(away.outcome == .waiting && away.text.contains("which was denied (PERMISSION_DENIED)"))
+  }
+
   @Test(arguments: ["expired", "evicted"]) func whatIsGoneBeforeItWasWrittenIsLost(state: String) throws {
     let lost = try verdict(scheduler(state: state))
     #expect(lost.outcome == .lost && lost.text.contains(state))
