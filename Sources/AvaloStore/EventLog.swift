@@ -65,7 +65,9 @@ public protocol EventLog: AccessStore, ReadStore, BroadcastStore, FollowStore {
   func device(user: String, device: String) throws(LogError) -> StoredDevice?
   /// Of one user, least recently seen first.
   func devices(of user: String) throws(LogError) -> [StoredDevice]
-  func register(user: String, device: String, platform: Platform, seen: Int64) throws(LogError) -> DeviceID
+  func register(
+    user: String, device: String, platform: Platform, seen: Int64, isPassing: Bool
+  ) throws(LogError) -> DeviceID
   /// Notes when the device was seen, and its platform unless that is `nil`.
   func touch(device: DeviceID, platform: Platform?, seen: Int64) throws(LogError)
   /// Removes the device and its cursors.
@@ -106,6 +108,10 @@ extension EventLog {
     topic: TopicID, offset: UInt64, expires: Int64, record: [UInt8], key: StoredKey?
   ) throws(LogError) {
     try append(topic: topic, offset: offset, expires: expires, record: record, key: key, message: nil)
+  }
+
+  public func register(user: String, device: String, platform: Platform, seen: Int64) throws(LogError) -> DeviceID {
+    try register(user: user, device: device, platform: platform, seen: seen, isPassing: false)
   }
 
   public func append(topic: TopicID, offset: UInt64, shared: Int64) throws(LogError) {

@@ -47,12 +47,15 @@ public struct StoredDevice: Sendable, Equatable {
   public var platform: Platform
   /// Milliseconds since 1970, at most an hour behind.
   public var seen: Int64
+  /// Named by a connection alone, and so perhaps never to come again.
+  public var isPassing: Bool
 
-  public init(id: DeviceID, device: String, platform: Platform, seen: Int64) {
+  public init(id: DeviceID, device: String, platform: Platform, seen: Int64, isPassing: Bool = false) {
     self.id = id
     self.device = device
     self.platform = platform
     self.seen = seen
+    self.isPassing = isPassing
   }
 }
 

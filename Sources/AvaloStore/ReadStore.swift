@@ -72,13 +72,22 @@ public struct StoredMarker: Sendable, Equatable {
   public var read: Int64
   /// The last message's id, for people's eyes; empty when it has none.
   public var messageID: String
+  /// A hash of the request that moved it, so that its repetition is known, and how many messages it newly covered; 0 when
+  /// the request had no name.
+  public var request: UInt64
+  public var count: UInt32
 
-  public init(chat: TopicID, user: String, upTo: UInt64, version: UInt64, read: Int64, messageID: String) {
+  public init(
+    chat: TopicID, user: String, upTo: UInt64, version: UInt64, read: Int64, messageID: String, request: UInt64 = 0,
+    count: UInt32 = 0
+  ) {
     self.chat = chat
     self.user = user
     self.upTo = upTo
     self.version = version
     self.read = read
     self.messageID = messageID
+    self.request = request
+    self.count = count
   }
 }

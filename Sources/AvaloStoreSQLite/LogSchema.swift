@@ -24,6 +24,18 @@ enum LogSchema {
     migrator.registerMigration("cursors") { db in
       try db.execute(sql: "ALTER TABLE cursors ADD COLUMN used INTEGER NOT NULL DEFAULT 0")
     }
+    // Which request moved a marker, and what it was answered: its repetition is answered the same.
+    migrator.registerMigration("requests") { db in
+      try db.execute(
+        sql: """
+          ALTER TABLE markers ADD COLUMN request INTEGER NOT NULL DEFAULT 0;
+          ALTER TABLE markers ADD COLUMN marked INTEGER NOT NULL DEFAULT 0;
+          """)
+    }
+    // A device that is named by its connection alone.
+    migrator.registerMigration("passing") { db in
+      try db.execute(sql: "ALTER TABLE devices ADD COLUMN passing INTEGER NOT NULL DEFAULT 0")
+    }
     return migrator
   }
 

@@ -94,11 +94,12 @@ struct LogStatements {
     deleteKey = try db.prepare("DELETE FROM keys WHERE topic = ? AND hash = ?")
     deleteRecent = try db.prepare("DELETE FROM recent WHERE seq <= ?")
 
-    deviceNamed = try db.prepare("SELECT id, device, platform, seen FROM devices WHERE user = ? AND device = ?")
-    devicesOf = try db.prepare("SELECT id, device, platform, seen FROM devices WHERE user = ? ORDER BY seen, id")
-    devicesAfter = try db.prepare("SELECT id, device, platform, seen FROM devices WHERE id > ? ORDER BY id LIMIT ?")
+    let device = "SELECT id, device, platform, seen, passing FROM devices"
+    deviceNamed = try db.prepare("\(device) WHERE user = ? AND device = ?")
+    devicesOf = try db.prepare("\(device) WHERE user = ? ORDER BY seen, id")
+    devicesAfter = try db.prepare("\(device) WHERE id > ? ORDER BY id LIMIT ?")
     insertDevice = try db.prepare(
-      "INSERT INTO devices (user, device, platform, seen) VALUES (?, ?, ?, ?) RETURNING id")
+      "INSERT INTO devices (user, device, platform, seen, passing) VALUES (?, ?, ?, ?, ?) RETURNING id")
     touchDevice = try db.prepare("UPDATE devices SET platform = coalesce(?2, platform), seen = ?3 WHERE id = ?1")
     deleteDevice = try db.prepare("DELETE FROM devices WHERE id = ?")
     deleteCursors = try db.prepare("DELETE FROM cursors WHERE device = ?")

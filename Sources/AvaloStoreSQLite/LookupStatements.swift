@@ -24,9 +24,13 @@ struct LookupStatements {
     messageCount = try db.prepare("SELECT count(*) FROM (SELECT 1 FROM messages WHERE \(isAskedFor) LIMIT ?)")
     lastMessage = try db.prepare("SELECT coalesce(max(seq), 0) FROM messages WHERE scope = ? AND chat = ?")
     nextChat = try db.prepare("SELECT chat FROM messages WHERE scope = ? AND chat > ? ORDER BY chat LIMIT 1")
-    marker = try db.prepare("SELECT upTo, version, moved, message FROM markers WHERE user = ? AND chat = ?")
+    marker = try db.prepare(
+      "SELECT upTo, version, moved, message, request, marked FROM markers WHERE user = ? AND chat = ?")
     markersOfChat = try db.prepare(
-      "SELECT user, upTo, version, moved, message FROM markers WHERE chat = ? ORDER BY version DESC LIMIT ?")
+      """
+      SELECT user, upTo, version, moved, message, request, marked FROM markers WHERE chat = ?
+      ORDER BY version DESC LIMIT ?
+      """)
     topicName = try db.prepare("SELECT name FROM topics WHERE id = ?")
     member = try db.prepare("SELECT since FROM members WHERE topic = ? AND user = ?")
   }
@@ -106,7 +110,7 @@ struct LookupStatements {
     defer { marker.reset() }
     return StoredMarker(
       chat: chat, user: user, upTo: marker.unsigned(0), version: marker.unsigned(1), read: marker.integer(2),
-      messageID: marker.text(3))
+      messageID: marker.text(3), request: marker.unsigned(4), count: UInt32(clamping: marker.integer(5)))
   }
 
   /// Versions grow with time, so that the newest are looked at and no more.

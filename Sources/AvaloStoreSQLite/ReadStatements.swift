@@ -27,12 +27,13 @@ struct ReadStatements {
 
     upsertMarker = try db.prepare(
       """
-      INSERT INTO markers VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE
-      SET upTo = excluded.upTo, version = excluded.version, moved = excluded.moved, message = excluded.message
+      INSERT INTO markers VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE
+      SET upTo = excluded.upTo, version = excluded.version, moved = excluded.moved, message = excluded.message,
+        request = excluded.request, marked = excluded.marked
       """)
     markersAbove = try db.prepare(
       """
-      SELECT user, upTo, version, moved, message, chat FROM markers
+      SELECT user, upTo, version, moved, message, request, marked, chat FROM markers
       WHERE version > ? ORDER BY version DESC LIMIT ?
       """)
     markersOfUser = try db.prepare("SELECT chat FROM markers WHERE user = ? LIMIT ?")

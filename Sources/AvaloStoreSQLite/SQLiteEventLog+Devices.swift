@@ -20,13 +20,16 @@ extension SQLiteEventLog {
         StoredDevice(
           id: statement.integer(0), device: statement.text(1),
           platform: Platform(rawValue: UInt8(truncatingIfNeeded: statement.integer(2))) ?? .unknown,
-          seen: statement.integer(3)))
+          seen: statement.integer(3), isPassing: statement.integer(4) != 0))
     }
     return devices
   }
 
-  public func register(user: String, device: String, platform: Platform, seen: Int64) throws(LogError) -> DeviceID {
+  public func register(
+    user: String, device: String, platform: Platform, seen: Int64, isPassing: Bool
+  ) throws(LogError) -> DeviceID {
     sql.insertDevice.bind(1, user).bind(2, device).bind(3, Int64(platform.rawValue)).bind(4, seen)
+      .bind(5, isPassing ? 1 : 0 as Int64)
     guard try sql.insertDevice.step() else { throw .unavailable("\(file.path): no id for a device") }
     defer { sql.insertDevice.reset() }
     return sql.insertDevice.integer(0)

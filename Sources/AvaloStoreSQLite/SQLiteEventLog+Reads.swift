@@ -68,7 +68,7 @@ extension SQLiteEventLog {
 
   public func put(_ marker: StoredMarker) throws(LogError) {
     try readSQL.upsertMarker.bind(1, marker.user).bind(2, marker.chat).bind(3, marker.upTo).bind(4, marker.version)
-      .bind(5, marker.read).bind(6, marker.messageID).run()
+      .bind(5, marker.read).bind(6, marker.messageID).bind(7, marker.request).bind(8, Int64(marker.count)).run()
   }
 
   public func markers(of chat: TopicID, since: Int64, limit: Int) throws(LogError) -> [StoredMarker] {
@@ -78,7 +78,7 @@ extension SQLiteEventLog {
   public func markers(above version: UInt64, limit: Int) throws(LogError) -> [StoredMarker] {
     var markers: [StoredMarker] = []
     let rows = readSQL.markersAbove.bind(1, Int64(clamping: version)).bind(2, Int64(limit))
-    while try rows.step() { markers.append(rows.storedMarker(of: rows.integer(5))) }
+    while try rows.step() { markers.append(rows.storedMarker(of: rows.integer(7))) }
     return markers.reversed()
   }
 
@@ -106,9 +106,10 @@ extension SQLiteEventLog {
 }
 
 extension Statement {
-  /// Of a row that begins with user, upTo, version, moved, message.
+  /// Of a row that begins with user, upTo, version, moved, message, request, marked.
   func storedMarker(of chat: TopicID) -> StoredMarker {
     StoredMarker(
-      chat: chat, user: text(0), upTo: unsigned(1), version: unsigned(2), read: integer(3), messageID: text(4))
+      chat: chat, user: text(0), upTo: unsigned(1), version: unsigned(2), read: integer(3), messageID: text(4),
+      request: unsigned(5), count: UInt32(clamping: integer(6)))
   }
 }

@@ -19,6 +19,9 @@ public struct Attach: WireMessage, Equatable {
   /// The id of the single-use ticket the session was opened with, spent by this; empty when there was none. A second
   /// ``Attach`` of another session with it is refused UNAUTHENTICATED.
   public var ticket: String
+  /// The device is named by its connection alone, which may not come again: of those that are registered it is the first
+  /// to make room.
+  public var isPassing: Bool
 
   /// A topic that a session subscribes to.
   public struct Wanted: Sendable, Hashable {
@@ -33,7 +36,8 @@ public struct Attach: WireMessage, Equatable {
   }
 
   public init(
-    session: UInt64, token: TokenName, device: String, platform: Platform, topics: [Wanted], ticket: String = ""
+    session: UInt64, token: TokenName, device: String, platform: Platform, topics: [Wanted], ticket: String = "",
+    isPassing: Bool = false
   ) {
     self.session = session
     self.token = token
@@ -41,6 +45,7 @@ public struct Attach: WireMessage, Equatable {
     self.platform = platform
     self.topics = topics
     self.ticket = ticket
+    self.isPassing = isPassing
   }
 
   public func encode(into writer: inout WireWriter) {
@@ -50,6 +55,7 @@ public struct Attach: WireMessage, Equatable {
     writer.integer(platform.rawValue)
     writer.list(topics) { $0.wanted($1) }
     writer.string(ticket)
+    writer.boolean(isPassing)
   }
   public init(from reader: inout WireReader) throws(WireError) {
     session = try reader.integer()
@@ -58,6 +64,7 @@ public struct Attach: WireMessage, Equatable {
     platform = try reader.platform()
     topics = try reader.list { (r: inout WireReader) throws(WireError) in try r.wanted() }
     ticket = try reader.string()
+    isPassing = try reader.boolean()
   }
 }
 

@@ -13,12 +13,15 @@ public struct MarkRead: WireRequest, Equatable {
   public var isParticipant: Bool
   /// Read up to this one; empty for everything there is.
   public var messageID: String
+  /// What the call is named by, so that it can be tried again; empty when it has no name.
+  public var request: String
 
-  public init(user: String, chat: String, isParticipant: Bool, messageID: String = "") {
+  public init(user: String, chat: String, isParticipant: Bool, messageID: String = "", request: String = "") {
     self.user = user
     self.chat = chat
     self.isParticipant = isParticipant
     self.messageID = messageID
+    self.request = request
   }
 
   public func encode(into writer: inout WireWriter) {
@@ -26,12 +29,14 @@ public struct MarkRead: WireRequest, Equatable {
     writer.string(chat)
     writer.boolean(isParticipant)
     writer.string(messageID)
+    writer.string(request)
   }
   public init(from reader: inout WireReader) throws(WireError) {
     user = try reader.identifier()
     chat = try reader.identifier()
     isParticipant = try reader.boolean()
     messageID = try reader.string()
+    request = try reader.optionalIdentifier()
   }
 }
 

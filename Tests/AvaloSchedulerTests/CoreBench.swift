@@ -146,6 +146,8 @@ final class CoreBench {
   /// Bytes that wait in a link because the test says so.
   private var waiting: [LinkID: Int] = [:]
   private(set) var cuts: [LinkID] = []
+  /// Questions about read state that turns handed on.
+  private(set) var queries: [QueryReads] = []
   private var lastLink: UInt32 = 0
   private var lastCorrelation: UInt32 = 0
 
@@ -188,6 +190,7 @@ final class CoreBench {
   @discardableResult func turn(_ commands: [Command] = []) throws -> [LinkID: [Told]] {
     let output = core.turn(commands, at: now)
     cuts += output.cuts.map(\.link)
+    queries += output.queries.map(\.query)
     var told: [LinkID: [Told]] = [:]
     for (link, frames) in output.sends {
       #expect(told[link] == nil, "one run of frames a link and turn")
@@ -282,13 +285,14 @@ final class CoreBench {
   func attach(
     _ link: LinkID, _ session: UInt64, user: String = "ann", device: String = "phone", topics: [String]? = nil,
     ifMember: [String] = [], ticket: String = "", token: String = "", issued: Int64 = 0, platform: Platform = .web,
-    as correlation: UInt32? = nil
+    isPassing: Bool = false, as correlation: UInt32? = nil
   ) -> Command {
     .attach(
       link, correlation: correlation ?? self.correlation(),
       Attach(
         session: session, token: TokenName(user: user, tokenID: token, issuedAtMilliseconds: issued), device: device,
-        platform: platform, topics: wanted(topics ?? ["user:" + user], ifMember), ticket: ticket))
+        platform: platform, topics: wanted(topics ?? ["user:" + user], ifMember), ticket: ticket,
+        isPassing: isPassing))
   }
 
   func cursors(

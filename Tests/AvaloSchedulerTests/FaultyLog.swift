@@ -136,9 +136,11 @@ final class FaultyLog: EventLog {
     try pass(.device)
     return try inner.devices(of: user)
   }
-  func register(user: String, device: String, platform: Platform, seen: Int64) throws(LogError) -> DeviceID {
+  func register(
+    user: String, device: String, platform: Platform, seen: Int64, isPassing: Bool
+  ) throws(LogError) -> DeviceID {
     try pass(.register)
-    return try inner.register(user: user, device: device, platform: platform, seen: seen)
+    return try inner.register(user: user, device: device, platform: platform, seen: seen, isPassing: isPassing)
   }
   func touch(device: DeviceID, platform: Platform?, seen: Int64) throws(LogError) {
     try pass(.touch)

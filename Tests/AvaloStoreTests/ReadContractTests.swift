@@ -90,7 +90,8 @@ import Testing
     }
     #expect(try reader.topic(named: "user:nobody") == nil)
     #expect(try reader.name(of: inbox) == "user:a" && reader.name(of: 99) == nil)
-    let marker = StoredMarker(chat: chat, user: "a", upTo: 3, version: 4, read: 50, messageID: "m")
+    let marker = StoredMarker(
+      chat: chat, user: "a", upTo: 3, version: 4, read: 50, messageID: "m", request: .max - 1, count: 7)
     try bench.transaction { try bench.log.put(marker) }
     #expect(try reader.marker(of: "a", in: chat) == marker && reader.marker(of: "b", in: chat) == nil)
     #expect(try reader.markers(of: chat, since: 50, limit: 9) == [marker])

@@ -87,12 +87,13 @@ import Testing
     try expect(
       Attach(
         session: 9, token: token, device: "dev", platform: .ios,
-        topics: [.init(inbox, isGranted: true), .init(chat, isGranted: false)], ticket: "tkt"),
-      "3e000000050100000d0c0b0a090000000000000003006162630300742d310047a47d8b01000003006465760202000000"
-        + "0800757365723a616263010700636861743a6331000300746b74")
+        topics: [.init(inbox, isGranted: true), .init(chat, isGranted: false)], ticket: "tkt",
+        isPassing: true),
+      "3f000000050100000d0c0b0a090000000000000003006162630300742d310047a47d8b01000003006465760202000000"
+        + "0800757365723a616263010700636861743a6331000300746b7401")
     try expect(
       Attach(session: 9, token: TokenName(user: "abc"), device: "", platform: .unknown, topics: []),
-      "20000000050100000d0c0b0a0900000000000000030061626300000000000000000000000000000000000000")
+      "21000000050100000d0c0b0a090000000000000003006162630000000000000000000000000000000000000000")
     try expect(
       Attached(answers: [.granted(position, since: 12), .granted(.none, since: 0), .denied(.permissionDenied)]),
       "37000000060100000d0c0b0a0300000000aac0d1420100000011000000000000000c0000000000000000000000000000"
@@ -132,7 +133,10 @@ import Testing
   @Test func ofReadState() throws {
     try expect(
       MarkRead(user: "abc", chat: "c1", isParticipant: true, messageID: "m1"),
-      "0e000000200100000d0c0b0a0300616263020063310102006d31")
+      "10000000200100000d0c0b0a0300616263020063310102006d310000")
+    try expect(
+      MarkRead(user: "abc", chat: "c1", isParticipant: true, messageID: "m1", request: "r9"),
+      "12000000200100000d0c0b0a0300616263020063310102006d3102007239")
     try expect(
       MarkedRead(count: 15, readMilliseconds: 1_698_620_000_000),
       "0c000000210100000d0c0b0a0f0000000047a47d8b010000")

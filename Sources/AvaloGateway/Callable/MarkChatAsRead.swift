@@ -8,12 +8,20 @@ enum MarkChatAsRead: Callable {
   static func call(_ request: CallRequest, _ context: CallContext, reply: @escaping CallReply) throws(CallError) {
     let identity = try request.user()
     var chat: String?
+    var name = ""
     try request.object("chatId").forEachMember { (key, value) throws(CallError) in
-      guard key.matches("chatId") else { throw CallValue.unknown(key, among: "chatId") }
-      chat = try CallValue.identifier(value, "chatId")
+      if key.matches("chatId") {
+        chat = try CallValue.identifier(value, "chatId")
+      } else if key.matches("requestId") {
+        name = try CallValue.identifier(value, "requestId")
+      } else {
+        throw CallValue.unknown(key, among: "chatId, requestId")
+      }
     }
     guard let chat else { throw CallError(.invalidArgument, "chatId is missing: which chat was read?") }
-    mark(MarkRead(user: identity.user, chat: chat, isParticipant: context.isIn(chat, identity)), context, reply)
+    mark(
+      MarkRead(user: identity.user, chat: chat, isParticipant: context.isIn(chat, identity), request: name), context,
+      reply)
   }
 
   /// Moves the marker, and answers `{"success", "markedCount", "readAt", "readAtMs"}`.

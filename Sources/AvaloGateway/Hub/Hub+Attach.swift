@@ -25,7 +25,8 @@ extension Hub {
       Attach(
         session: session.number, token: token, device: session.isDevice ? session.device : "",
         platform: session.platform,
-        topics: first.map(wanted), ticket: session.entry?.ticket ?? ""),
+        topics: first.map(wanted), ticket: session.entry?.ticket ?? "",
+        isPassing: session.isDevice && session.device == session.connectionID),
       correlation: correlation)
     for batch in batches.dropFirst() { askCursors(session, batch, isRecheck: session.stage == .ready, done: nil) }
   }

@@ -11,9 +11,12 @@ extension Hub {
     guard face != .poll else { return }
     if session.entry == nil { session.entry = Session.Entry() }
     session.entry?.awaitsReads = true
-    toScheduler.frame(
-      QueryReads(user: session.user, chats: topics(of: session).compactMap(\.chatID)),
-      correlation: requests.insert(.reads(session: session.number, slot: session.connection.slot), loop: loop))
+    session.entry?.receipts.removeAll()
+    readQueries.append(
+      (
+        QueryReads(user: session.user, chats: topics(of: session).compactMap(\.chatID)),
+        requests.insert(.reads(session: session.number, slot: session.connection.slot), loop: loop)
+      ))
   }
 
   func entered(_ correlation: UInt32, _ state: ReadState) {
@@ -82,22 +85,51 @@ extension Hub {
       text.clear()
       text.latest(latest.record, topic: topic.topic, version: latest.version)
       text.bytes.withUnsafeBytes { frames.append($0) }
-      for place in 0..<Int(topic.live.count) { tell(topic.live[place], frames.bytes, &told) }
-      for place in 0..<Int(topic.waiting.count) { tell(topic.waiting[place], frames.bytes, &told) }
+      for place in 0..<Int(topic.live.count) { tell(topic.live[place], latest.version, frames.bytes, &told) }
+      for place in 0..<Int(topic.waiting.count) { tell(topic.waiting[place], latest.version, frames.bytes, &told) }
     }
     metrics.delivered(latest.record.type, .live).add(told.count)
   }
 
-  private func tell(_ subscription: UInt32, _ frame: UnsafeRawBufferPointer, _ told: inout Set<UInt32>) {
+  private func tell(
+    _ subscription: UInt32, _ version: UInt64, _ frame: UnsafeRawBufferPointer, _ told: inout Set<UInt32>
+  ) {
     let connection = subscriptions[subscription].connection
-    guard isAdmitted(subscription), let session = session(of: connection), session.stage == .ready,
-      told.insert(connection.slot).inserted
-    else { return }
+    guard let session = session(of: connection) else { return }
+    // It may not be in what was counted for this session: said behind `ready`, if the topic is the session's then.
+    if let entry = session.entry, session.stage == .attaching {
+      return hold(
+        Session.Entry.Receipt(
+          subscription: subscription, topic: subscriptions[subscription].topic, version: version, frame: Array(frame)),
+        entry, session)
+    }
+    guard isAdmitted(subscription), session.stage == .ready, told.insert(connection.slot).inserted else { return }
     guard writer.backlog(connection) <= policy.limits.backlogBytesMax else {
       missedReceipts.insert(session.number)
       return
     }
     writer.queue(connection, frame)
+  }
+
+  private func hold(_ receipt: Session.Entry.Receipt, _ entry: Session.Entry, _ session: Session) {
+    guard entry.receipts.count < HubLimits.heldReceiptsMax else {
+      missedReceipts.insert(session.number)
+      return
+    }
+    entry.receipts.append(receipt)
+  }
+
+  /// What changed between counting and `ready`, each once; more than could be held is asked for.
+  func tellHeld(_ receipts: [Session.Entry.Receipt], to session: Session) {
+    var told = Set<UInt64>()
+    for receipt in receipts {
+      let subscription = subscriptions[receipt.subscription]
+      guard subscription.connection == session.connection, subscription.topic == receipt.topic,
+        isAdmitted(receipt.subscription), told.insert(receipt.version).inserted
+      else { continue }
+      receipt.frame.withUnsafeBytes { writer.queue(session.connection, $0) }
+    }
+    if missedReceipts.remove(session.number) != nil { askMissedReceipts(session) }
   }
 }
 

@@ -123,7 +123,9 @@ extension Hub {
         pingIntervalMilliseconds: policy.limits.pingIntervalMilliseconds,
         nowMilliseconds: clock.milliseconds)
     }
+    let receipts = session.entry?.receipts ?? []
     session.entry = nil
+    tellHeld(receipts, to: session)
     opened.append(presenceEntry(of: session))
     catchUpPresence(session)
   }

@@ -201,6 +201,7 @@ extension Hub {
     unwatches.removeAll()
     acknowledgements.removeAll()
     detached.removeAll()
+    readQueries.removeAll()
     _ = toScheduler.take()
     for case let topic? in topics {
       for place in 0..<Int(topic.waiting.count) { subscriptions[topic.waiting[place]].reading = false }
@@ -251,6 +252,9 @@ extension Hub {
     if let schedulerLink {
       writeAcknowledgements()
       for batch in watches.batches() { toScheduler.frame(Watch(entries: batch)) }
+      // Behind the watches: a receipt is in what is counted, or comes by a watch.
+      for (query, correlation) in readQueries { toScheduler.frame(query, correlation: correlation) }
+      readQueries.removeAll(keepingCapacity: true)
       for batch in unwatches.batches() { toScheduler.frame(Unwatch(handles: batch)) }
       for batch in detached.batches() { toScheduler.frame(Detach(sessions: batch)) }
       // Where nothing is watched, nothing was missed.

@@ -31,8 +31,18 @@ final class Session {
     var reads: ReadState?
     /// That was asked for and is not answered yet: `ready` says it.
     var awaitsReads = false
+    /// Receipts that came meanwhile.
+    var receipts: [Receipt] = []
     /// The scheduler has registered it, and these begin with `ready`.
     var registered: [Joiner]?
+
+    struct Receipt {
+      /// By which it concerns the session, and of which topic that was.
+      var subscription: UInt32
+      var topic: UInt32
+      var version: UInt64
+      var frame: [UInt8]
+    }
 
     init(ticket: String = "", answer: StreamAnswer? = nil) {
       self.ticket = ticket

@@ -70,6 +70,12 @@ final class NIOTransport {
     SocketOptionValue(writer.settings.pingIntervalSeconds + writer.settings.pingGraceSeconds) * 1000
   }
 
+  /// How long the kernel may find nobody there. No sooner than a reader is given up that takes nothing: a window of zero
+  /// counts as silence (tcp(7), TCP_USER_TIMEOUT).
+  var unacknowledgedMilliseconds: SocketOptionValue {
+    max(silenceMilliseconds, SocketOptionValue(writer.settings.stallSecondsMax) * 1000)
+  }
+
   /// `false` when there is no room: nothing was said to the peer, and the lease is still the caller's.
   func adopt(_ handler: NIOTransportHandler, _ upgrade: Upgrade) -> Bool {
     guard hasRoom else { return false }

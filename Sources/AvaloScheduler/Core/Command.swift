@@ -14,6 +14,7 @@ public enum Command: Sendable {
   case attach(LinkID, correlation: UInt32, Attach)
   case cursors(LinkID, correlation: UInt32, Cursors)
   case markRead(LinkID, correlation: UInt32, MarkRead)
+  case queryReads(LinkID, correlation: UInt32, QueryReads)
   case lease(LinkID, correlation: UInt32, Lease)
   case detach(LinkID, Detach)
   case watch(LinkID, correlation: UInt32, Watch)
@@ -32,7 +33,8 @@ public enum Command: Sendable {
     case .publish(let link, let correlation, _), .broadcast(let link, let correlation, _),
       .broadcasts(let link, let correlation, _), .attach(let link, let correlation, _),
       .cursors(let link, let correlation, _), .markRead(let link, let correlation, _),
-      .access(let link, let correlation, _), .follow(let link, let correlation, _):
+      .queryReads(let link, let correlation, _), .access(let link, let correlation, _),
+      .follow(let link, let correlation, _):
       (link, correlation)
     default: nil
     }
@@ -89,8 +91,11 @@ public struct LogReport: Sendable, Equatable {
   public var watches: Int
 }
 
-/// What comes of a turn: frames for each link, in order, and links to be cut.
+/// What comes of a turn: frames for each link, in order, links to be cut, and questions to be answered beside the engine.
 public struct TurnOutput: Sendable {
   public var sends: [(link: LinkID, frames: [UInt8])] = []
   public var cuts: [(link: LinkID, reason: String)] = []
+  public var queries: [(link: LinkID, correlation: UInt32, query: QueryReads)] = []
+
+  var isEmpty: Bool { sends.isEmpty && cuts.isEmpty && queries.isEmpty }
 }

@@ -20,7 +20,7 @@ extension SchedulerCore {
       try seen(device, platform: attach.platform)
     }
     var stored = isNew ? DeviceCursors() : try cursors(of: device)
-    try forgetUnused(&stored, of: device)
+    try forgetUnused(&stored, of: device, attach.token.user)
     guard
       let answers = try answers(
         attach.topics, of: attach.token.user, session: place, stored: &stored, isNewDevice: isNew, origin)
@@ -107,8 +107,10 @@ extension SchedulerCore {
     }
     let siblings = try log.devices(of: attach.token.user)
     if siblings.count >= settings.devicesPerUserMax {
-      // The one nobody has seen for longest makes room, but no open one.
-      guard let oldest = siblings.first(where: { devices.place(of: $0.id) == nil }) else {
+      // The one nobody has seen for longest makes room, but no open one; and before any that has a name of its own, one
+      // that is a page somebody once looked at.
+      let closed = siblings.filter { devices.place(of: $0.id) == nil }
+      guard let oldest = closed.first(where: \.isPassing) ?? closed.first else {
         refuse(
           origin, .resourceExhausted, "\(siblings.count) devices of this user are connected; close one of them", .limit)
         return nil
@@ -116,7 +118,8 @@ extension SchedulerCore {
       try forget(oldest.id)
     }
     let id = try log.register(
-      user: attach.token.user, device: attach.device, platform: attach.platform, seen: moment.wall)
+      user: attach.token.user, device: attach.device, platform: attach.platform, seen: moment.wall,
+      isPassing: attach.isPassing)
     turn.hasWrites = true
     return (StoredDevice(id: id, device: attach.device, platform: attach.platform, seen: moment.wall), true)
   }

@@ -48,8 +48,8 @@ extension SchedulerCore {
         refuse(origin, SchedulerCore.unavailable)
         return nil
       }
-      if isKept, stored.count >= settings.cursorsPerDeviceMax {
-        guard try makeRoom(in: &stored, session: session, for: wanted[index...]) else {
+      if isKept, stored.count >= settings.cursorsPerDeviceMax, one.topic.name != "user:" + user {
+        guard try makeRoom(in: &stored, of: user, session: session, for: wanted[index...]) else {
           metrics.refused(.limit)
           answers.append(.denied(.resourceExhausted))
           continue
@@ -101,23 +101,23 @@ extension SchedulerCore {
   // MARK: How many
 
   /// Forgets the cursors of a device that comes in which it has not used for as long as an unseen device is remembered.
-  func forgetUnused(_ stored: inout DeviceCursors, of device: StoredDevice) throws(LogError) {
+  func forgetUnused(_ stored: inout DeviceCursors, of device: StoredDevice, _ user: String) throws(LogError) {
     let now = clock.deletionTime(moment)
     let unused = stored.rows.filter { now - $0.used >= settings.deviceUnseenMilliseconds }
     guard !unused.isEmpty, health == .healthy else { return }
-    let open = openCursors(of: device.id)
-    for cursor in unused where !open.contains(cursor.topic) {
+    let spared = try spared(of: device.id, user)
+    for cursor in unused where !spared.contains(cursor.topic) {
       try forget(cursor.topic, of: device.id, in: &stored)
       metrics.cursorsForgotten(.unused)
     }
   }
 
-  /// The cursor that the device has not used for longest makes room, but none that is open or asked for now.
+  /// The cursor that the device has not used for longest makes room, but none that is asked for now.
   private func makeRoom(
-    in stored: inout DeviceCursors, session: Int32, for wanted: ArraySlice<Attach.Wanted>
+    in stored: inout DeviceCursors, of user: String, session: Int32, for wanted: ArraySlice<Attach.Wanted>
   ) throws(LogError) -> Bool {
     let device = devices.device(devices.session(session).device).id
-    var spared = openCursors(of: device)
+    var spared = try spared(of: device, user)
     for one in wanted {
       let names = names(of: try place(ofTopic: one.topic.name))
       spared.formUnion([names.topic, names.awaited])
@@ -135,17 +135,19 @@ extension SchedulerCore {
     turn.hasWrites = true
   }
 
-  /// Under both names: what is open may have been kept before its topic had a row.
-  private func openCursors(of device: DeviceID) -> Set<TopicID> {
-    var open = Set<TopicID>()
-    guard let place = devices.place(of: device) else { return open }
+  /// Never forgotten for others: what is open, and the user's inbox, which holds what the device was promised. Under both
+  /// names: it may have been kept before its topic had a row.
+  private func spared(of device: DeviceID, _ user: String) throws(LogError) -> Set<TopicID> {
+    let inbox = names(of: try place(ofTopic: "user:" + user))
+    var spared: Set = [inbox.topic, inbox.awaited]
+    guard let place = devices.place(of: device) else { return spared }
     for session in devices.device(place).sessions {
       for cursor in devices.session(session).cursors {
         let names = names(of: cursor.topic)
-        open.formUnion([names.topic, names.awaited])
+        spared.formUnion([names.topic, names.awaited])
       }
     }
-    return open
+    return spared
   }
 
   // MARK: Under which number

@@ -20,6 +20,11 @@ extension SchedulerCore {
       return refuse(origin, .permissionDenied, "\(mark.user) is not in chat \(mark.chat)", .invalid)
     }
     let before = reader.chat == 0 ? nil : try log.marker(of: mark.user, in: reader.chat)
+    let request = mark.request.isEmpty ? 0 : ChatReader.hash(mark.request, "request", log.identity.idempotencyKey)
+    if let before, request != 0, before.request == request {
+      // Asked again by who did not hear the answer.
+      return answer(origin, MarkedRead(count: before.count, readMilliseconds: before.read))
+    }
     guard
       let moved = try mark.messageID.isEmpty ? all(reader, after: before) : upTo(mark.messageID, reader, after: before)
     else {
@@ -29,7 +34,7 @@ extension SchedulerCore {
     }
     let marker = StoredMarker(
       chat: reader.chat, user: mark.user, upTo: moved.upTo, version: try log.advanceSequence(), read: moment.wall,
-      messageID: moved.messageID)
+      messageID: moved.messageID, request: request, count: UInt32(clamping: moved.count))
     try log.put(marker)
     turn.hasWrites = true
     turn.receipts.append(try receipt(marker, of: mark.chat))

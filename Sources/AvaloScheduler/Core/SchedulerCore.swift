@@ -138,6 +138,7 @@ public final class SchedulerCore {
       try self.cursors(cursors, link, Origin(link: link.place, correlation: correlation))
     case .markRead(let link, let correlation, let mark):
       try markRead(mark, Origin(link: place(of: link), correlation: correlation))
+    case .queryReads(let link, let correlation, let query): turn.queries.append((link, correlation, query))
     case .lease(let link, let correlation, let lease):
       if let link = state(of: link) { self.lease(lease, link, correlation) }
     case .detach(let link, let detach):
@@ -241,6 +242,7 @@ public final class SchedulerCore {
       output.sends.append((link.id, frames))
     }
     output.cuts = turn.cuts
+    output.queries = turn.queries
     // Not before: an answer of this turn must not reach another link at the same place.
     freeLinks += turn.closedLinks
     turn.reset()

@@ -42,6 +42,8 @@ struct Turn {
   var cuts: [(link: LinkID, reason: String)] = []
   var closedLinks: [Int32] = []
   var leasesLost: [LeaseTable.Holder] = []
+  /// Counted beside the engine, when the turn is over: not before the watches that came with it are in force.
+  var queries: [(link: LinkID, correlation: UInt32, query: QueryReads)] = []
   var appended = 0
   /// By ``EventType/rawValue``.
   var appendedByType = [Int](repeating: 0, count: 256)
@@ -77,6 +79,7 @@ struct Turn {
     cuts.removeAll()
     closedLinks.removeAll()
     leasesLost.removeAll()
+    queries.removeAll()
   }
 
   private mutating func forgetTransaction() {

@@ -71,7 +71,7 @@ final class Engine: Sendable {
       let produced = core.turn(commands, at: now)
       // Before its heads go out: who links after them is told the same generation.
       presentGeneration.store(core.generation, ordering: .relaxed)
-      if !produced.sends.isEmpty || !produced.cuts.isEmpty { output(produced) }
+      if !produced.isEmpty { output(produced) }
       let waiting = queue.count
       metrics.queueDepth.set(waiting)
       isBusy = core.housekeep(isIdle: waiting == 0, at: now)

@@ -86,12 +86,6 @@ final class GatewayLinks: LinkDelegate {
         if !self.reader.post(request) { self.refuse(link, head.correlation) }
         return
       }
-      if head.kind == .queryReads {
-        let isTaken = self.readStates.ask(
-          try QueryReads(body: body), link: place.id, gauge: place.gauge, correlation: head.correlation)
-        if !isTaken { self.refuse(link, head.correlation) }
-        return
-      }
       let command = try Self.command(place.id, head, body)
       if !self.engine.post(command) { self.refuse(link, head.correlation) }
     }
@@ -126,6 +120,7 @@ final class GatewayLinks: LinkDelegate {
     case .attach: return .attach(link, correlation: head.correlation, try Attach(body: body))
     case .cursors: return .cursors(link, correlation: head.correlation, try Cursors(body: body))
     case .markRead: return .markRead(link, correlation: head.correlation, try MarkRead(body: body))
+    case .queryReads: return .queryReads(link, correlation: head.correlation, try QueryReads(body: body))
     case .lease: return .lease(link, correlation: head.correlation, try Lease(body: body))
     case .detach: return .detach(link, try Detach(body: body))
     case .watch: return .watch(link, correlation: head.correlation, try Watch(body: body))
@@ -158,6 +153,10 @@ final class GatewayLinks: LinkDelegate {
   func send(_ output: TurnOutput) {
     for cut in output.cuts { links[cut.link]?.close(reason: cut.reason) }
     for (id, frames) in output.sends { send(frames, to: id) }
+    for (id, correlation, query) in output.queries {
+      guard let link = links[id], let place = link.attachment as? Place else { continue }
+      if !readStates.ask(query, link: id, gauge: place.gauge, correlation: correlation) { refuse(link, correlation) }
+    }
   }
 
   /// What was read beside the engine.

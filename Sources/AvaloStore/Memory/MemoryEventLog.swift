@@ -198,10 +198,14 @@ public final class MemoryEventLog: EventLog {
       .sorted { ($0.seen, $0.id) < ($1.seen, $1.id) }
   }
 
-  public func register(user: String, device: String, platform: Platform, seen: Int64) throws(LogError) -> DeviceID {
+  public func register(
+    user: String, device: String, platform: Platform, seen: Int64, isPassing: Bool
+  ) throws(LogError) -> DeviceID {
     state.lastDevice += 1
     let id = state.lastDevice
-    state.devices[id] = .init(user: user, row: StoredDevice(id: id, device: device, platform: platform, seen: seen))
+    state.devices[id] = .init(
+      user: user,
+      row: StoredDevice(id: id, device: device, platform: platform, seen: seen, isPassing: isPassing))
     state.devicesOf[user, default: []].append(id)
     undo.append { [state] in
       state.devices[id] = nil

@@ -20,6 +20,9 @@ import Testing
         MarkRead(user: "ann", chat: "c1", isParticipant: true),
         MarkRead(user: "ann", chat: "other", isParticipant: false),
       ])
+    _ = try fixture.call(name, #"{"chatId":"c1","requestId":"r-1"}"#, as: .user(CallFixture.ann))
+    #expect(
+      fixture.services.marks.last == MarkRead(user: "ann", chat: "c1", isParticipant: true, request: "r-1"))
     fixture.services.markAnswer = .success(MarkedRead(count: 0, readMilliseconds: 0))
     #expect(
       try fixture.call(name, #"{"chatId":"c1"}"#, as: .user(CallFixture.ann))

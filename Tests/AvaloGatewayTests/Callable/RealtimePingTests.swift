@@ -25,6 +25,18 @@ import Testing
     )
   }
 
+  /// Without a cursor its place is kept under the connection's name: of many pages that each had one, no device pays.
+  @Test func isADeviceByItsConnectionAlone() async throws {
+    let poll = try await PollFixture()
+    try poll.ping(#"{"connectionId":"c1"}"#)
+    let attach = try #require(try poll.port.take(Attach.self).first?.message)
+    #expect(attach.device == "c1" && attach.isPassing)
+    let named = try await PollFixture()
+    try named.ping(#"{"connectionId":"c1","deviceId":"phone"}"#)
+    let other = try #require(try named.port.take(Attach.self).first?.message)
+    #expect(other.device == "phone" && !other.isPassing)
+  }
+
   @Test func answersAtOnceWhatIsPending() async throws {
     let poll = try await PollFixture()
     try poll.ping(#"{"cursor":"user:ann=\#(epoch).2"}"#)

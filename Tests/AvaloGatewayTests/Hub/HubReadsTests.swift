@@ -74,6 +74,58 @@ import Testing
     #expect(loop.take(connection).map(\.kindOfFrame) == ["ready", "live"])
   }
 
+  /// A receipt that is marked after counting, and before the session is told what was counted, is in neither: it is told
+  /// behind `ready`.
+  @Test func aReceiptBetweenCountingAndReadyIsToldBehindIt() throws {
+    let loop = try TestLoop()
+    loop.linkUp()
+    let connection = loop.open()
+    let request = ConnectRequest(subscriptions: ["user:ann", "chat:c"])
+    loop.turn { loop.hub.connect(loop.hub.session(of: connection)!, identity("ann", chats: ["c"]), request) }
+    // It is counted where the watches are in force: whatever is marked later comes by one of them.
+    let kinds = loop.port.frames.map(\.kind)
+    let (watch, asked) = (try #require(kinds.lastIndex(of: .watch)), try #require(kinds.firstIndex(of: .queryReads)))
+    #expect(watch < asked)
+    let query = try #require(try loop.port.take(QueryReads.self).last)
+    let attach = try #require(try loop.port.take(Attach.self).last)
+    let handles = try loop.port.take(Watch.self).flatMap { $0.message.entries.map(\.handle) }
+    loop.scheduler { $0.frame(ReadState(unread: [], receipts: []), correlation: query.correlation) }
+    // In two of its topics, and told once.
+    receipt(7, to: handles, loop)
+    #expect(loop.take(connection).isEmpty)
+    loop.scheduler { $0.frame(Attached(cursors: [head, head]), correlation: attach.correlation) }
+    let told = loop.take(connection)
+    #expect(told.first?.kindOfFrame == "ready")
+    #expect(told.filter { $0.contains("read_7") }.count == 1)
+    receipt(8, to: handles, loop)
+    #expect(loop.take(connection).filter { $0.contains("read_8") }.count == 1)
+  }
+
+  /// Not of a chat that it is not let into after all; and more than can be held is asked for.
+  @Test func whatIsHeldIsToldOnlyToWhoIsLetIn() throws {
+    let loop = try TestLoop()
+    loop.linkUp()
+    let connection = loop.open()
+    let request = ConnectRequest(subscriptions: ["user:ann", "chat:c"])
+    loop.turn { loop.hub.connect(loop.hub.session(of: connection)!, identity("ann"), request) }
+    let query = try #require(try loop.port.take(QueryReads.self).last)
+    let attach = try #require(try loop.port.take(Attach.self).last)
+    let entries = try loop.port.take(Watch.self).flatMap(\.message.entries)
+    let chat = try #require(entries.first { $0.topic.name == "chat:c" }).handle
+    loop.scheduler { $0.frame(ReadState(unread: [], receipts: []), correlation: query.correlation) }
+    for version in 1...UInt64(HubLimits.heldReceiptsMax + 1) { receipt(version, to: [chat], loop) }
+    loop.scheduler {
+      $0.frame(
+        Attached(
+          answers: attach.message.topics.map {
+            $0.topic.name == "chat:c" ? .denied(.permissionDenied) : .granted(head, since: 0)
+          }), correlation: attach.correlation)
+    }
+    let told = loop.take(connection)
+    #expect(told.first?.kindOfFrame == "ready" && !told.contains { $0.contains("read_") })
+    #expect(try loop.port.take(QueryReads.self).isEmpty, "it is in no chat")
+  }
+
   @Test func aNewLinkAsksAnewForWhoWaits() throws {
     let loop = try TestLoop()
     loop.linkUp()

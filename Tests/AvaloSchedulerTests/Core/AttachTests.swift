@@ -115,6 +115,25 @@ import Testing
     #expect(bench.core.devices.sessionCount == 2)
   }
 
+  /// Pages that poll under a connection's name each time push each other out, and no phone that is closed.
+  @Test(arguments: LogKind.allCases) func aDeviceNamedByItsConnectionMakesRoomFirst(_ engine: LogKind) throws {
+    var settings = SchedulerSettings()
+    settings.devicesPerUserMax = 3
+    let bench = try CoreBench(engine, settings)
+    let link = try bench.link()
+    try bench.turn(link, bench.attach(link, 1, device: "phone"), .detach(link, Detach(sessions: [1])))
+    for page in 0..<9 {
+      bench.advance(1000)
+      try bench.turn(
+        link, bench.attach(link, 2, device: "conn\(page)", isPassing: true), .detach(link, Detach(sessions: [2])))
+    }
+    #expect(try bench.log.devices(of: "ann").map(\.device) == ["phone", "conn7", "conn8"])
+    #expect(try bench.log.device(user: "ann", device: "conn8")?.isPassing == true)
+    bench.advance(1000)
+    try bench.turn(link, bench.attach(link, 3, device: "tablet"))
+    #expect(try bench.log.devices(of: "ann").map(\.device) == ["phone", "conn8", "tablet"])
+  }
+
   @Test func aDeviceNobodySawForAMonthIsForgotten() throws {
     let bench = try CoreBench()
     let link = try bench.link()

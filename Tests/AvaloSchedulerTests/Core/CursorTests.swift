@@ -103,6 +103,32 @@ import Testing
     #expect(bench.metrics.cursorsForgotten.with("unused").value == 1)
   }
 
+  /// The inbox is what a device was promised: it gives way to nothing, and is never one too many.
+  @Test(arguments: LogKind.allCases) func theInboxIsSpared(_ engine: LogKind) throws {
+    let bench = try CoreBench(engine, CursorTests.three)
+    let link = try bench.link()
+    try bench.turn(link, bench.attach(link, 1, topics: ["user:ann"]), .detach(link, Detach(sessions: [1])))
+    bench.advance(1)
+    for number in 0..<9 {
+      try bench.turn(link, bench.attach(link, 1, topics: ["feed:\(number)"]), .detach(link, Detach(sessions: [1])))
+    }
+    try bench.turn(link, bench.publish(link, "user:ann", id: "1"))
+    #expect(try start(bench, link, "user:ann") == bench.position("user:ann", 0))
+    // Also when it was only its inbox that it did not use for long.
+    for _ in 0..<31 {
+      bench.advance(24 * 3600 * 1000)
+      try bench.turn(link, bench.attach(link, 1, topics: ["feed:8"]), .detach(link, Detach(sessions: [1])))
+      bench.advance(SchedulerLimits.flushMilliseconds)
+      bench.housekeep()
+    }
+    #expect(try bench.cursor("user:ann") == 0)
+    // A device full of others has room for it.
+    let bob = ["feed:1", "feed:2", "feed:3", "user:bob"]
+    #expect(
+      try bench.turn(link, bench.attach(link, 2, user: "bob", topics: bob, as: 2))
+        == [.attached(2, bob.map { bench.position($0, 0) })])
+  }
+
   // MARK: By publishing
 
   @Test func whoMayNotPublishMakesNoTopic() throws {

@@ -22,13 +22,10 @@ import Testing
 
   private func mark(
     _ bench: CoreBench, _ link: LinkID, _ user: String = "ann", upTo message: String = "", participant: Bool = true,
-    chat: String = "c"
+    chat: String = "c", request: String = ""
   ) throws -> Told? {
-    try bench.turn(
-      link,
-      .markRead(
-        link, correlation: 5, MarkRead(user: user, chat: chat, isParticipant: participant, messageID: message))
-    ).first
+    let mark = MarkRead(user: user, chat: chat, isParticipant: participant, messageID: message, request: request)
+    return try bench.turn(link, .markRead(link, correlation: 5, mark)).first
   }
 
   private func unread(_ bench: CoreBench, _ chats: [String] = ["c"]) throws -> [String: UInt32] {
@@ -38,6 +35,43 @@ import Testing
 
   private func marked(_ count: UInt32, _ read: Int64) -> Told {
     .markedRead(5, MarkedRead(count: count, readMilliseconds: read))
+  }
+
+  /// The answer was lost, and the call is tried again: also when something came meanwhile, which it does not cover.
+  @Test(arguments: LogKind.allCases) func aRepeatedRequestIsAnsweredAsItWas(_ engine: LogKind) throws {
+    let bench = try CoreBench(engine)
+    let link = try bench.link()
+    try bench.turn([message(bench, link, "user:ann", "m1"), message(bench, link, "user:ann", "m2")])
+    #expect(try mark(bench, link, request: "r1") == marked(2, bench.now.wall))
+    let first = bench.now.wall
+    bench.advance(1000)
+    try bench.turn([message(bench, link, "user:ann", "m3")])
+    #expect(try mark(bench, link, request: "r1") == marked(2, first))
+    #expect(try unread(bench) == ["c": 1])
+    // Another one moves on; the earlier name means nothing any more, and marks anew.
+    #expect(try mark(bench, link, request: "r2") == marked(1, bench.now.wall))
+    #expect(try mark(bench, link, request: "r2") == marked(1, bench.now.wall))
+    #expect(try mark(bench, link, request: "r1") == marked(0, bench.now.wall))
+    // Names are of one user in one chat.
+    try bench.turn([message(bench, link, "user:zoe", "m9")])
+    #expect(try mark(bench, link, "zoe", request: "r2") == marked(1, bench.now.wall))
+  }
+
+  /// What is counted when the turn is over holds every mark up to then; later ones come by the watch of the same turn.
+  @Test(arguments: LogKind.allCases) func countsBehindTheWatchesThatCameWithTheQuestion(_ engine: LogKind) throws {
+    let bench = try CoreBench(engine)
+    let link = try bench.link()
+    try bench.turn([message(bench, link, "chat:c", "m1"), message(bench, link, "chat:c", "m2")])
+    let query = QueryReads(user: "ann", chats: ["c"])
+    try bench.turn(
+      link, bench.watch(link, [(1, "chat:c")]), .queryReads(link, correlation: 2, query),
+      .markRead(link, correlation: 3, MarkRead(user: "bob", chat: "c", isParticipant: true, messageID: "m1")))
+    #expect(bench.queries == [query])
+    #expect(try bench.readState(of: "ann", ["c"]).receipts.map(\.user) == ["bob"])
+    let told = try bench.turn(
+      link, .markRead(link, correlation: 4, MarkRead(user: "zoe", chat: "c", isParticipant: true, messageID: "m2")))
+    #expect(told.contains { if case .latest(_, _, [1]) = $0 { true } else { false } })
+    #expect(bench.queries.count == 1)
   }
 
   @Test(arguments: LogKind.allCases) func marksEverythingOnce(_ engine: LogKind) throws {

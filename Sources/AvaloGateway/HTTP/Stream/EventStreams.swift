@@ -62,7 +62,8 @@ final class EventStreams {
     let handler = NIOTransportHandler(transport)
     do {
       try channel.pipeline.syncOperations.addHandler(handler)
-      try channel.syncOptions?.setOption(.tcpOption(EventStreams.userTimeout), value: transport.silenceMilliseconds)
+      try channel.syncOptions?.setOption(
+        .tcpOption(EventStreams.userTimeout), value: transport.unacknowledgedMilliseconds)
     } catch {
       addresses?.release(lease)
       return channel.close(promise: nil)  // it is closed already
