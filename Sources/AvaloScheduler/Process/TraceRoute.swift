@@ -123,9 +123,11 @@ enum TraceDocument {
     return json.take()
   }
 
-  /// `kept`, `held`, or how it went: what is gone at or below the floor was evicted, else it expired.
+  /// `kept`, `held`, or how it went: what never got an offset was taken back, what is gone at or below the floor was
+  /// evicted, else it expired.
   static func state(of copy: TraceRoute.Copy, floor: UInt64, now: Int64) -> String {
     if copy.due != nil { return "held" }
+    if copy.topic != nil, copy.offset == 0 { return "cancelled" }
     if copy.topic != nil, copy.offset <= floor { return "evicted" }
     let expires = copy.record.flatMap { bytes in
       bytes.withUnsafeBytes { EventRecord($0)?.expiresMilliseconds }

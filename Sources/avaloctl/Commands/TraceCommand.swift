@@ -13,7 +13,7 @@ struct TraceCommand: AsyncParsableCommand {
       """)
 
   @Argument(help: "The event's id.") var event: String?
-  @Option(help: "The user whose inbox it was for.") var user: String?
+  @Option(help: "The user who should have it: in their inbox, or where else it lies.") var user: String?
   @Option(help: "The topic it was for.") var topic: String?
   @Option(help: "With --user alone: the last so many events.") var last: UInt64 = 20
   @OptionGroup var output: OutputOption
@@ -37,8 +37,10 @@ struct TraceCommand: AsyncParsableCommand {
         if report.isEmpty { throw ExitCode(1) }
         return
       }
-      let place = topic ?? user.map { "user:" + $0 }
-      let report = TraceReport(eventID: event, facts: try await tracer.facts(event: event, topic: place))
+      var facts = try await tracer.facts(event: event, topic: topic ?? user.map { "user:" + $0 }, of: user)
+      // It may lie in a topic that the user reads, or should.
+      if facts.copies.isEmpty, let user { facts = try await tracer.facts(event: event, topic: nil, of: user) }
+      let report = TraceReport(eventID: event, facts: facts, user: user)
       if output.json {
         Output.line(report.json.description)
       } else {
@@ -54,8 +56,8 @@ struct Tracer {
   private let control: Control
   init(_ control: Control) { self.control = control }
 
-  /// What is known of an event, or, without one, of a topic.
-  func facts(event: String?, topic: String?) async throws -> TraceFacts {
+  /// What is known of an event, or, without one, of a topic; and of one user's connections.
+  func facts(event: String?, topic: String?, of user: String? = nil) async throws -> TraceFacts {
     var query = ""
     func add(_ name: String, _ value: String?) {
       guard let value else { return }
@@ -78,6 +80,7 @@ struct Tracer {
       } ?? []
     }
     for gateway in gateways {
+      if let user { facts.add(try await control.get("/workers/\(gateway)/trace", ["user": user])) }
       for topic in facts.topics {
         facts.add(try await control.get("/workers/\(gateway)/trace", ["topic": topic.name]))
         // What is said of a user's connections, whatever they were subscribed to.

@@ -5,6 +5,8 @@ import AvaloCore
 struct TraceReport {
   let eventID: String
   let facts: TraceFacts
+  /// Whose view of it was asked for; `nil` for everybody's.
+  var user: String?
 
   var lines: [String] {
     guard !facts.copies.isEmpty else {
@@ -25,11 +27,15 @@ struct TraceReport {
 
   private func life(_ copy: TraceFacts.Copy) -> [String] {
     var lines: [String] = []
+    if copy.state == "cancelled" {
+      let time = copy.acceptedAt.map { " \(WallClock.text($0))" } ?? ""
+      return ["  held for \(copy.topic ?? "?"), and taken back before its time\(time)"]
+    }
     if let accepted = copy.acceptedAt { lines.append("  accepted \(WallClock.text(accepted))") }
     if let due = copy.due { lines.append("  held until \(WallClock.text(due)) for \(copy.topic ?? "?")") }
     if copy.recipients > 0 {
-      lines.append(
-        "  a broadcast to \(copy.recipients) inboxes" + (copy.topic == nil ? "; name one: --user ID" : ""))
+      let none = user.map { "; user:\($0) is none of them" } ?? "; name one: --user ID"
+      lines.append("  a broadcast to \(copy.recipients) inboxes" + (copy.topic == nil ? none : ""))
     }
     guard let topic = copy.topic, copy.due == nil else { return lines }
     let known = facts.topics.first { $0.name == topic }
@@ -45,12 +51,32 @@ struct TraceReport {
   }
 
   private func journey(_ copy: TraceFacts.Copy) -> [String] {
-    guard copy.due == nil, let topic = facts.topics.first(where: { $0.name == copy.topic }) else { return [] }
-    guard !topic.devices.isEmpty else { return ["  no device reads \(topic.name)"] }
+    guard let (topic, devices) = readers(of: copy) else { return [] }
+    guard !devices.isEmpty else {
+      return ["  no device\(user.map { " of \($0)" } ?? "") reads \(topic.name)"]
+        + reasons(copy, topic).map { "  " + $0 }
+    }
     return Output.tableLines(
-      topic.devices.map { device in
+      devices.map { device in
         ["  \(device.user)", device.device, TraceVerdict.of(copy, in: topic, at: device, facts).text]
       })
+  }
+
+  /// `nil` of what is in no topic yet, or not any more.
+  private func readers(of copy: TraceFacts.Copy) -> (topic: TraceFacts.Topic, devices: [TraceFacts.Device])? {
+    guard copy.due == nil, copy.state != "cancelled", let topic = facts.topics.first(where: { $0.name == copy.topic })
+    else { return nil }
+    return (topic, topic.devices.filter { user == nil || $0.user == user })
+  }
+
+  /// Why the user, or who the inbox is for, has no device there: the topic was denied, or they were not let in.
+  private func reasons(_ copy: TraceFacts.Copy, _ topic: TraceFacts.Topic) -> [String] {
+    let inbox = topic.name.hasPrefix("user:") ? String(topic.name.dropFirst("user:".count)) : nil
+    guard let user = user ?? inbox else { return [] }
+    let mine = facts.exceptions.filter { $0.user == user }
+    let denied = mine.last { $0.denied[topic.name] != nil }
+    let refused = mine.last { $0.kind == "refused" && $0.at >= copy.acceptedAt ?? 0 }
+    return [denied, refused].compactMap(\.self).map(UserTraceReport.line)
   }
 
   var json: JSONText {
@@ -78,8 +104,8 @@ struct TraceReport {
     if let time = copy.due { json.member("due", time) }
     json.key("devices")
     json.array {
-      guard copy.due == nil, let topic = facts.topics.first(where: { $0.name == copy.topic }) else { return }
-      for device in topic.devices {
+      guard let (topic, devices) = readers(of: copy) else { return }
+      for device in devices {
         let verdict = TraceVerdict.of(copy, in: topic, at: device, facts)
         $0.object {
           $0.member("user", device.user)
@@ -89,5 +115,8 @@ struct TraceReport {
         }
       }
     }
+    guard let (topic, devices) = readers(of: copy), devices.isEmpty else { return }
+    json.key("reasons")
+    json.array { for reason in reasons(copy, topic) { $0.string(reason) } }
   }
 }

@@ -93,6 +93,17 @@ import Testing
     engine.stop()
   }
 
+  @Test func tellsThatAnEventWasTakenBack() async throws {
+    publish("user:ann", "evt_later", deliverAt: WallClock.system.milliseconds + 3_600_000)
+    _ = engine.post(
+      .broadcasts(
+        link, correlation: 3, .cancelDelayed(CancelDelayed(owner: "shop", eventID: "evt_later", topic: "user:ann"))))
+    await settle()
+    let told = await trace("event=evt_later&owners=shop&topic=user:ann")
+    #expect(told.text.contains(#"{"topic":"user:ann","state":"cancelled","owner":"shop""#), "\(told.text)")
+    engine.stop()
+  }
+
   @Test func knowsNothingOfWhatWasNeverPublished() async throws {
     let told = await trace("event=evt_none&owners=shop")
     #expect(told.status == 200 && told.text.contains(#""copies":[],"topics":[]"#))
@@ -125,6 +136,7 @@ import Testing
     #expect(state(copy(offset: 6, expires: nil)) == "expired", "known by its key alone")
     #expect(state(copy(offset: 5, expires: nil)) == "evicted")
     #expect(state(copy(offset: 0, expires: 2000, due: 1500)) == "held")
+    #expect(state(copy(offset: 0, expires: nil)) == "cancelled", "held once, and never appended")
     // A broadcast has no one place.
     #expect(state(copy(offset: 0, expires: 1001, topic: nil)) == "kept")
   }
