@@ -115,9 +115,8 @@ import Testing
     }
   }
 
-  @Test func boundsConnectionsAndTime() async throws {
+  @Test(.timeLimit(.minutes(1))) func boundsTheTimeOfARequest() async throws {
     var bounds = HTTPServer.Bounds()
-    bounds.connectionsMax = 1
     bounds.readTimeMax = .milliseconds(100)
     bounds.answerTimeMax = .milliseconds(100)
     try await withServer(bounds) { routes in
@@ -128,13 +127,47 @@ import Testing
       }
     } _: { path, _ in
       try await #expect(exchange(path, "GET /hang HTTP/1.1\r\nHost: x\r\n\r\n").hasPrefix("HTTP/1.1 503"))
-      // A head that never ends.
+      // A body that never comes, and heads that never end: the first, and one behind a request.
       try await #expect(exchange(path, "POST /hang HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n") == "")
-      // The connection before this one may still be counted when it is seen closed.
-      var first = try await Peer.connect(path)
-      while await first.ask("GET / HTTP/1.1\r\nHost: x\r\n\r\n") == 0 { first = try await Peer.connect(path) }
-      defer { withExtendedLifetime(first) {} }
-      try await #expect(exchange(path, "GET / HTTP/1.1\r\nHost: x\r\n\r\n") == "")
+      let half = try await Peer.connect(path)
+      await half.send("GET /met")
+      #expect(await half.seesTheEnd())
+      let behind = try await Peer.connect(path)
+      #expect(await behind.ask("GET / HTTP/1.1\r\nHost: x\r\n\r\nGET /met") > 0)
+      #expect(await behind.seesTheEnd())
+    }
+  }
+
+  /// Seventy half requests were enough to lock monitoring out.
+  @Test(.timeLimit(.minutes(1))) func whoHoldsAConnectionForNothingMakesRoom() async throws {
+    var bounds = HTTPServer.Bounds()
+    bounds.connectionsMax = 2
+    let gate = MultiThreadedEventLoopGroup.singleton.next().makePromise(of: Void.self)
+    let (began, begin) = AsyncStream.makeStream(of: Void.self)
+    try await withServer(bounds) { routes in
+      routes.add("GET", "/") { _ in .text("here") }
+      routes.add("GET", "/hold") { _ in
+        begin.yield()
+        try? await gate.futureResult.get()
+        return .text("held")
+      }
+    } _: { path, _ in
+      let ask = "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+      let half = try await Peer.connect(path)
+      #expect(await half.ask("GET / HTTP/1.1\r\nHost: x\r\n\r\n") > 0)
+      await half.send("GET /met")
+      let idle = try await Peer.connect(path)
+      #expect(await idle.ask("GET / HTTP/1.1\r\nHost: x\r\n\r\n") > 0)
+      try await #expect(exchange(path, ask).hasPrefix("HTTP/1.1 200"))
+      #expect(await half.seesTheEnd())
+      // Who is being answered stays.
+      let busy = [try await Peer.connect(path), try await Peer.connect(path)]
+      for peer in busy { await peer.send("GET /hold HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n") }
+      var begun = began.makeAsyncIterator()
+      for _ in busy { await begun.next() }
+      try await #expect(exchange(path, ask) == "")
+      gate.succeed()
+      for peer in busy { #expect(await peer.readAll().hasSuffix("held\n")) }
     }
   }
 

@@ -49,6 +49,14 @@ final class Peer: Sendable {
       return max(0, read(descriptor, &chunk, chunk.count))
     }
   }
+  /// Whether the server closes, saying no more: within ten seconds.
+  func seesTheEnd() async -> Bool {
+    await blocking { [descriptor] in
+      var chunk = [UInt8](repeating: 0, count: 4096)
+      let count = read(descriptor, &chunk, chunk.count)
+      return count == 0 || count < 0 && errno == ECONNRESET
+    }
+  }
   /// Everything until the server closes.
   func readAll() async -> String {
     await blocking { [descriptor] in

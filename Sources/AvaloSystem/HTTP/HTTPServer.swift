@@ -26,8 +26,15 @@ public final class HTTPServer: Sendable {
 
   private struct State {
     var listeners: [any Channel] = []
-    var connections: [ObjectIdentifier: any Channel] = [:]
+    var connections: [ObjectIdentifier: Connection] = [:]
+    var waits: UInt64 = 0
     var stopping = false
+  }
+
+  private struct Connection {
+    var channel: any Channel
+    /// The lower, the longer it has been without a whole request; `nil` while one is being answered.
+    var waits: UInt64?
   }
 
   public init(routes: HTTPRoutes, group: any EventLoopGroup, bounds: Bounds = Bounds(), log: Logger) {
@@ -57,7 +64,7 @@ public final class HTTPServer: Sendable {
     let (listeners, connections) = state.withLock { state in
       state.stopping = true
       defer { state.listeners = [] }
-      return (state.listeners, Array(state.connections.values))
+      return (state.listeners, state.connections.values.map(\.channel))
     }
     // Errors mean that a channel is closed already, which is what is wanted.
     for listener in listeners { try? await listener.close().get() }
@@ -90,28 +97,53 @@ public final class HTTPServer: Sendable {
           limits.maxHeaderFieldSize = SystemLimits.httpHeadBytesMax
           limits.maxHeaderListSize = SystemLimits.httpHeadBytesMax
           limits.maxHeaderFieldCount = 64
+          try channel.pipeline.syncOperations.addHandler(HTTPServerConnection.ByteWatch())
           try channel.pipeline.syncOperations.configureHTTPServerPipeline(
             withPipeliningAssistance: true, withErrorHandling: false, withEncoderConfiguration: .init(),
             withDecoderLimitConfiguration: limits)
           try channel.pipeline.syncOperations.addHandler(
-            HTTPServerConnection(routes: self.routes, bounds: self.bounds, log: self.log))
+            HTTPServerConnection(routes: self.routes, bounds: self.bounds, log: self.log) { isWaiting in
+              self.note(channel, isWaiting: isWaiting)
+            })
         }
       }
   }
 
-  /// Counts the connection in until it closes; `false` when there are too many.
+  /// Counts the connection in until it closes. When there are too many, who has waited longest without asking makes room:
+  /// whoever holds connections for nothing locks nobody out. `false` when all are being answered.
   private func admit(_ channel: any Channel) -> Bool {
     let id = ObjectIdentifier(channel)
-    let admitted = state.withLock { state in
-      guard !state.stopping, state.connections.count < bounds.connectionsMax else { return false }
-      state.connections[id] = channel
-      return true
+    let (admitted, evicted) = state.withLock { state -> (Bool, (any Channel)?) in
+      guard !state.stopping else { return (false, nil) }
+      var evicted: (any Channel)?
+      if state.connections.count >= bounds.connectionsMax {
+        guard
+          let longest = state.connections.filter({ $0.value.waits != nil }).min(by: {
+            $0.value.waits! < $1.value.waits!
+          })
+        else { return (false, nil) }
+        evicted = state.connections.removeValue(forKey: longest.key)?.channel
+      }
+      state.waits += 1
+      state.connections[id] = Connection(channel: channel, waits: state.waits)
+      return (true, evicted)
     }
+    evicted?.close(promise: nil)
     if admitted {
       channel.closeFuture.whenComplete { _ in _ = self.state.withLock { $0.connections.removeValue(forKey: id) } }
-    } else {
-      log.warning("connection refused", metadata: ["connections_max": "\(bounds.connectionsMax)"])
+    }
+    if !admitted || evicted != nil {
+      log.warning(
+        admitted ? "connection closed for another" : "connection refused",
+        metadata: ["connections_max": "\(bounds.connectionsMax)"])
     }
     return admitted
+  }
+
+  private func note(_ channel: any Channel, isWaiting: Bool) {
+    state.withLock { state in
+      state.waits += 1
+      state.connections[ObjectIdentifier(channel)]?.waits = isWaiting ? state.waits : nil
+    }
   }
 }

@@ -12,6 +12,17 @@ final class HTTPServerConnection: ChannelInboundHandler {
   /// Take no more requests; close when nothing is being answered.
   struct Quiesce: Sendable {}
 
+  /// Stands in front of the decoder and tells that something came, of which the decoder makes nothing before a head is whole.
+  final class ByteWatch: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+    struct BytesCame: Sendable {}
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+      context.fireUserInboundEventTriggered(BytesCame())
+      context.fireChannelRead(data)
+    }
+  }
+
   private enum Phase {
     /// Between requests.
     case idle
@@ -28,7 +39,11 @@ final class HTTPServerConnection: ChannelInboundHandler {
   private let routes: HTTPRoutes
   private let bounds: HTTPServer.Bounds
   private let log: Logger
+  /// Told when it begins to wait for a request, and when it has one.
+  private let waiting: (Bool) -> Void
   private var phase = Phase.idle
+  /// Bytes of the next request are here: its time runs.
+  private var hasBegun = false
   private var closing = false
   private var deadline: Scheduled<Void>?
   private var task: Task<Void, Never>?
@@ -36,7 +51,8 @@ final class HTTPServerConnection: ChannelInboundHandler {
   private var serial = 0
   private var peerUserID: UInt32?
 
-  init(routes: HTTPRoutes, bounds: HTTPServer.Bounds, log: Logger) {
+  init(routes: HTTPRoutes, bounds: HTTPServer.Bounds, log: Logger, waiting: @escaping (Bool) -> Void) {
+    self.waiting = waiting
     self.routes = routes
     self.bounds = bounds
     self.log = log
@@ -86,6 +102,10 @@ final class HTTPServerConnection: ChannelInboundHandler {
 
   func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
     switch event {
+    case is ByteWatch.BytesCame:
+      guard !hasBegun else { return }
+      hasBegun = true
+      if case .idle = phase { setDeadline(bounds.readTimeMax, context) }
     case is Quiesce:
       closing = true
       if case .idle = phase { context.close(promise: nil) }
@@ -117,6 +137,8 @@ final class HTTPServerConnection: ChannelInboundHandler {
     for (name, value) in head.headers { request.headers.add(name, value) }
 
     enter(.answering(keepAlive: head.isKeepAlive), context)
+    waiting(false)
+    hasBegun = false  // what comes now is the next request's
     serial += 1
     let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
     // Cancelled by `channelInactive` and when the answer's time is up.
@@ -162,7 +184,10 @@ final class HTTPServerConnection: ChannelInboundHandler {
         wrapOutboundOut(.body(.byteBuffer(context.channel.allocator.buffer(bytes: response.body)))), promise: nil)
     }
     // This first: the pipelining handler passes the next request on while the end is being written.
-    if keepAlive { enter(.idle, context) }
+    if keepAlive {
+      enter(.idle, context)
+      waiting(true)
+    }
     let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
     context.writeAndFlush(wrapOutboundOut(.end(nil))).whenComplete { result in
       let (connection, context) = bound.value
@@ -178,13 +203,17 @@ final class HTTPServerConnection: ChannelInboundHandler {
 
   private func enter(_ next: Phase, _ context: ChannelHandlerContext) {
     phase = next
+    switch next {
+    case .idle: setDeadline(hasBegun ? bounds.readTimeMax : bounds.idleTimeMax, context)
+    // From its first byte on.
+    case .reading: if !hasBegun { setDeadline(bounds.readTimeMax, context) }
+    case .refused: setDeadline(bounds.readTimeMax, context)
+    case .answering, .writing: setDeadline(bounds.answerTimeMax, context)
+    }
+  }
+
+  private func setDeadline(_ time: Duration, _ context: ChannelHandlerContext) {
     deadline?.cancel()
-    let time: Duration =
-      switch next {
-      case .idle: bounds.idleTimeMax
-      case .reading, .refused: bounds.readTimeMax
-      case .answering, .writing: bounds.answerTimeMax
-      }
     let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
     deadline = context.eventLoop.scheduleTask(in: .nanoseconds(time.nanoseconds)) {
       let (connection, context) = bound.value
