@@ -190,7 +190,9 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
     guard let context else { return }
     let isLast = due.isEmpty && isOver && !outputClosed
     if out.readableBytes > 0 {
-      let answers = outgoing
+      // This first: the write itself may say that the channel is full, and come back here.
+      let (bytes, answers) = (out, outgoing)
+      out = ByteBuffer()
       outgoing.removeAll()
       let written = isLast || !answers.isEmpty ? context.eventLoop.makePromise(of: Void.self) : nil
       written?.futureResult.assumeIsolated().whenComplete { result in
@@ -198,8 +200,7 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
         for answer in answers { answer.written(isWritten) }
         if isLast { self.finish() }
       }
-      context.writeAndFlush(Self.wrapOutboundOut(out), promise: written)
-      out = ByteBuffer()
+      context.writeAndFlush(Self.wrapOutboundOut(bytes), promise: written)
     } else if isLast {
       finish()
     }
