@@ -78,7 +78,7 @@ extension SQLiteEventLogReader: EventLogTracer {
     return found
   }
 
-  /// Keys that wait in `recent` and those that are merged; what is in both at a moment is told once.
+  /// Keys that wait in `recent` and those that are merged; of one that was put anew the last.
   private func accepted(
     _ request: TraceRequest, by owners: [String], in topic: TopicID?
   ) throws(LogError) -> [EventTrace.Accepted] {
@@ -92,20 +92,25 @@ extension SQLiteEventLogReader: EventLogTracer {
     let condition = "k.hash IN (\(hashes)) AND (?1 IS NULL OR k.topic IN (?1, 0))"
     let rows = try connection.prepare(
       """
-      SELECT \(columns) FROM recent k LEFT JOIN topics t ON t.id = k.topic WHERE \(condition)
-      UNION SELECT \(columns) FROM keys k LEFT JOIN topics t ON t.id = k.topic WHERE \(condition)
+      SELECT \(columns), 0 AS seq FROM keys k LEFT JOIN topics t ON t.id = k.topic WHERE \(condition)
+      UNION ALL SELECT \(columns), k.seq FROM recent k LEFT JOIN topics t ON t.id = k.topic WHERE \(condition)
+      ORDER BY seq
       """)
     rows.bind(1, topic)
     defer { rows.reset() }
     var found: [EventTrace.Accepted] = []
-    while found.count < request.limit, try rows.step() {
+    while try rows.step() {
       let hash = rows.unsigned(1)
-      found.append(
-        EventTrace.Accepted(
-          topic: rows.integer(0) == 0 ? nil : rows.text(6), owner: ownerOf[hash] ?? "",
-          key: StoredKey(
-            hash: hash, content: rows.unsigned(2), offset: rows.unsigned(3), accepted: rows.integer(4),
-            until: rows.integer(5))))
+      let accepted = EventTrace.Accepted(
+        topic: rows.integer(0) == 0 ? nil : rows.text(6), owner: ownerOf[hash] ?? "",
+        key: StoredKey(
+          hash: hash, content: rows.unsigned(2), offset: rows.unsigned(3), accepted: rows.integer(4),
+          until: rows.integer(5)))
+      if let before = found.firstIndex(where: { $0.topic == accepted.topic && $0.key.hash == hash }) {
+        found[before] = accepted
+      } else if found.count < request.limit {
+        found.append(accepted)
+      }
     }
     return found
   }

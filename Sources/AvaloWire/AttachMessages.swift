@@ -138,6 +138,27 @@ public struct Detach: WireMessage, Equatable {
   }
 }
 
+/// A session subscribes to these no more. Where its device stopped is kept, as when the session ends.
+public struct Leave: WireMessage, Equatable {
+  public static let kind = FrameKind.leave
+  public var session: UInt64
+  public var topics: [Topic]
+
+  public init(session: UInt64, topics: [Topic]) {
+    self.session = session
+    self.topics = topics
+  }
+
+  public func encode(into writer: inout WireWriter) {
+    writer.integer(session)
+    writer.list(topics) { $0.string($1.name) }
+  }
+  public init(from reader: inout WireReader) throws(WireError) {
+    session = try reader.integer()
+    topics = try reader.list { (r: inout WireReader) throws(WireError) in try r.topic() }
+  }
+}
+
 extension WireWriter {
   /// string user, string token id, i64 issued at.
   mutating func token(_ token: TokenName) {

@@ -104,6 +104,7 @@ public struct FrameKind: RawRepresentable, Hashable, Sendable {
   public static let leaseLost = FrameKind(rawValue: 0x0141)
   public static let latestSeen = FrameKind(rawValue: 0x0142)
   public static let latestAt = FrameKind(rawValue: 0x0143)
+  public static let leave = FrameKind(rawValue: 0x0144)
 
   // 0x018x: plugins and scheduler.
   public static let follow = FrameKind(rawValue: 0x0180)

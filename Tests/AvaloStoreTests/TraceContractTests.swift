@@ -42,6 +42,24 @@ import Testing
     }
   }
 
+  /// An event that was held gets its offset later, or is taken back: its key is put anew, and the last one counts.
+  @Test(arguments: Engine.allCases) func ofAKeyThatWasPutAnewTheLastCounts(_ engine: Engine) throws {
+    let bench = try LogBench(engine)
+    try bench.transaction { try bench.log.put(key(bench, "shop", "evt_1", offset: 0), topic: bench.topic("user:a")) }
+    let reader = try bench.log.reader()
+    func offsets() throws -> [UInt64] {
+      try reader.trace(TraceRequest(eventID: "evt_1", owners: ["shop"], topic: nil, limit: 9)).accepted.map(
+        \.key.offset)
+    }
+    #expect(try offsets() == [0])
+    try bench.transaction {
+      try bench.append("user:a", record(id: "other"), key: key(bench, "shop", "evt_1", offset: 1))
+    }
+    #expect(try offsets() == [1])
+    try bench.settle()
+    #expect(try offsets() == [1])
+  }
+
   @Test(arguments: Engine.allCases) func knowsOfAnExpiredEventThatItWasAccepted(_ engine: Engine) throws {
     let bench = try LogBench(engine)
     try bench.transaction {

@@ -102,6 +102,9 @@ import Testing
       Cursors(session: 9, user: "abc", topics: [.init(chat, isGranted: false)]),
       "1b000000110100000d0c0b0a09000000000000000300616263010000000700636861743a633100")
     try expect(
+      Leave(session: 9, topics: [chat]),
+      "15000000440100000d0c0b0a0900000000000000010000000700636861743a6331")
+    try expect(
       Detach(sessions: [9, 10]),
       "14000000070100000d0c0b0a0200000009000000000000000a00000000000000")
   }

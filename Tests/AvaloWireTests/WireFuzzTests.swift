@@ -115,6 +115,7 @@ import Testing
     writer.frame(Attached(answers: [.granted(position, since: 1), .denied(.permissionDenied)]))
     writer.frame(Cursors(session: 1, user: "a", topics: [.init(topic, isGranted: false)]))
     writer.frame(Detach(sessions: [1, 2]))
+    writer.frame(Leave(session: 1, topics: [Topic("chat:c")!]))
     writer.frame(Watch(entries: [.init(handle: 1, topic: topic, position: position)]))
     writer.frame(Watched(heads: [Head(handle: 1, position: position, floor: 0)]))
     writer.frame(Unwatch(handles: [1]))

@@ -258,6 +258,11 @@ extension Hub {
   /// Takes a session's subscriptions to these topics, named by index, out of it and ends them.
   func unsubscribe(_ session: Session, _ topics: Set<UInt32>) {
     guard !topics.isEmpty else { return }
+    if session.stage == .ready, schedulerIsUp {
+      writeAcknowledgements()  // while they count
+      let names = topics.compactMap { self.topics[Int($0)]?.topic }
+      for batch in names.batches() { toScheduler.frame(Leave(session: session.number, topics: batch)) }
+    }
     var before = Subscription.none
     forEachSubscription(of: session) { index in
       guard topics.contains(subscriptions[index].topic) else {

@@ -16,6 +16,7 @@ public enum Command: Sendable {
   case markRead(LinkID, correlation: UInt32, MarkRead)
   case queryReads(LinkID, correlation: UInt32, QueryReads)
   case lease(LinkID, correlation: UInt32, Lease)
+  case leave(LinkID, Leave)
   case detach(LinkID, Detach)
   case watch(LinkID, correlation: UInt32, Watch)
   case unwatch(LinkID, correlation: UInt32, Unwatch)

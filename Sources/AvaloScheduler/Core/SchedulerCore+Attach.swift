@@ -73,6 +73,27 @@ extension SchedulerCore {
     }
   }
 
+  /// The session subscribes there no more: its cursor is as one whose session has ended.
+  func leave(_ leave: Leave, _ link: LinkState) {
+    guard let session = link.sessions[leave.session] else { return }
+    let device = devices.session(session).device
+    for name in leave.topics {
+      guard let topic = topics.place(of: name.name) else { continue }
+      let left = devices.withSession(session) { state -> SessionCursor? in
+        guard let index = state.index(ofTopic: topic) else { return nil }
+        defer { state.cursors.remove(at: index) }
+        return state.cursors[index]
+      }
+      guard let left else { continue }
+      topics[topic].holds -= 1
+      if devices.cursor(ofDevice: device, topic: topic) == nil {
+        part(left, of: devices.device(device).id)
+      } else {
+        markDirty(device, topic: topic)
+      }
+    }
+  }
+
   /// Where a session would start. Of topics that nobody holds nothing is kept for it.
   func starts(_ query: StartsQuery, _ origin: Origin) throws(LogError) {
     let device = query.device.isEmpty ? nil : try log.device(user: query.user, device: query.device)
@@ -146,13 +167,7 @@ extension SchedulerCore {
     link.sessions[closed.session.number] = nil
     for cursor in closed.session.cursors {
       topics[cursor.topic].holds -= 1
-      guard closed.isLast, closed.device >= 0, cursor.isDirty else { continue }
-      // An offset proves the number, also while the log cannot be asked.
-      let number =
-        cursor.offset > 0 && topics[cursor.topic].id != 0 ? topics[cursor.topic].id : number(of: cursor.topic)
-      parted[closed.device, default: PartedDevice()].add(
-        StoredCursor(topic: number, offset: cursor.offset, used: moment.wall),
-        renamed: cursor.isAwaited && hasRow(cursor.topic) ? log.identity.awaited(topics[cursor.topic].name) : nil)
+      if closed.isLast { part(cursor, of: closed.device) }
     }
     if closed.isLast {
       guard closed.device >= 0, moment.wall - closed.seen >= SchedulerLimits.seenMilliseconds else { return }
@@ -161,6 +176,16 @@ extension SchedulerCore {
       // The lowest of those that are left may be higher.
       for cursor in closed.session.cursors { markDirty(device, topic: cursor.topic) }
     }
+  }
+
+  /// No session of the device has the cursor any more. What was acknowledged and nobody wrote yet is kept until it is.
+  private func part(_ cursor: SessionCursor, of device: DeviceID) {
+    guard device >= 0, cursor.isDirty else { return }
+    // An offset proves the number, also while the log cannot be asked.
+    let number = cursor.offset > 0 && topics[cursor.topic].id != 0 ? topics[cursor.topic].id : number(of: cursor.topic)
+    parted[device, default: PartedDevice()].add(
+      StoredCursor(topic: number, offset: cursor.offset, used: moment.wall),
+      renamed: cursor.isAwaited && hasRow(cursor.topic) ? log.identity.awaited(topics[cursor.topic].name) : nil)
   }
 
   /// The turn failed: its sessions are not attached, its cursors not drawn.

@@ -28,7 +28,8 @@ extension SchedulerCore {
     var answers: [Attached.Answer] = []
     answers.reserveCapacity(wanted.count)
     let newInbox = isNewDevice ? "user:" + user : nil
-    for (index, one) in wanted.enumerated() {
+    var spares: [TopicID]?
+    for one in wanted {
       var since: UInt64 = 0
       if !one.isGranted {
         guard let membership = try membership(of: user, in: one.topic.name) else {
@@ -49,11 +50,14 @@ extension SchedulerCore {
         return nil
       }
       if isKept, stored.count >= settings.cursorsPerDeviceMax, one.topic.name != "user:" + user {
-        guard try makeRoom(in: &stored, of: user, session: session, for: wanted[index...]) else {
+        if spares == nil { spares = try spareCursors(stored, of: user, session: session, for: wanted) }
+        guard let oldest = spares?.popLast() else {
           metrics.refused(.limit)
           answers.append(.denied(.resourceExhausted))
           continue
         }
+        try forget(oldest, of: devices.device(devices.session(session).device).id, in: &stored)
+        metrics.cursorsForgotten(.bound)
       }
       let isNewInbox = one.topic.name == newInbox
       let offset = try drawCursor(topic, session: session, isKept: isKept, isNewInbox: isNewInbox, &stored)
@@ -112,20 +116,17 @@ extension SchedulerCore {
     }
   }
 
-  /// The cursor that the device has not used for longest makes room, but none that is asked for now.
-  private func makeRoom(
-    in stored: inout DeviceCursors, of user: String, session: Int32, for wanted: ArraySlice<Attach.Wanted>
-  ) throws(LogError) -> Bool {
-    let device = devices.device(devices.session(session).device).id
-    var spared = try spared(of: device, user)
+  /// Cursors that may make room, the one that the device has not used for longest last: none that is asked for now. Made
+  /// once a request.
+  private func spareCursors(
+    _ stored: DeviceCursors, of user: String, session: Int32, for wanted: [Attach.Wanted]
+  ) throws(LogError) -> [TopicID] {
+    var spared = try spared(of: devices.device(devices.session(session).device).id, user)
     for one in wanted {
       let names = names(of: try place(ofTopic: one.topic.name))
       spared.formUnion([names.topic, names.awaited])
     }
-    guard let oldest = stored.oldest(besides: spared) else { return false }
-    try forget(oldest.topic, of: device, in: &stored)
-    metrics.cursorsForgotten(.bound)
-    return true
+    return stored.newestFirst.filter { !spared.contains($0) }
   }
 
   private func forget(_ topic: TopicID, of device: DeviceID, in stored: inout DeviceCursors) throws(LogError) {

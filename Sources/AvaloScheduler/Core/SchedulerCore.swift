@@ -141,6 +141,8 @@ public final class SchedulerCore {
     case .queryReads(let link, let correlation, let query): turn.queries.append((link, correlation, query))
     case .lease(let link, let correlation, let lease):
       if let link = state(of: link) { self.lease(lease, link, correlation) }
+    case .leave(let link, let leave):
+      if let link = state(of: link) { self.leave(leave, link) }
     case .detach(let link, let detach):
       if let link = state(of: link) { self.detach(detach, link) }
     case .watch(let link, let correlation, let watch):

@@ -122,6 +122,7 @@ final class GatewayLinks: LinkDelegate {
     case .markRead: return .markRead(link, correlation: head.correlation, try MarkRead(body: body))
     case .queryReads: return .queryReads(link, correlation: head.correlation, try QueryReads(body: body))
     case .lease: return .lease(link, correlation: head.correlation, try Lease(body: body))
+    case .leave: return .leave(link, try Leave(body: body))
     case .detach: return .detach(link, try Detach(body: body))
     case .watch: return .watch(link, correlation: head.correlation, try Watch(body: body))
     case .unwatch: return .unwatch(link, correlation: head.correlation, try Unwatch(body: body))

@@ -43,8 +43,6 @@ struct DeviceCursors {
 
   mutating func remove(_ topic: TopicID) { rows.removeAll { $0.topic == topic } }
 
-  /// The one that was not used for longest, but none of these.
-  func oldest(besides spared: Set<TopicID>) -> StoredCursor? {
-    rows.filter { !spared.contains($0.topic) }.min { ($0.used, $0.topic) < ($1.used, $1.topic) }
-  }
+  /// By when they were used.
+  var newestFirst: [TopicID] { rows.sorted { ($0.used, $0.topic) > ($1.used, $1.topic) }.map(\.topic) }
 }

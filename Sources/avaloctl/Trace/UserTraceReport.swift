@@ -19,15 +19,21 @@ struct UserTraceReport {
     guard !isEmpty else { return ["nothing is known of the user \(user)"] }
     var lines: [String] = []
     if let inbox {
-      lines.append("user:\(user): head \(inbox.head), floor \(inbox.floor), epoch \(inbox.epoch)")
-      lines += Output.tableLines(
-        [["DEVICE", "PLATFORM", "CONNECTED", "LAST SEEN", "ACKNOWLEDGED"]]
-          + inbox.devices.map {
-            [
-              $0.device, $0.platform, $0.isOpen ? "yes" : "no", WallClock.text($0.seenAt),
-              $0.cursor.map { "up to \($0)" } ?? "nothing",
-            ]
-          })
+      lines.append(
+        inbox.head == 0
+          ? "user:\(user): nothing was ever published to it"
+          : "user:\(user): head \(inbox.head), floor \(inbox.floor), epoch \(inbox.epoch)")
+      lines +=
+        inbox.devices.isEmpty
+        ? ["no device"]
+        : Output.tableLines(
+          [["DEVICE", "PLATFORM", "CONNECTED", "LAST SEEN", "ACKNOWLEDGED"]]
+            + inbox.devices.map {
+              [
+                $0.device, $0.platform, $0.isOpen ? "yes" : "no", WallClock.text($0.seenAt),
+                $0.cursor.map { "up to \($0)" } ?? "nothing",
+              ]
+            })
     }
     if !facts.connections.isEmpty {
       lines.append("")

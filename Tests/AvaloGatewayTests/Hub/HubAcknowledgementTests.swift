@@ -60,7 +60,7 @@ import Testing
       loop.hear(ann, #"{"id":1,"call":"unsubscribe","data":{"subscriptions":["user:ann"]}}"#)
       loop.hear(ann, #"{"id":2,"call":"subscribeToRealtimeEventsV1","data":{"subscriptions":["user:ann"]}}"#)
     }
-    #expect(loop.port.frames.map(\.kind) == [.acknowledge, .cursors, .watch, .unwatch])
+    #expect(loop.port.frames.map(\.kind) == [.acknowledge, .leave, .cursors, .watch, .unwatch])
   }
 
   private func position(_ offset: UInt64) -> Position { Position(epoch: epoch, offset: offset) }

@@ -129,6 +129,49 @@ import Testing
         == [.attached(2, bob.map { bench.position($0, 0) })])
   }
 
+  // MARK: Leaving
+
+  private func leave(_ link: LinkID, _ session: UInt64, _ topics: String...) -> Command {
+    .leave(link, Leave(session: session, topics: topics.map { Topic($0)! }))
+  }
+
+  /// One connection that goes from chat to chat has one open at a time, however long it lives.
+  @Test func aSessionHasOnlyWhatItIsSubscribedTo() throws {
+    let bench = try CoreBench(.memory, CursorTests.three)
+    let link = try bench.link()
+    try bench.turn(link, bench.attach(link, 1))
+    for number in 0..<9 {
+      let told = try bench.turn(link, bench.cursors(link, 1, ["feed:\(number)"], as: 2))
+      #expect(told == [.attached(2, [bench.position("feed:\(number)", 0)])])
+      try bench.turn(link, leave(link, 1, "feed:\(number)", "feed:unknown"))
+      bench.advance(1)
+    }
+    #expect(try numbers(bench).count == 3)
+    #expect(bench.core.topics[bench.core.topics.place(of: "feed:3")!].holds == 0)
+  }
+
+  @Test(arguments: LogKind.allCases) func whatWasAcknowledgedBeforeLeavingIsKept(_ engine: LogKind) throws {
+    let bench = try CoreBench(engine)
+    let link = try bench.link()
+    try bench.turn(link, bench.watch(link, [(1, "feed:a")]), bench.attach(link, 1, topics: ["user:ann", "feed:a"]))
+    for id in ["1", "2", "3"] { try bench.turn(link, bench.publish(link, "feed:a", id: id)) }
+    // Subscribed again in the same breath, it goes on there, and what it acknowledges counts.
+    let told = try bench.turn(
+      link, bench.acknowledge(link, 1, 1, "feed:a", 2), leave(link, 1, "feed:a"),
+      bench.cursors(link, 1, ["feed:a"], as: 3))
+    #expect(told == [.attached(3, [bench.position("feed:a", 2)])])
+    try bench.turn(link, bench.acknowledge(link, 1, 1, "feed:a", 3))
+    bench.advance(SchedulerLimits.flushMilliseconds)
+    bench.housekeep()
+    #expect(try bench.cursor("feed:a") == 3)
+    // Of two sessions the one that stays says where the device is.
+    try bench.turn(link, bench.attach(link, 2, topics: ["feed:a"]), bench.publish(link, "feed:a", id: "4"))
+    try bench.turn(link, bench.acknowledge(link, 1, 1, "feed:a", 4), leave(link, 2, "feed:a"), leave(link, 7, "feed:a"))
+    bench.advance(SchedulerLimits.flushMilliseconds)
+    bench.housekeep()
+    #expect(try bench.cursor("feed:a") == 4)
+  }
+
   // MARK: By publishing
 
   @Test func whoMayNotPublishMakesNoTopic() throws {
