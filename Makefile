@@ -4,7 +4,9 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 CONFIG ?= .avalo/config
-RELEASE := swift build -c release --static-swift-stdlib
+# Swift's library is in the program; nobody looks for functions in it from outside.
+RELEASE := swift build -c release --product avalo --static-swift-stdlib -Xlinker --no-export-dynamic
+DEBUG := swift build --build-tests && scripts/link-programs .build/debug
 # Programs to package. Given, nothing is built: make package BINARIES=folder
 BINARIES ?=
 PACKAGES := .build/package
@@ -30,6 +32,7 @@ deps-clients: ## install what building the clients for the web and testing them 
 
 build: deps ## build the release
 	$(RELEASE)
+	@scripts/link-programs .build/release
 
 run: build ## start everything here, on loopback, and say how to use it
 	@scripts/install-packages --optional esbuild
@@ -40,13 +43,13 @@ demo: build ## start, connect two users, publish, show the delivery, stop
 
 test: deps-test ## build, and run every test that ends within minutes; what needs root or a tool is skipped by name
 	@scripts/test-clients unit
-	swift build --build-tests
+	$(DEBUG)
 	@scripts/run-tests
 
 test-all: test test-clients chaos conformance contract demo upgrade-test pages systemd-test monitoring-test proxy-test package-test ## all tests, and what takes long
 
 chaos: deps-test ## kill each worker a hundred times under load
-	swift build --build-tests
+	$(DEBUG)
 	AVALO_CHAOS_KILLS=100 scripts/run-tests --filter ChaosTests
 
 clients: deps-clients ## build the client for the web, in clients/web/dist
@@ -54,31 +57,31 @@ clients: deps-clients ## build the client for the web, in clients/web/dist
 
 test-clients: deps-clients ## the client for the web: on a made-up clock, against a real server, and in Chromium
 	@scripts/install-packages chromium
-	swift build --build-tests
+	$(DEBUG)
 	scripts/test-clients unit integration browser demo
 
 screenshot: deps-clients ## the picture of the demo in the README
 	@scripts/install-packages chromium
-	swift build --build-tests
+	$(DEBUG)
 	AVALO_SCREENSHOT=$(CURDIR)/docs/images/demo.png scripts/test-clients demo
 
 soak: deps-clients ## ten minutes of clients that are cut off at random, while gateways are killed
-	swift build --build-tests
+	$(DEBUG)
 	scripts/test-clients soak
 
 upgrade-test: build ## replace every worker's program under load: 10 000 clients, 1 000 events/s
 	@scripts/upgrade-test .build/release --clients 10000 --rate 1000
 
 conformance: deps-test ## the WebSocket codec against Autobahn's test cases (fetched from PyPI)
-	swift build --build-tests
+	$(DEBUG)
 	scripts/conformance run .build/debug/avalo-echo
 
 contract: deps-test ## docs/protocol/openapi.yaml against a running server, by schemathesis (fetched from PyPI), for minutes
-	swift build --build-tests
+	$(DEBUG)
 	AVALO_WORKERS__GATEWAY__SETTINGS__LIMITS__CALLS_PER_SECOND=1000000 .build/debug/avaloctl sandbox -- scripts/contract long
 
 examples: ## record docs/protocol/examples.md from a running server anew
-	swift build --build-tests
+	$(DEBUG)
 	.build/debug/avaloctl sandbox -- scripts/record-examples
 
 lint: ## the code's form
@@ -91,21 +94,21 @@ bench: build ## a short standard set of measurements, into docs/benchmarks.md
 	.build/release/avaloctl sandbox -- avalo-bench all --pin --markdown docs/benchmarks.md
 
 systemd-test: deps-test ## start, hang, kill, reload and stop the service under a real systemd; needs root
-	swift build --build-tests
+	$(DEBUG)
 	scripts/systemd-test .build/debug
 
 monitoring-test: deps-test ## an alert's way through a real Prometheus and Alertmanager to a webhook, and back
-	swift build --build-tests
+	$(DEBUG)
 	scripts/monitoring-test .build/debug
 
 proxy-test: ## clients through nginx and HAProxy with the configurations in docs/proxies
 	@scripts/install-packages nginx-light haproxy openssl python3
-	swift build --build-tests
+	$(DEBUG)
 	scripts/proxy-test .build/debug
 
 pages: ## the man pages and the shells' completions, in .build/pages
 	@scripts/install-packages mandoc python3
-	swift build --build-tests
+	$(DEBUG)
 	scripts/man-pages .build/debug .build/pages
 	mandoc -T lint -W warning .build/pages/man/*
 

@@ -1,7 +1,7 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-// Arrows point down only: mains -> Supervisor | workers -> Worker -> Link, System -> Wire, Metrics -> Core.
+// Arrows point down only: avalo -> Supervisor | workers | tools -> Worker -> Link, System -> Wire, Metrics -> Core.
 // Workers never import each other; the supervisor imports no domain. `HouseTests` holds this picture.
 
 let nio = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
@@ -25,13 +25,8 @@ let package = Package(
   name: "avalo-realtime",
   platforms: [.macOS(.v15)],
   products: [
-    .executable(name: "avalod", targets: ["avalod"]),
-    .executable(name: "avalo-gateway", targets: ["avalo-gateway"]),
-    .executable(name: "avalo-presence", targets: ["avalo-presence"]),
-    .executable(name: "avalo-scheduler", targets: ["avalo-scheduler"]),
-    .executable(name: "avalo-webhook", targets: ["avalo-webhook"]),
-    .executable(name: "avaloctl", targets: ["avaloctl"]),
-    .executable(name: "avalo-bench", targets: ["avalo-bench"]),
+    // All programs in one file (docs/decisions/0011-one-file-many-programs.md). Which they are stands in Program.swift.
+    .executable(name: "avalo", targets: ["avalo"])
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
@@ -108,17 +103,20 @@ let package = Package(
     .target(name: "AvaloClient", dependencies: ["AvaloCore", "CAvalo", nio, nioPosix, nioHTTP, nioWebSocket]),
     .target(name: "AvaloKeys", dependencies: ["AvaloCore", crypto]),
 
-    // Mains.
-    .executableTarget(name: "avalod", dependencies: ["AvaloSupervisor", arguments]),
-    .executableTarget(name: "avalo-gateway", dependencies: ["AvaloGateway", "AvaloWorker"]),
-    .executableTarget(name: "avalo-presence", dependencies: ["AvaloPresence", "AvaloWorker"]),
-    .executableTarget(name: "avalo-scheduler", dependencies: ["AvaloScheduler", "AvaloWorker"]),
-    .executableTarget(name: "avalo-webhook", dependencies: ["AvaloWebhook", "AvaloWorker"]),
-    .executableTarget(
+    // The tools.
+    .target(
       name: "avaloctl",
       dependencies: ["AvaloClient", "AvaloKeys", "AvaloCore", "AvaloSystem", "CAvalo", arguments, crypto]),
-    .executableTarget(
+    .target(
       name: "avalo-bench", dependencies: ["AvaloClient", "AvaloKeys", "AvaloCore", "CAvalo", arguments, histogram]),
+
+    // The program: what it does depends on the name it is called by.
+    .executableTarget(
+      name: "avalo",
+      dependencies: [
+        "AvaloSupervisor", "AvaloWorker", "AvaloGateway", "AvaloPresence", "AvaloScheduler", "AvaloWebhook", "avaloctl",
+        "avalo-bench", arguments,
+      ]),
 
     // Tests mirror the sources; ProcessTests run the real executables.
     .target(
@@ -144,12 +142,12 @@ let package = Package(
       name: "AvaloSchedulerTests",
       dependencies: [
         "AvaloScheduler", "AvaloStore", "AvaloStoreSQLite", "AvaloLink", "AvaloWire", "AvaloMetrics", "AvaloSystem",
-        "AvaloCore", "AvaloTesting", "avalo-scheduler", logging, nio, nioPosix,
+        "AvaloCore", "AvaloTesting", "avalo", logging, nio, nioPosix,
       ]),
     .testTarget(
-      name: "AvaloPresenceTests", dependencies: ["AvaloPresence", "AvaloLink", "AvaloTesting", "avalo-presence", grdb]),
+      name: "AvaloPresenceTests", dependencies: ["AvaloPresence", "AvaloLink", "AvaloTesting", "avalo", grdb]),
     .testTarget(name: "AvaloWebTests", dependencies: ["AvaloWeb", "AvaloSystem", logging, nioPosix]),
-    .testTarget(name: "AvaloWebhookTests", dependencies: ["AvaloWebhook", "AvaloTesting", "avalo-webhook"]),
+    .testTarget(name: "AvaloWebhookTests", dependencies: ["AvaloWebhook", "AvaloTesting", "avalo"]),
     .testTarget(
       name: "AvaloGatewayTests",
       dependencies: [
@@ -159,15 +157,15 @@ let package = Package(
     .testTarget(
       name: "AvaloToolTests",
       dependencies: [
-        "AvaloClient", "AvaloKeys", "AvaloTesting", "avaloctl", "avalo-bench", nio, nioPosix, nioHTTP, nioWebSocket,
+        "AvaloClient", "AvaloKeys", "AvaloTesting", "avaloctl", "avalo-bench", "avalo", nio, nioPosix, nioHTTP,
+        nioWebSocket,
         jwt,
         arguments,
       ]),
     .testTarget(
       name: "ProcessTests",
       dependencies: [
-        "AvaloTesting", "AvaloClient", "AvaloKeys", "AvaloSystem", "AvaloCore", "avalod", "avalo-gateway",
-        "avalo-presence", "avalo-scheduler", "avalo-webhook", "avaloctl", "avalo-bench", jwt, crypto, nioPosix, nioSSL,
+        "AvaloTesting", "AvaloClient", "AvaloKeys", "AvaloSystem", "AvaloCore", "avalo", jwt, crypto, nioPosix, nioSSL,
       ]),
     .testTarget(
       name: "HouseTests",

@@ -1,9 +1,8 @@
 import ArgumentParser
 
 /// The load tool: what the server does under load, and what it costs.
-@main
-struct AvaloBench: AsyncParsableCommand {
-  static let configuration = CommandConfiguration(
+package struct AvaloBench: AsyncParsableCommand {
+  package static let configuration = CommandConfiguration(
     commandName: "avalo-bench",
     abstract: "Puts load on an Avalo Realtime server and measures it, from a client that is cheaper than the server.",
     discussion: """
@@ -15,4 +14,6 @@ struct AvaloBench: AsyncParsableCommand {
       ConnectCommand.self, FanoutCommand.self, PairsCommand.self, PresenceCommand.self, RecoverCommand.self,
       UpgradeCommand.self, AllCommand.self,
     ])
+
+  package init() {}
 }

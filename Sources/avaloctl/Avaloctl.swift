@@ -2,9 +2,8 @@ import ArgumentParser
 import AvaloSystem
 
 /// The operator's and the developer's command line.
-@main
-struct Avaloctl: AsyncParsableCommand {
-  static let configuration = CommandConfiguration(
+package struct Avaloctl: AsyncParsableCommand {
+  package static let configuration = CommandConfiguration(
     commandName: "avaloctl",
     abstract: "Asks and steers an Avalo Realtime server, and shows what it does.",
     discussion: """
@@ -23,4 +22,6 @@ struct Avaloctl: AsyncParsableCommand {
       // For whoever develops with it
       InitCommand.self, TokenCommand.self, ListenCommand.self, DemoCommand.self, SandboxCommand.self,
     ])
+
+  package init() {}
 }

@@ -40,11 +40,18 @@ public final class TestFolder: Sendable {
 
 /// Where things are that tests need.
 public enum TestPaths {
-  /// The folder of the built executables: the test bundle's own.
+  /// The folder of the built executables: the test bundle's own. All names of the program are there as links.
   public static let products: String = {
     let executable = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? ""
     let candidates = [executable, CommandLine.arguments[0]].map { ($0 as NSString).deletingLastPathComponent }
-    return candidates.first { FileManager.default.isExecutableFile(atPath: "\($0)/avalod") } ?? candidates[0]
+    let folder = candidates.first { FileManager.default.isExecutableFile(atPath: "\($0)/avalo") } ?? candidates[0]
+    let link = Process()
+    link.executableURL = URL(fileURLWithPath: "\(root)/scripts/link-programs")
+    link.arguments = [folder]
+    try? link.run()
+    link.waitUntilExit()
+    precondition(link.terminationStatus == 0, "scripts/link-programs \(folder)")
+    return folder
   }()
 
   public static func executable(_ name: String) -> String { "\(products)/\(name)" }

@@ -32,7 +32,8 @@ struct TargetGraph {
     var found: Set<String> = []
     for line in try House.lines(file) where line.hasPrefix("import ") || line.hasPrefix("@") {
       guard let match = line.wholeMatch(of: /(?:@\w+(?:\([^)]*\))? )*import (?:\w+ )?(\w+)(?:\.\w+)*/) else { continue }
-      found.insert(String(match.1))
+      // A target's hyphens are underscores in its module's name.
+      found.insert(String(match.1).replacing("_", with: "-"))
     }
     return found
   }

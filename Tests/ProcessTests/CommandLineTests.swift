@@ -68,7 +68,11 @@ import Testing
     func ask() async throws -> (TestProcess.Ending, String) {
       let process = try await TestProcess.start(
         try #require(Needs.path(of: "setpriv")),
-        ["--reuid", "65534", "--regid", "65534", "--clear-groups", "/proc/self/fd/3", "status", "--control", socket],
+        [
+          "--reuid", "65534", "--regid", "65534", "--clear-groups", "/proc/self/fd/3", "avaloctl", "status",
+          "--control",
+          socket,
+        ],
         descriptors: [try Self.opened(TestPaths.executable("avaloctl"))])
       return (try await process.ending(), process.output)
     }

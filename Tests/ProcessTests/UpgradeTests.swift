@@ -5,13 +5,14 @@ import Testing
 /// Every worker's program is replaced under load. The load tool is the judge: it counts what is lost, refused, cut without a
 /// word, and how many come back in a second.
 @Suite(.serialized, .timeLimit(.minutes(5))) struct UpgradeTests {
-  /// Copies of the workers' programs, which may be replaced, and what names them to avalod.
+  /// A copy of the workers' program, which may be replaced, and what names it to avalod.
   private func copies(in folder: TestFolder) throws -> [String: String] {
     var variables = TestProcess.plainEnvironment
+    try FileManager.default.copyItem(atPath: TestPaths.executable("avalo"), toPath: "\(folder.path)/avalo")
     for worker in ["gateway", "presence", "scheduler"] {
-      let copy = "\(folder.path)/avalo-\(worker)"
-      try FileManager.default.copyItem(atPath: TestPaths.executable("avalo-\(worker)"), toPath: copy)
-      variables["AVALO_WORKERS__\(worker.uppercased())__EXECUTABLE"] = copy
+      let name = "\(folder.path)/avalo-\(worker)"
+      try FileManager.default.createSymbolicLink(atPath: name, withDestinationPath: "avalo")
+      variables["AVALO_WORKERS__\(worker.uppercased())__EXECUTABLE"] = name
     }
     return variables
   }

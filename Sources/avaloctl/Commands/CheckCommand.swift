@@ -28,7 +28,7 @@ enum Siblings {
     let candidates = ["\(folder)/\(name)", "\(folder)/../sbin/\(name)", "/usr/sbin/\(name)", "/usr/bin/\(name)"]
     guard let found = candidates.first(where: { access($0, X_OK) == 0 }) else {
       throw ToolError.unavailable(
-        "There is no \(name) beside \(own), nor in /usr/sbin. Build it: swift build, or install the package")
+        "There is no \(name) beside \(own), nor in /usr/sbin. Build it: make build, or install the package")
     }
     return found
   }

@@ -22,5 +22,3 @@ struct Avalod: ParsableCommand {
     Glibc.exit(check ? daemon.check(json: json) : printConfig ? daemon.printConfiguration() : daemon.run())
   }
 }
-
-Avalod.main()

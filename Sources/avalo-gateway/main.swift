@@ -1,4 +1,0 @@
-import AvaloGateway
-import AvaloWorker
-
-await WorkerMain.run(Gateway.self)

@@ -1,4 +1,0 @@
-import AvaloPresence
-import AvaloWorker
-
-await WorkerMain.run(Presence.self)

@@ -1,4 +1,0 @@
-import AvaloScheduler
-import AvaloWorker
-
-await WorkerMain.run(Scheduler.self)

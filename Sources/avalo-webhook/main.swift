@@ -1,4 +1,0 @@
-import AvaloWebhook
-import AvaloWorker
-
-await WorkerMain.run(Webhook.self)
