@@ -246,7 +246,7 @@ public final class Gateway: Worker {
     }
     let schedule = DrainSchedule(
       perSecond: Double(access.current.settings.drain.reconnectsPerSecond) * GatewayLimits.reconnectShare
-        / Double(context.instances),
+        / Double(context.draining()),
       until: deadline + (.zero - GatewayLimits.drainReserve), clock: context.monotonicClock)
     for hub in hubs { hub.post(.drain(schedule)) }
     let accepted = context.monotonicClock.now + GatewayLimits.drainLinger

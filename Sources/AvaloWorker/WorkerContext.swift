@@ -9,8 +9,8 @@ public struct WorkerContext: Sendable {
   public let name: String
   /// The instance's number.
   public let slot: Int
-  /// How many instances of the worker there were to be when this one was started.
-  public let instances: Int
+  /// How many processes of the worker drain, this one among them. To be called when it is to drain.
+  public let draining: @Sendable () -> Int
   /// `gateway.0`.
   public var instance: String { "\(name).\(slot)" }
   /// Drawn at the start: tells this life of the slot from the next.

@@ -11,6 +11,7 @@ struct WorkerIdentity: Sendable {
   var stateDirectory: String
   var configDirectory: String
   var settingsPath: String?
+  var drainingPath: String?
   var logLevel: Logger.Level
   var drainTime: Duration
 
@@ -31,6 +32,7 @@ struct WorkerIdentity: Sendable {
     stateDirectory = folder("AVALO_STATE_DIR", "STATE_DIRECTORY")
     configDirectory = folder("AVALO_CONFIG_DIR", "CONFIGURATION_DIRECTORY")
     settingsPath = environment["AVALO_SETTINGS"]
+    drainingPath = environment["AVALO_DRAINING"]
     let level = environment["AVALO_LOG_LEVEL"] ?? "info"
     guard let parsed = Logs.level(named: level) else {
       throw WorkerError("AVALO_LOG_LEVEL must be debug, info, notice, warning or error, not \"\(level)\"")
@@ -44,6 +46,14 @@ struct WorkerIdentity: Sendable {
     } else {
       drainTime = WorkerLimits.drainTimeDefault
     }
+  }
+
+  /// How many of the worker's processes drain when this one does; all there were to be, when nobody says.
+  func draining() -> Int {
+    guard let drainingPath, let bytes = try? ProcessFile.readBytes(drainingPath, bytesMax: 64),
+      let count = Int(String(decoding: bytes, as: UTF8.self).prefix { $0 != "\n" }), count > 0
+    else { return instances }
+    return count
   }
 
   /// The settings, read anew.

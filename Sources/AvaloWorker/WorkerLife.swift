@@ -37,7 +37,8 @@ final class WorkerLife<W: Worker>: Sendable {
     for socket in sockets { byName[socket.name, default: []].append(socket.descriptor) }
     metricsSockets = byName.removeValue(forKey: "metrics") ?? []
     context = WorkerContext(
-      name: identity.name, slot: identity.slot, instances: identity.instances, incarnation: .random(in: 1 ... .max),
+      name: identity.name, slot: identity.slot, draining: { identity.draining() },
+      incarnation: .random(in: 1 ... .max),
       runtimeDirectory: identity.runtimeDirectory, stateDirectory: identity.stateDirectory,
       configDirectory: identity.configDirectory, sockets: byName, log: log, metrics: metrics, group: group,
       eventLoop: group.next(), routes: routes, liveness: liveness, monotonicClock: .system, wallClock: .system,

@@ -1,4 +1,5 @@
 import AvaloSystem
+import AvaloTesting
 import Glibc
 import Testing
 
@@ -98,6 +99,18 @@ import Testing
     #expect(identity.name == "gateway" && identity.slot == 3 && identity.logLevel == .debug)
     #expect(identity.runtimeDirectory == "/r" && identity.stateDirectory == "/s" && identity.configDirectory == "/c")
     #expect(identity.drainTime == .milliseconds(2500))
+  }
+
+  @Test func asksHowManyDrainWhenItDoes() throws {
+    let folder = TestFolder()
+    let path = try folder.write("3\n", to: "gateway.draining")
+    let identity = try WorkerIdentity(
+      Environment(["AVALO_DRAINING": path, "AVALO_INSTANCES": "2"]), program: "avalo-gateway")
+    #expect(identity.draining() == 3)
+    try folder.write("1\n", to: "gateway.draining")
+    #expect(identity.draining() == 1)
+    unlink(path)
+    #expect(identity.draining() == 2)
   }
 
   @Test func standsAloneUnderSystemd() throws {

@@ -17,6 +17,7 @@ struct RuntimeDirectory: Sendable {
 
   func notifyPath(_ worker: String, _ slot: Int) -> String { "\(path)/notify/\(worker).\(slot).sock" }
   func settingsPath(_ worker: String) -> String { "\(path)/settings/\(worker).json" }
+  func drainingPath(_ worker: String) -> String { "\(path)/settings/\(worker).draining" }
 
   // MARK: Settings
 
@@ -42,7 +43,19 @@ struct RuntimeDirectory: Sendable {
     for worker in workers { unlink(draftPath(worker.name)) }
   }
 
-  func removeSettings(of worker: String) { unlink(settingsPath(worker)) }
+  func removeSettings(of worker: String) {
+    unlink(settingsPath(worker))
+    unlink(drainingPath(worker))
+  }
+
+  // MARK: Drains
+
+  /// Says how many of a worker's processes drain, to those that begin to. A reader sees the old number or the new one.
+  func tellDraining(_ worker: WorkerManifest, count: Int) throws(SystemError) {
+    let path = drainingPath(worker.name)
+    try write(Array("\(count)\n".utf8), to: path + ".new", user: worker.user)
+    guard rename(path + ".new", path) == 0 else { throw SystemError(path) }
+  }
 
   private func draftPath(_ worker: String) -> String { settingsPath(worker) + ".new" }
 

@@ -29,12 +29,13 @@ enum WorkerEnvironment {
     _ base: [String: String], slot: Int, instances: Int, sockets: [InheritedSocket], lifeline: Int32,
     watchdog: Duration?,
     drain: Duration,
-    notify: String, settings: String
+    notify: String, settings: String, draining: String
   ) -> [String: String] {
     var variables = base
     variables["AVALO_SLOT"] = "\(slot)"
     variables["AVALO_INSTANCES"] = "\(instances)"
     variables["AVALO_SETTINGS"] = settings
+    variables["AVALO_DRAINING"] = draining
     variables["AVALO_LIFELINE_FD"] = "\(lifeline)"
     variables["AVALO_DRAIN_USEC"] = "\(drain.nanoseconds / 1000)"
     variables["NOTIFY_SOCKET"] = notify

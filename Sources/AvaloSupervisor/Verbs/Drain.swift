@@ -9,6 +9,9 @@ extension Supervisor {
     for order in groups.keys.sorted() {
       let group = groups[order] ?? []
       extendUpward(by: group.map(\.manifest.drain.deadline).max() ?? .zero)
+      for ofWorker in Dictionary(grouping: group, by: \.id.worker).values {
+        tellDraining(ofWorker[0].manifest, count: ofWorker.count)
+      }
       for instance in group { feed(.stop, to: instance) }
       let ids = group.map(\.id)
       await until { supervisor in ids.allSatisfy { supervisor.phase(of: $0) == .idle } }

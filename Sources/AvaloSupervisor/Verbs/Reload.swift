@@ -184,7 +184,7 @@ extension Supervisor {
         marks.signalled.append(instance.id)
       }
     }
-    for id in marks.leaving { instances[id].map { retire($0) } }
+    retire(marks.leaving.compactMap { instances[$0] })
     for id in marks.signalled { instances[id].map { feed(.reload, to: $0) } }
     for (worker, places) in open {
       marks.added += places.map { start(worker, place: $0.place, slot: $0.slot).id }
@@ -233,6 +233,7 @@ extension Supervisor {
       guard phase != .stopping else { return [] }
       guard let instance = instances[id] else { continue }
       let starts = instance.starts
+      tellDraining(instance.manifest, count: leaving(id.worker).count + 1)
       feed(.restart, to: instance)
       await until { supervisor in
         guard let instance = supervisor.instances[id], supervisor.phase != .stopping else { return true }

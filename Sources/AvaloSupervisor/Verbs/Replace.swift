@@ -46,7 +46,7 @@ extension Supervisor {
     }
     guard phase != .stopping else { return [] }
     if let failed = successors.first(where: { $0.failure != nil }) {
-      for successor in successors { retire(successor) }
+      retire(successors)
       replacements[worker.name, default: (0, 0)].failure += 1
       log.error(
         "new generation is not ready, the old one goes on",
@@ -55,10 +55,8 @@ extension Supervisor {
         "\(worker.name): the new generation did not become ready (\(failed.id): \(failed.failure ?? "")); the old one goes on"
       ]
     }
-    for (successor, predecessor) in zip(successors, running) {
-      successor.role = .serving
-      retire(predecessor)
-    }
+    for successor in successors { successor.role = .serving }
+    retire(Array(running.prefix(successors.count)))
     if !successors.isEmpty {
       replacements[worker.name, default: (0, 0)].success += 1
       log.notice(
@@ -81,10 +79,22 @@ extension Supervisor {
     return .success(free.map { start(worker, place: $0.place, slot: $0.slot, role: .succeeding) })
   }
 
-  /// Has an instance send its clients on and end, for good.
-  func retire(_ instance: Instance) {
-    instance.role = .leaving
-    feed(.stop, to: instance)
+  /// Has instances send their clients on and end, for good.
+  func retire(_ leaving: [Instance]) {
+    for instance in leaving { instance.role = .leaving }
+    for (name, group) in Dictionary(grouping: leaving, by: \.id.worker) {
+      tellDraining(group[0].manifest, count: self.leaving(name).count)
+    }
+    for instance in leaving { feed(.stop, to: instance) }
+  }
+
+  /// Before they are told to: a worker's processes share what a drain may cost.
+  func tellDraining(_ worker: WorkerManifest, count: Int) {
+    do {
+      try runtime?.tellDraining(worker, count: count)
+    } catch {
+      log.error("cannot say how many drain", metadata: ["worker": "\(worker.name)", "error": "\(error)"])
+    }
   }
 
   /// Whether avalod itself runs an earlier program than the one that lies there now.

@@ -11,9 +11,10 @@ extension Supervisor {
     var configured: Int
   }
 
-  /// Starts or retires instances of a worker until there are `instances`. Returns when new ones serve; who leaves takes the
-  /// drain's time. Answers what did not become so; then the number is as before.
+  /// Starts or retires instances of a worker until there are `instances`, after those that leave already. Returns when new
+  /// ones serve; who leaves now takes the drain's time. Answers what did not become so; then the number is as before.
   func scale(_ name: String, to instances: Int) async -> [String] {
+    await until { $0.phase == .stopping || $0.leaving(name).isEmpty }
     guard phase != .stopping, let worker = configuration.worker(name) else { return ["avalod is stopping"] }
     let before = worker.instances
     var problems = resize(name, to: instances)
@@ -45,7 +46,7 @@ extension Supervisor {
     let worker = next.workers[index]
     for instance in serving(name) { instance.manifest.instances = instances }
     let open = openPlaces(of: worker)
-    for instance in serving(name) where instance.place >= instances { retire(instance) }
+    retire(serving(name).filter { $0.place >= instances })
     for (place, slot) in open { start(worker, place: place, slot: slot) }
     return []
   }
@@ -91,7 +92,7 @@ extension Supervisor {
     let instances = ids.compactMap { self.instances[$0] }.filter { $0.role == .serving }
     for instance in instances { closedPlaces[instance.id.worker, default: []].insert(instance.place) }
     let problems = rebind(to: configuration)
-    for instance in instances { retire(instance) }
+    retire(instances)
     let slots = instances.map(\.id)
     await until { supervisor in
       supervisor.phase == .stopping || slots.allSatisfy { supervisor.phase(of: $0) == .idle }

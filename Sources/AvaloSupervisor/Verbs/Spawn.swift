@@ -87,7 +87,8 @@ extension Supervisor {
       WorkerEnvironment.base(of: worker, in: configuration, inherited: context.environment),
       slot: instance.id.slot, instances: worker.instances, sockets: inherited,
       lifeline: InheritedSockets.firstDescriptor + Int32(inherited.count), watchdog: worker.watchdog,
-      drain: worker.drain.deadline, notify: notify, settings: runtime.settingsPath(worker.name))
+      drain: worker.drain.deadline, notify: notify, settings: runtime.settingsPath(worker.name),
+      draining: runtime.drainingPath(worker.name))
     return ChildProcess.Description(
       executable: worker.executable, arguments: worker.arguments, environment: environment,
       descriptors: inherited.map(\.descriptor) + [lifeline], limits: worker.limits, user: worker.user)

@@ -27,6 +27,8 @@ import Testing
         close($c);
       }
       close($listener);
+      open(my $draining, "<", $ENV{AVALO_DRAINING}) or die $!;
+      print STDERR "$ENV{AVALO_SLOT} is one of " . int(<$draining>) . " that drain\\n";
       select(undef, undef, undef, 0.02) until -e "$ENV{AVALO_STATE_DIR}/go";
     '
     """
@@ -69,6 +71,7 @@ import Testing
     try folder.write("", to: "state/go")
     try await server.wait(for: "the old generation to end") { $0.instances(of: "edge").count == 2 }
     #expect(old.allSatisfy { !Scripts.isAlive($0) })
+    for slot in [0, 1] { #expect(server.process.output.contains("\(slot) is one of 2 that drain")) }
     #expect(try await server.metric(#"avalo_worker_replacements_total{worker="edge",result="success"}"#) == 1)
 
     // Slots that are free again.
@@ -169,6 +172,8 @@ import Testing
     #expect(try await server.status().instances(of: "edge").compactMap(\.pid).prefix(2) == pids[...])
     #expect(try await server.control("POST", "/workers/edge/scale", body: "1\n").status == 200)
     try await server.wait(for: "the others to end") { $0.instances(of: "edge").count == 1 }
+    // Whatever each of them was told when it was started.
+    for slot in [1, 2, 3] { try await server.process.waitForOutput("\(slot) is one of 3 that drain") }
     #expect(try await server.pid(of: "edge") == pids[0])
     var store = DescriptorStore()
     try await store.follow(server.process, removals: 3)
