@@ -2,11 +2,13 @@ import Glibc
 
 /// Lines on standard output and error, written at once: who reads a pipe sees an event when it happens.
 enum Output {
-  static func line(_ text: String) { write(text, to: STDOUT_FILENO) }
-  static func complaint(_ text: String) { write(text, to: STDERR_FILENO) }
+  static func line(_ text: String) { write(printable(text) + "\n", to: STDOUT_FILENO) }
+  static func complaint(_ text: String) { write(printable(text) + "\n", to: STDERR_FILENO) }
+  /// As it is, for a terminal.
+  static func raw(_ text: String) { write(text, to: STDOUT_FILENO) }
 
   private static func write(_ text: String, to descriptor: Int32) {
-    let bytes = Array((printable(text) + "\n").utf8)
+    let bytes = Array(text.utf8)
     var start = 0
     while start < bytes.count {
       let written = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress! + start, bytes.count - start) }

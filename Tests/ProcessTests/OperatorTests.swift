@@ -102,6 +102,7 @@ import Testing
     #expect(try await run("presence", "ann", "bob").contains(/\nann +online .*\nbob +offline +never/))
     #expect(try await run("presence", "--online").contains(/\nann +online/))
     #expect(try await run("workers").contains(/\ngateway\.0 +ready +\d+ .*MiB/))
+    #expect(try await run("top", code: 64).contains("This takes a terminal"))
     #expect(try await run("top", "--once").contains(/\nconnections +1\.0\n/))
 
     // Flags: durable, and refused whole.

@@ -7,7 +7,7 @@ struct TopCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "top",
     abstract: "Shows what the service does, again and again: rates, connections, processor and memory by worker.",
-    discussion: "Ends with Ctrl-C. Written with plain ANSI sequences, so that any terminal shows it.")
+    discussion: "Ends with q or Ctrl-C. What the terminal has no room for is left out.")
 
   @Option(help: "Seconds between two looks.") var interval = 2
   @Flag(help: "Look twice, a second apart, print once and end: for scripts.") var once = false
@@ -32,14 +32,24 @@ struct TopCommand: AsyncParsableCommand {
         }
         return Output.line(TopCommand.json(now).description)
       }
+      let terminal = try Terminal.open(every: .seconds(interval))
+      defer { terminal.close() }
       var screen = TopScreen.lines(before, before: nil)
-      while true {
-        // Home, each line cleared to its end, then what is below: nothing flickers.
-        Output.line("\u{1B}[H" + screen.map { $0 + "\u{1B}[K" }.joined(separator: "\n") + "\u{1B}[J")
-        try await Task.sleep(for: .seconds(interval))
-        let now = try await TopCommand.look(control)
-        screen = TopScreen.lines(now, before: before)
-        before = now
+      terminal.show(screen)
+      for await event in terminal.events {
+        switch event {
+        case .key(UInt8(ascii: "q")), .key(UInt8(ascii: "Q")), .signal(SIGINT): return
+        case .key: continue
+        case .signal(SIGTERM), .signal(SIGHUP): throw ExitCode.failure
+        case .signal(SIGTSTP): terminal.pause()
+        // The window has another size.
+        case .signal: break
+        case .time:
+          let now = try await TopCommand.look(control)
+          screen = TopScreen.lines(now, before: before)
+          before = now
+        }
+        terminal.show(screen)
       }
     }
   }

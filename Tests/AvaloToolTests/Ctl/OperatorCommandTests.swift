@@ -145,6 +145,9 @@ import Testing
     #expect(lines.contains("published/s               50.0"))
     #expect(lines.last?.contains("gateway.0  ready  11   9 s     50.0   12.0 MiB  2         fine") == true)
     #expect(TopScreen.lines(now, before: nil).contains("published/s               -"))
+    // What there is room for, and nothing that steers the terminal.
+    #expect(Terminal.cropped(["one", "tw\u{1B}[2Jo\u{9B}", "three"], 4, 2) == ["one", "tw[2"])
+    #expect(Terminal.cropped(lines, 200, 100) == lines)
   }
 
   @Test func quantitiesAreReadable() {
