@@ -127,7 +127,7 @@ public final class Gateway: Worker {
     }.get()
     var door = FrontDoor(
       policy: UpgradePolicy(access: access).decide,
-      http: { try http.value.serve($0, secure: false, peer: $1) }, reactors: [reactor], transports: transports,
+      http: { try http.value.serve($0, secure: false, handshake: $1) }, reactors: [reactor], transports: transports,
       addresses: addresses, observe: { metrics.observe($0) })
     door.connectionsMax = descriptors.connectionsMax
     door.acceptedAddress = { access.current.proxies.contains($0) ? nil : AddressRange.household(of: $0) }
@@ -212,7 +212,7 @@ public final class Gateway: Worker {
       throw WorkerError("there is a socket client-tls, and no tls: {certificate, key} in the settings to serve it with")
     }
     var secureDoor = door
-    secureDoor.http = { try http.value.serve($0, secure: true, peer: $1) }
+    secureDoor.http = { try http.value.serve($0, secure: true, handshake: $1) }
     for descriptor in secure {
       listeners.append(
         try await ListenerBootstrap.listen(inherited: descriptor, on: context.group, door: secureDoor, tls: tls))

@@ -67,6 +67,24 @@ import Testing
     // The ticket is all that has to be said.
     let ann = try secure.upgrade(target)
     #expect(try ann.frame().text.hasPrefix(#"{"ready":"#))
+
+    // A load balancer sends a handshake over a connection to us that carried calls before.
+    let plain = try await server.process.address(of: "client", worker: "gateway").port
+    for (user, isSecure) in [("bob", true), ("zoe", false)] {
+      // One after the other: who says nothing for 10 s is sent away.
+      let probe = isSecure ? try secure.dial() : try SocketProbe.connect(port: plain)
+      for _ in 0..<2 {
+        try probe.send(Array("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n".utf8))
+        try #require(try probe.head().hasPrefix("HTTP/1.1 200 "))
+        #expect(try probe.take(15) == Array(#"{"status":"ok"}"#.utf8))
+      }
+      try secure.upgrade("/ws", on: probe)
+      try probe.send(text: #"{"connect":{"token":"\#(server.token(user))"}}"#)
+      #expect(try probe.frame().text.hasPrefix(#"{"ready":"#), "\(user)")
+      #expect(try probe.frame().text.hasPrefix(#"{"live":"#), "\(user)")
+      _ = try await server.backend().call("publishRealtimeEvent", Load.event("for-\(user)", to: user))
+      #expect(try probe.frame().text.contains(#""eventId":"for-\#(user)""#))
+    }
     try await server.stop()
   }
 
@@ -109,6 +127,11 @@ private struct SecurePort {
 
   func upgrade(_ target: String) throws -> SocketProbe {
     let probe = try dial()
+    try upgrade(target, on: probe)
+    return probe
+  }
+
+  func upgrade(_ target: String, on probe: SocketProbe) throws {
     try probe.send(
       Array(
         """
@@ -123,7 +146,6 @@ private struct SecurePort {
         """.utf8))
     let head = try probe.head()
     try #require(head.hasPrefix("HTTP/1.1 101 "), "\(head)")
-    return probe
   }
 
   func post(_ target: String, _ body: String, token: String) throws -> String {
@@ -148,7 +170,7 @@ private struct SecurePort {
     }
   }
 
-  private func dial() throws -> SocketProbe {
+  func dial() throws -> SocketProbe {
     try TLSTunnel.connect(port: port, on: MultiThreadedEventLoopGroup.singleton, context: context)
   }
 }

@@ -18,6 +18,8 @@ enum HTTPAnswer {
   case lastLine([UInt8])
   /// A stream, for which the connection leaves HTTP.
   case stream(StreamStart)
+  /// The front door's, which is given the request's head: the connection leaves HTTP.
+  case handshake(ByteBuffer)
 
   init(_ result: Result<[UInt8], CallError>) {
     switch result {
@@ -72,6 +74,8 @@ enum HTTPAnswer {
       if !frame.withoutBody { out.writeBytes(line) }
     case .stream:
       preconditionFailure("a stream writes its own answer")
+    case .handshake:
+      preconditionFailure("the front door answers a handshake")
     case .file(let file):
       HTTPAnswer.head(200, frame, to: &out)
       out.writeString("Content-Type: \(file.type)\r\n")

@@ -21,9 +21,11 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
     case over
   }
 
-  private let service: HTTPService
+  let service: HTTPService
   private let peer: HTTPPeer
-  private var context: ChannelHandlerContext?
+  /// How it becomes a WebSocket; `nil` where it cannot.
+  let handshake: LaterHandshake?
+  private(set) var context: ChannelHandlerContext?
   private var reading = Reading.nothing
   /// Bytes since the last complete request, of which an incomplete head is a part.
   private var headBytes = 0
@@ -36,13 +38,15 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
   private var outgoing: [AnswerWriting] = []
   private var insideRead = false
   private var flushScheduled = false
-  /// The connection is about to become a stream.
-  private var isLeaving = false
-  private var readHeldBack = false
+  /// The connection is about to become a stream, or a WebSocket.
+  var isLeaving = false
+  /// What comes from here on is a WebSocket's: the decoder, which keeps it meanwhile, is not to keep much.
+  var isUpgrading = false
+  private(set) var readHeldBack = false
   /// To be closed as soon as what it has begun is answered.
   private var quiescing = false
   /// The client has closed its side.
-  private var inputClosed = false
+  private(set) var inputClosed = false
   /// We have closed ours: the last answer is out.
   private var outputClosed = false
   /// Something was answered, and nothing is asked.
@@ -52,9 +56,10 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
   private var lastProgress = NIODeadline.uptimeNanoseconds(0)
   private var timer: (task: Scheduled<Void>, at: NIODeadline)?
 
-  init(service: HTTPService, peer: HTTPPeer) {
+  init(service: HTTPService, peer: HTTPPeer, handshake: LaterHandshake? = nil) {
     self.service = service
     self.peer = peer
+    self.handshake = handshake
   }
 
   // MARK: Reading
@@ -98,6 +103,7 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
   private func begin(_ head: HTTPRequestHead, _ context: ChannelHandlerContext) {
     headBytes = 0
     let exchange = HTTPExchange(head, access: service.calls.access.current, draining: service.health.draining)
+    if exchange.facts.hasUpgrade, let offer = handshake?.offer(head) { return upgrade(offer, exchange) }
     if let refusal = exchange.refusalBeforeBody { return refuse(refusal, exchange) }
     reading = .body(exchange, since: lastProgress)
     if exchange.facts.expectsContinue, head.version == .http1_1, due.isEmpty {
@@ -114,6 +120,17 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
     due.append(last)
     if !last.keepAlive { reading = .over }
     exchange.answer(service, peer, writing: writing) { answer in self.answered(number, answer) }
+  }
+
+  /// The request is the connection's last, and in its turn its head goes to the front door.
+  private func upgrade(_ head: ByteBuffer, _ exchange: HTTPExchange) {
+    guard !quiescing, !service.health.draining else { return refuse(.error(.draining), exchange) }
+    reading = .over
+    isUpgrading = true
+    var last = exchange.due
+    last.answer = .handshake(head)
+    due.append(last)
+    writeAnswered()
   }
 
   /// Answers without reading the request to its end; it is the connection's last.
@@ -146,6 +163,7 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
     let now = service.calls.wall.milliseconds / 1000
     while let first = due.first, let answer = first.answer {
       if case .stream(let start) = answer { return leave(to: start, first, context, now) }
+      if case .handshake(let head) = answer { return leave(to: head, context) }
       due.removeFirst()
       firstDue += 1
       if let writing = first.writing, writing.whenWritten != nil { outgoing.append(writing) }
@@ -168,25 +186,7 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
     }
   }
 
-  /// What was answered before goes out; then the connection belongs to the stream.
-  private func leave(
-    to start: StreamStart, _ due: HTTPExchange.Due, _ context: ChannelHandlerContext, _ now: Int64
-  ) {
-    guard !isLeaving else { return }
-    isLeaving = true
-    let answer = StreamAnswer(
-      start.streams.face,
-      HTTPAnswer.Frame(allowedOrigin: due.allowedOrigin, keepAlive: false, date: service.date.text(now)))
-    // Not within a read: the handlers that are inside it leave the pipeline.
-    context.eventLoop.assumeIsolated().execute {
-      self.flush()
-      guard let context = self.context, context.channel.isActive else { return }
-      start.streams.take(context, start, answer)
-      HTTPService.leave(context.channel)
-    }
-  }
-
-  private func flush() {
+  func flush() {
     guard let context else { return }
     let isLast = due.isEmpty && isOver && !outputClosed
     if out.readableBytes > 0 {
@@ -247,7 +247,7 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
 
   /// Neither more requests than answers are waited for, nor more answers than are read.
   private func holdsBack(_ context: ChannelHandlerContext) -> Bool {
-    due.count >= GatewayLimits.httpPipelinedMax || !context.channel.isWritable
+    due.count >= GatewayLimits.httpPipelinedMax || !context.channel.isWritable || isUpgrading
   }
 
   // MARK: Ends

@@ -51,33 +51,42 @@ public final class HTTPService {
   /// Makes `channel` speak HTTP/1.1. On the channel's loop; bytes read before go to its pipeline from then on, each run
   /// followed by a `channelReadComplete`: answers leave at that point.
   /// - `secure`: whether TLS is in front.
-  func serve(_ channel: any Channel, secure: Bool, peer: PeerAddress = PeerAddress()) throws {
+  /// - `handshake`: how it becomes a WebSocket with a later request; `nil` where it cannot.
+  func serve(_ channel: any Channel, secure: Bool, handshake: LaterHandshake? = nil) throws {
     channel.eventLoop.preconditionInEventLoop()
+    let peer = handshake?.peer ?? PeerAddress()
     let connection = HTTPConnection(
-      service: self, peer: HTTPPeer(address: peer.text(channel), secure: secure, isCounted: peer.isCounted))
+      service: self, peer: HTTPPeer(address: peer.text(channel), secure: secure, isCounted: peer.isCounted),
+      handshake: handshake)
     // A client may shut down its side behind its last request and still wants the answer.
     try channel.syncOptions?.setOption(.allowRemoteHalfClosure, value: true)
     try channel.pipeline.syncOperations.addHandlers([
       HTTPGate(connection),
       ByteToMessageHandler(
-        HTTPRequestDecoder(leftOverBytesStrategy: .dropBytes, limitConfiguration: HTTPService.decoderLimits)),
+        HTTPRequestDecoder(leftOverBytesStrategy: .forwardBytes, limitConfiguration: HTTPService.decoderLimits)),
       connection,
     ])
   }
 
   func isIdle(_ isIdle: Bool) { idleCount += isIdle ? 1 : -1 }
 
-  /// Takes everything out of a pipeline again that ``serve(_:secure:)`` put there. Not within a read.
-  static func leave(_ channel: any Channel) {
+  /// Takes everything out of a pipeline again that ``serve(_:secure:handshake:)`` put there. Not within a read. When it is
+  /// done, the handler behind has got what was read and not parsed.
+  @discardableResult
+  static func leave(_ channel: any Channel) -> EventLoopFuture<Void> {
     let pipeline = channel.pipeline.syncOperations
+    let left = channel.eventLoop.makePromise(of: Void.self)
     do {
       pipeline.removeHandler(try pipeline.handler(type: HTTPConnection.self), promise: nil)
-      pipeline.removeHandler(try pipeline.handler(type: ByteToMessageHandler<HTTPRequestDecoder>.self), promise: nil)
-      pipeline.removeHandler(try pipeline.handler(type: HTTPGate.self), promise: nil)
+      let gate = try pipeline.handler(type: HTTPGate.self)
+      pipeline.removeHandler(try pipeline.handler(type: ByteToMessageHandler<HTTPRequestDecoder>.self), promise: left)
+      pipeline.removeHandler(gate, promise: nil)
     } catch {
       // The channel has ended, and its pipeline with it.
       channel.close(promise: nil)
+      left.fail(error)
     }
+    return left.futureResult
   }
 
   private static let decoderLimits = {

@@ -9,9 +9,9 @@ struct FrontDoor: Sendable {
   var headTimeMax = TransportLimits.headTimeMax
   /// Decides on a proper handshake. Runs on the connection's event loop: it must not block.
   var policy: @Sendable (UpgradeRequest) -> UpgradeDecision
-  /// Builds the HTTP pipeline of a connection that is no WebSocket, on its event loop, behind what is there. The channel
+  /// Builds the HTTP pipeline of a connection that is no WebSocket yet, on its event loop, behind what is there. The channel
   /// is active already; the bytes read so far follow as the first `channelRead`.
-  var http: @Sendable (any Channel, PeerAddress) throws -> Void
+  var http: @Sendable (any Channel, LaterHandshake) throws -> Void
   /// Plain connections go to the one with the fewest. Without any, they stay on NIO.
   var reactors: [ReactorHandle] = []
   /// Where TLS connections stay.

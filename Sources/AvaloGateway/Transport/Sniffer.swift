@@ -4,8 +4,8 @@ import NIOHTTP1
 
 /// The first handler of an accepted connection (behind TLS, if there is any). It collects the request's head, and then is
 /// gone: the connection becomes a WebSocket, on a reactor or on this loop; or everything read so far is replayed to an
-/// HTTP pipeline. It decides on the raw bytes, in `channelRead`: behind an HTTP decoder, which reads ahead, the bytes
-/// after the head and half-closed peers would be lost.
+/// HTTP pipeline. It decides on the raw bytes, in `channelRead`: behind an HTTP decoder, which reads ahead, half-closed peers
+/// would be lost. Where HTTP was there first, what it read ahead comes from ``LaterHandshake``.
 final class Sniffer: ChannelInboundHandler, RemovableChannelHandler {
   typealias InboundIn = ByteBuffer
   typealias InboundOut = ByteBuffer
@@ -19,12 +19,27 @@ final class Sniffer: ChannelInboundHandler, RemovableChannelHandler {
   private var isDecided = false
   /// The answer is no, and on its way: what still comes is thrown away.
   private var isRefusing = false
+  /// What comes is kept until ``resume(_:)``.
+  private var isWaiting = false
 
   /// `isPlain`: bytes on the wire are the bytes seen here, so that the socket itself can be given away.
   init(_ door: FrontDoor, isPlain: Bool, _ peer: PeerAddress = PeerAddress()) {
     self.door = door
     self.isPlain = isPlain
     self.peer = peer
+  }
+
+  /// Of a connection that carried requests: `head` is that of the next one, which HTTP has read.
+  convenience init(_ door: FrontDoor, isPlain: Bool, _ peer: PeerAddress, resuming head: ByteBuffer) {
+    self.init(door, isPlain: isPlain, peer)
+    held = head
+    isWaiting = true
+  }
+
+  /// HTTP has left the pipeline.
+  func resume(_ context: ChannelHandlerContext) {
+    isWaiting = false
+    channelRead(context: context, data: wrapInboundOut(ByteBuffer()))
   }
 
   // MARK: Reading
@@ -61,6 +76,7 @@ final class Sniffer: ChannelInboundHandler, RemovableChannelHandler {
       buffer = before
       held = nil
     }
+    if isWaiting { return held = buffer }
     switch buffer.withUnsafeReadableBytes({ UpgradeHead.parse($0) }) {
     case .incomplete:
       held = buffer
@@ -160,7 +176,7 @@ final class Sniffer: ChannelInboundHandler, RemovableChannelHandler {
   private func becomeHTTP(_ context: ChannelHandlerContext, _ buffer: ByteBuffer) {
     isDecided = true
     do {
-      try door.http(context.channel, peer)
+      try door.http(context.channel, LaterHandshake(door: door, isPlain: isPlain, peer: peer))
     } catch {
       return context.close(promise: nil)
     }

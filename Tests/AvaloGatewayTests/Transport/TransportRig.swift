@@ -27,6 +27,8 @@ final class TransportRig: Sendable {
   let reactor: ReactorHandle
   let outcomes = Mutex<[UpgradeOutcome]>([])
   let requests = Mutex<[UpgradeRequest]>([])
+  /// Answers what is no handshake; without it everything is greeted.
+  let backend: HTTPBackend?
 
   private let group: MultiThreadedEventLoopGroup
   private let clients: MultiThreadedEventLoopGroup
@@ -39,14 +41,15 @@ final class TransportRig: Sendable {
   static func run(
     _ kind: TransportKind, echoes: Bool = true, clock: LoopClock = .monotonic, addresses: AddressBudget? = nil,
     headTimeMax: TimeAmount = .seconds(10), connectionsMax: Int = .max,
-    proxies: TrustedProxies? = nil, countsAtOnce: Bool = false, change: (inout LoopSettings) -> Void = { _ in },
+    proxies: TrustedProxies? = nil, countsAtOnce: Bool = false, answersHTTP: Bool = false,
+    change: (inout LoopSettings) -> Void = { _ in },
     body: (TransportRig) throws -> Void
   ) async throws {
     var settings = LoopSettings()
     settings.connectionsMax = 256
     change(&settings)
     let rig = try await TransportRig(
-      kind, echoes, clock, addresses, headTimeMax, connectionsMax, proxies, countsAtOnce, settings)
+      kind, echoes, clock, addresses, headTimeMax, connectionsMax, proxies, countsAtOnce, answersHTTP, settings)
     do {
       try body(rig)
     } catch {
@@ -58,7 +61,8 @@ final class TransportRig: Sendable {
 
   private init(
     _ kind: TransportKind, _ echoes: Bool, _ clock: LoopClock, _ addresses: AddressBudget?, _ headTimeMax: TimeAmount,
-    _ connectionsMax: Int, _ proxies: TrustedProxies?, _ countsAtOnce: Bool, _ settings: LoopSettings
+    _ connectionsMax: Int, _ proxies: TrustedProxies?, _ countsAtOnce: Bool, _ answersHTTP: Bool,
+    _ settings: LoopSettings
   ) async throws {
     let recorder = LoopRecorder(echoes: echoes)
     self.kind = kind
@@ -80,9 +84,14 @@ final class TransportRig: Sendable {
     let socket = try LoopbackListener(backlog: TransportRig.backlog)
     port = socket.port
     let watcher = Watcher()
+    let backend = answersHTTP ? try await HTTPBackend(on: group.next()) : nil
+    self.backend = backend
     var door = FrontDoor(
       policy: { watcher.decide($0) },
-      http: { channel, _ in
+      http: { channel, handshake in
+        if let backend {
+          return try backend.service.value.serve(channel, secure: kind == .nioTLS, handshake: handshake)
+        }
         try channel.pipeline.syncOperations.configureHTTPServerPipeline()
         try channel.pipeline.syncOperations.addHandler(Greeter())
       }, transports: transports)
