@@ -36,23 +36,26 @@ extension CallRequest {
     return chats
   }
 
-  /// The same, and over HTTP, where no session knows, the chats that the log has the user as a member of. Without an answer
-  /// of the log it is what is known here: then less is shown, never more.
+  /// The same, and those that the log has the user as a member of.
   func findChats(of identity: Identity, _ context: CallContext, _ completion: @escaping ([String]) -> Void) {
-    let known = chats(of: identity)
-    guard case .http = carrier, context.access.current.rules.hasMembers, known.count < Limits.presenceChatsMax else {
-      return completion(known)
-    }
-    let query = MembershipsQuery(user: identity.user, limit: UInt32(Limits.presenceChatsMax))
-    context.services.ask(query) { result in
-      guard let found = try? result.get() else { return completion(known) }
-      completion(known + found.chats.filter { !known.contains($0) })
-    }
+    context.findChats(of: identity.user, known: chats(of: identity), completion)
   }
 
   /// `data` when it is an object; nothing when it is `null`.
   func optionalObject(_ fields: String) throws(CallError) -> JSONView? {
     data.isNull ? nil : try object(fields)
+  }
+}
+
+extension CallContext {
+  /// The chats that are known already, and those that the log has a user as a member of. Without an answer of the log it is
+  /// what is known: then less is shown, never more.
+  func findChats(of user: String, known: [String], _ completion: @escaping ([String]) -> Void) {
+    guard access.current.rules.hasMembers, known.count < Limits.presenceChatsMax else { return completion(known) }
+    services.ask(MembershipsQuery(user: user, limit: UInt32(Limits.presenceChatsMax))) { result in
+      guard let found = try? result.get() else { return completion(known) }
+      completion(known + found.chats.filter { !known.contains($0) })
+    }
   }
 }
 

@@ -2,7 +2,8 @@ import AvaloCore
 import AvaloWire
 
 /// What a server says of a user that is no event of a log: that they are typing, and how they are. It goes to the presence
-/// worker as if the user had said it over HTTP; nothing of it is kept in a topic.
+/// worker as if the user had said it over HTTP; nothing of it is kept in a topic. Only the owner writes: a backend whose API
+/// key may publish speaks for its own users, as with everything it publishes in their names; a user speaks for nobody else.
 enum PublishedFact {
   static func tell(
     _ draft: EventDraft, by caller: Caller, _ context: CallContext, _ reply: @escaping CallReply
@@ -24,8 +25,10 @@ enum PublishedFact {
       }
     } else {
       let update = try UpdatePresence.update(of: user, draft.payload, besides: "userId", context)
-      context.services.presence(update) { result in
-        reply(result.map { _ in answer("presence:" + user, eventID) })
+      UpdatePresence.put([], into: update, context) {
+        context.services.presence($0) { result in
+          reply(result.map { _ in answer("presence:" + user, eventID) })
+        }
       }
     }
   }

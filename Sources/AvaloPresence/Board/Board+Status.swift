@@ -149,9 +149,15 @@ extension Board {
     }
     if let visibility = update.activityVisibility { new.activityVisibility = visibility }
     if let visibility = update.locationVisibility { new.locationVisibility = visibility }
-    new.chats = hasPartsForPartners(new) ? update.chats : []
+    new.chats = hasPartsForPartners(new) ? chats(of: update, before) : []
     if new != before ?? UserDetails() { users[user].flags.insert(.changed) }
     details[user] = new == UserDetails() ? nil : new
+  }
+
+  /// Who joined a chat is a partner from the next update on; who left it is none any more (``endPartnerships(of:in:)``).
+  private func chats(of update: SetPresence, _ before: UserDetails?) -> [String] {
+    guard !update.changesParts, let known = before?.chats else { return update.chats }
+    return Array((known + update.chats.filter { !known.contains($0) }).prefix(Limits.presenceChatsMax))
   }
 
   private func hasPartsForPartners(_ details: UserDetails) -> Bool {

@@ -31,8 +31,14 @@ public struct SetPresence: WireRequest, Equatable {
   public var activityVisibility: Visibility?
   /// `nil` keeps it.
   public var locationVisibility: Visibility?
-  /// The user's chats, as far as the gateway knows: their members are the user's partners.
+  /// The user's chats: their members are the user's partners. All there are when the update ``changesParts``; otherwise
+  /// those that the gateway knows, which join those of before.
   public var chats: [String]
+
+  /// Whether it may change what is for some alone.
+  public var changesParts: Bool {
+    activity != .keep || location != .keep || activityVisibility != nil || locationVisibility != nil
+  }
 
   public init(
     user: String, session: UInt64 = 0, connectionID: String = "", status: Change<PresenceStatus> = .keep,

@@ -49,19 +49,22 @@ import Testing
     #expect(query.chats == ["c1", "c2", "c9"])
   }
 
-  /// Over HTTP no session knows: then the log is asked whom it has as a member. Without its answer less is shown.
-  @Test func overHTTPTheLogSaysWhichChatsTheViewerIsIn() async throws {
+  /// Beside what is known here the log is asked, whatever carries the call. Without its answer less is shown.
+  @Test func theLogSaysWhichChatsTheViewerIsIn() async throws {
     let fixture = try await CallFixture()
+    let session = FakeSession()
+    session.topics = [Topic("chat:c9")!]
     fixture.services.answer = { _ in .success(Memberships(chats: ["c7", "c1"])) }
     try fixture.call(name, #"{"userIds":["zoe"]}"#, as: .user(CallFixture.ann))
-    #expect((fixture.services.asked.first as? MembershipsQuery)?.user == "ann")
+    try fixture.call(name, #"{"userIds":["zoe"]}"#, as: .user(CallFixture.ann), carrier: .session(session))
+    #expect(fixture.services.asked.compactMap { ($0 as? MembershipsQuery)?.user } == ["ann", "ann"])
     fixture.services.answer = { _ in .failure(CallError(.unavailable, "the log is away")) }
     try fixture.call(name, #"{"userIds":["zoe"]}"#, as: .user(CallFixture.ann))
     let queries = fixture.services.presenceRequests.compactMap { $0 as? PresenceQuery }
-    #expect(queries.map(\.chats) == [["c1", "c7"], ["c1"]])
+    #expect(queries.map(\.chats) == [["c1", "c7"], ["c1", "c9", "c7"], ["c1"]])
     // A server sees everything, and nobody is asked.
     try fixture.call(name, #"{"userIds":["zoe"]}"#)
-    #expect(fixture.services.asked.count == 2)
+    #expect(fixture.services.asked.count == 3)
   }
 
   @Test func asksForManyInPartsAndAnswersThemAsOne() async throws {

@@ -128,11 +128,31 @@ import Testing
         == "FAILED_PRECONDITION: realtime_presence is off for this user")
   }
 
-  @Test func overHTTPTheLogSaysWhoseMembersArePartners() async throws {
-    let fixture = try await CallFixture()
-    fixture.services.answer = { _ in .success(Memberships(chats: ["c7"])) }
-    try fixture.call("updatePresenceV1", #"{"status":"busy"}"#, as: .user(CallFixture.ann))
-    let update = try #require(fixture.services.presenceRequests.first as? SetPresence)
-    #expect(update.chats == ["c1", "c7"] && update.status == .set(.busy))
+  /// The same over both carriers: with what may be for partners alone the log is asked, with the rest it is not.
+  @Test func theLogSaysWhoseMembersArePartners() async throws {
+    let session = FakeSession()
+    session.topics = [Topic("chat:c2")!]
+    for (carrier, known) in [(nil, ["c1"]), (CallRequest.Carrier.session(session), ["c1", "c2"])] {
+      let fixture = try await CallFixture()
+      fixture.services.answer = { _ in .success(Memberships(chats: ["c7", "c1"])) }
+      for (data, asks) in [
+        (#"{"status":"busy","customStatus":"x"}"#, false), (#"{"activity":"chess"}"#, true),
+        (#"{"location":null}"#, true), (#"{"visibility":{"activity":"chat_partners"}}"#, true),
+      ] {
+        let before = fixture.services.asked.count
+        if let carrier {
+          try fixture.call(name, data, as: ann, carrier: carrier)
+        } else {
+          try fixture.call(name, data, as: ann)
+        }
+        let update = try #require(fixture.services.presenceRequests.last as? SetPresence)
+        #expect(update.chats == known + (asks ? ["c7"] : []), "\(data)")
+        #expect(fixture.services.asked.count == before + (asks ? 1 : 0))
+      }
+      // Without the log's answer less is shown, never more.
+      fixture.services.answer = { _ in .failure(CallError(.unavailable, "the log is away")) }
+      try fixture.call(name, #"{"activity":"chess"}"#, as: ann)
+      #expect((fixture.services.presenceRequests.last as? SetPresence)?.chats == ["c1"])
+    }
   }
 }

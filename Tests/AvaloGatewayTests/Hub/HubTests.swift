@@ -448,11 +448,18 @@ import Testing
     let loop = try TestLoop()
     let ann = try loop.live("ann", at: position(0))
     loop.say(ann, #"{"id":"x","call":"getPresenceV1","data":{"userIds":["bob"]}}"#)
-    let asked = try #require(loop.port.requests.first)
+    let chats = try #require(loop.port.requests.first)
+    guard case .ask(let memberships as MembershipsQuery) = chats.request else {
+      return #expect(Bool(false), "asked \(chats.request)")
+    }
+    #expect(memberships.user == "ann")
+    loop.mail(.service(id: chats.id, .success(.answered(Memberships(chats: ["c7"])))))
+    loop.turn()
+    let asked = try #require(loop.port.requests.last)
     guard case .presence(let query as PresenceQuery) = asked.request else {
       return #expect(Bool(false), "asked \(asked.request)")
     }
-    #expect(query == PresenceQuery(users: ["bob"], viewer: "ann"))
+    #expect(query == PresenceQuery(users: ["bob"], viewer: "ann", chats: ["c7"]))
     let entry = PresenceAnswer.Entry(state: PresenceState(status: .online, platform: .ios, lastSeenMilliseconds: 5))
     loop.mail(.service(id: asked.id, .success(.answered(PresenceAnswer(entries: [entry])))))
     loop.turn()

@@ -183,6 +183,11 @@ import Testing
     #expect(try chats() == [])
     _ = apply(SetPresence(user: "ann", activity: .set("x"), chats: ["c1", "c2"]), to: &board, at: 0)
     #expect(try chats() == ["c1", "c2"])
+    // What is no part for partners is said without looking for all chats.
+    _ = apply(SetPresence(user: "ann", status: .set(.busy), chats: ["c2", "c3"]), to: &board, at: 0)
+    #expect(try chats() == ["c1", "c2", "c3"])
+    _ = apply(SetPresence(user: "ann", activity: .set("y"), chats: ["c3"]), to: &board, at: 0)
+    #expect(try chats() == ["c3"])
     _ = apply(SetPresence(user: "ann", activityVisibility: .everyone, chats: ["c1"]), to: &board, at: 0)
     #expect(try chats() == [])
   }
