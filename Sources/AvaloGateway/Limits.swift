@@ -15,6 +15,11 @@ public enum GatewayLimits {
   public static let httpBodyBytesRange = (4 << 10)...(1 << 20)
   /// Of a broadcast in the background, by a key that may: 100 000 ids of the largest size, and the payload.
   static let broadcastBodyBytesMax = 14 << 20
+  /// A broadcast's body that is read where it arrived: a millisecond at most. A larger one is read beside the loop.
+  static let bodyBytesOnLoopMax = 64 << 10
+  /// Of those at a time, over all connections: each is held in memory twice meanwhile, and more threads than cores make
+  /// nothing faster.
+  static let bodiesReadMax = 4
   /// From a head's first byte to its last, and from a head's end to the body's. Whoever is slower holds a descriptor
   /// for nothing.
   public static let httpReadTimeDefault: Duration = .seconds(10)

@@ -6,6 +6,7 @@ import Synchronization
 /// of one API key, calls a second of one user. Over all loops. What is refused is refused before it costs anything.
 public final class Admission: Sendable {
   private let inFlight = Atomic<Int>(0)
+  private let readings = Atomic<Int>(0)
   /// By the key's id.
   private let publishes = Mutex(RateTable<String>())
   private let calls = Mutex(RateTable<Call>())
@@ -31,6 +32,19 @@ public final class Admission: Sendable {
   }
 
   func leave() { inFlight.wrappingSubtract(1, ordering: .relaxed) }
+
+  /// Begins to read a large body beside a loop; throws when as many are being read as may be. Every one that began ends with
+  /// ``endReading()``.
+  func beginReading() throws(CallError) {
+    guard readings.wrappingAdd(1, ordering: .relaxed).newValue <= GatewayLimits.bodiesReadMax else {
+      endReading()
+      throw .over(
+        .publishesInFlight, max: GatewayLimits.bodiesReadMax, "too many large broadcasts are being read: try again",
+        retryAfterMilliseconds: GatewayLimits.overloadRetryMilliseconds)
+    }
+  }
+
+  func endReading() { readings.wrappingSubtract(1, ordering: .relaxed) }
 
   /// Takes one publish of a key from its rate; throws when there is none left.
   func take(_ key: APIKey, perSecond: Int, now: MonotonicInstant) throws(CallError) {

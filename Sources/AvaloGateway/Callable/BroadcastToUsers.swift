@@ -1,5 +1,6 @@
 import AvaloCore
 import AvaloWire
+import NIOCore
 
 /// `broadcastToUsers`: appends one event to the inboxes of many users. Up to ``Limits/broadcastRecipientsMax`` in one
 /// transaction, all or none; more in the background, and then the answer says that the log has all of them and what to
@@ -8,28 +9,46 @@ enum BroadcastToUsers: Callable {
   static let name: StaticString = "broadcastToUsers"
 
   static func call(_ request: CallRequest, _ context: CallContext, reply: @escaping CallReply) throws(CallError) {
+    let (key, limits) = try admit(request, context)
+    let draft = try BroadcastDraft(request.data, limits, acceptedMicroseconds: context.wall.microseconds)
+    try send(draft, key, limits, context, reply)
+  }
+
+  /// A call whose body would hold up the loop: it is read beside it, by whoever has the right to that. `request` holds no
+  /// data.
+  static func call(
+    _ request: CallRequest, reading body: ByteBuffer, on eventLoop: any EventLoop, _ context: CallContext,
+    reply: @escaping CallReply
+  ) throws(CallError) {
+    let (key, limits) = try admit(request, context)
+    try context.admission.beginReading()
+    let reply = context.observed(name, reply)
+    BroadcastDraft.read(body, limits, acceptedMicroseconds: context.wall.microseconds, on: eventLoop) { result in
+      context.admission.endReading()
+      do throws(CallError) {
+        try send(try result.get(), key, limits, context, reply)
+      } catch {
+        reply(.failure(error))
+      }
+    }
+  }
+
+  private static func admit(
+    _ request: CallRequest, _ context: CallContext
+  ) throws(CallError) -> (key: APIKey, limits: LimitSettings) {
     let access = context.access.current
     let key = try request.server(with: .broadcast)
     try PublishRealtimeEvent.admit(key, .broadcast, context, access)
-    let limits = access.settings.limits
-    let (users, event) = try parts(try request.object("userIds and event"), usersMax: limits.broadcastUsers)
-    let accepted = context.wall.microseconds
-    let draft = try EventDraft(event, now: accepted / 1000, payloadBytesMax: limits.payloadBytesMax)
-    guard draft.targetUser == nil, draft.topicName == nil else {
-      throw CallError(.invalidArgument, "event must not have targetUserId or topic: userIds say who it is for")
-    }
-    guard draft.type.retention == .durable else {
-      throw CallError(
-        .invalidArgument, "\(draft.type.wireName) is not kept in inboxes: publish it with publishRealtimeEvent")
-    }
-    guard draft.deliverAt == nil else {
-      throw CallError(.invalidArgument, "event must not have deliverAt: a broadcast is sent at once")
-    }
+    return (key, access.settings.limits)
+  }
 
+  private static func send(
+    _ draft: BroadcastDraft, _ key: APIKey, _ limits: LimitSettings, _ context: CallContext,
+    _ reply: @escaping CallReply
+  ) throws(CallError) {
     let eventID = draft.eventID ?? context.newEventID()
-    let fields = draft.fields(eventID: eventID, topic: nil, acceptedMicroseconds: accepted)
-    let record = fields.record()
-    let hash = draft.contentHash(targets: users)
+    let record = draft.record(eventID: eventID)
+    let users = draft.users
     try context.admission.enter(max: limits.publishesInFlight)
     let done: (Result<Outcome, CallError>) -> Void = { result in
       context.admission.leave()
@@ -38,11 +57,11 @@ enum BroadcastToUsers: Callable {
           .mapError { PublishRealtimeEvent.outcomeUnknown($0, eventID: eventID) })
     }
     guard users.count > Limits.broadcastRecipientsMax else {
-      let broadcast = Broadcast(owner: key.owner, contentHash: hash, record: record, recipients: users)
+      let broadcast = Broadcast(owner: key.owner, contentHash: draft.contentHash, record: record, recipients: users)
       return context.services.broadcast(broadcast) { result in done(result.map { Outcome($0) }) }
     }
     let begin = BeginBroadcast(
-      owner: key.owner, attempt: context.random.next(), contentHash: hash, record: record,
+      owner: key.owner, attempt: context.random.next(), contentHash: draft.contentHash, record: record,
       recipients: UInt32(users.count))
     BroadcastUpload(begin, users, context.services, done: { result in done(result.map { Outcome($0, users.count) }) })
       .start()
@@ -68,26 +87,6 @@ enum BroadcastToUsers: Callable {
       duplicate = begun.duplicate
       broadcast = begun.broadcast
     }
-  }
-
-  private static func parts(
-    _ data: JSONView, usersMax: Int
-  ) throws(CallError) -> (users: [String], event: JSONView) {
-    var users: [String]?
-    var event: JSONView?
-    try data.forEachMember { (key, value) throws(CallError) in
-      if key.matches("userIds") {
-        users = try CallValue.users(value, "userIds", max: usersMax)
-      } else if key.matches("event") {
-        guard value.kind == .object else { throw CallValue.refusal("event", "an object", value) }
-        event = value
-      } else {
-        throw CallValue.unknown(key, among: "userIds, event")
-      }
-    }
-    guard let users else { throw CallError(.invalidArgument, "userIds is missing: a list of user ids") }
-    guard let event else { throw CallError(.invalidArgument, "event is missing: an object with type and payload") }
-    return (users, event)
   }
 
   private static func answer(_ outcome: Outcome, eventID: String) -> [UInt8] {

@@ -19,9 +19,9 @@ enum CallValue {
   }
 
   /// The id of a user, device, chat or message.
-  static func identifier(_ view: JSONView, _ field: String) throws(CallError) -> String {
+  static func identifier(_ view: JSONView, _ field: @autoclosure () -> String) throws(CallError) -> String {
     guard let id = view.string, Topic.isWellFormedID(id.utf8) else {
-      throw refusal(field, "1 to \(Limits.identifierBytesMax) of A-Z, a-z, 0-9, _ . @ -", view)
+      throw refusal(field(), "1 to \(Limits.identifierBytesMax) of A-Z, a-z, 0-9, _ . @ -", view)
     }
     return id
   }

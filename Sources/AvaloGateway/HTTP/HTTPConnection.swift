@@ -119,7 +119,7 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
     if quiescing { last.keepAlive = false }
     due.append(last)
     if !last.keepAlive { reading = .over }
-    exchange.answer(service, peer, writing: writing) { answer in self.answered(number, answer) }
+    exchange.answer(service, peer, on: context.eventLoop, writing: writing) { answer in self.answered(number, answer) }
   }
 
   /// The request is the connection's last, and in its turn its head goes to the front door.

@@ -83,7 +83,8 @@ struct HTTPExchange {
 
   /// Calls `done` once, now or later.
   func answer(
-    _ service: HTTPService, _ peer: HTTPPeer, writing: AnswerWriting, done: @escaping (HTTPAnswer) -> Void
+    _ service: HTTPService, _ peer: HTTPPeer, on eventLoop: any EventLoop, writing: AnswerWriting,
+    done: @escaping (HTTPAnswer) -> Void
   ) {
     let client = writing.client
     // A trusted proxy may say that TLS ends there.
@@ -110,11 +111,15 @@ struct HTTPExchange {
         let caller = try access.caller(authorization: facts.authorization, now: service.calls.wall.milliseconds)
         try checkType()
         let body = body ?? ByteBuffer()
+        let carrier = CallRequest.Carrier.http(host: facts.host, secure: secure, writing: writing)
+        if callable == BroadcastToUsers.self, body.readableBytes > GatewayLimits.bodyBytesOnLoopMax {
+          return try BroadcastToUsers.call(
+            CallRequest(data: .null, caller: caller, carrier: carrier), reading: body, on: eventLoop, service.calls,
+            reply: reply)
+        }
         let result = body.withUnsafeReadableBytes { text -> Result<Void, CallError> in
           do throws(CallError) {
-            let request = CallRequest(
-              data: try HTTPExchange.data(text), caller: caller,
-              carrier: .http(host: facts.host, secure: secure, writing: writing))
+            let request = CallRequest(data: try CallRequest.data(of: text), caller: caller, carrier: carrier)
             if let start = try stream(callable, request, service, client) {
               done(.stream(start))
             } else {
@@ -154,9 +159,11 @@ struct HTTPExchange {
     }
     guard !facts.isEncoded else { throw CallError(.invalidArgument, "the body must not have a Content-Encoding") }
   }
+}
 
+extension CallRequest {
   /// What is behind the one key that a body has.
-  static func data(_ text: UnsafeRawBufferPointer) throws(CallError) -> JSONView {
+  static func data(of text: UnsafeRawBufferPointer) throws(CallError) -> JSONView {
     let body: JSONView
     do throws(JSONError) {
       body = try JSONView(validating: text)
