@@ -66,9 +66,11 @@ struct Terminal {
     var size = winsize()
     let isKnown = ioctl(STDOUT_FILENO, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 0 && size.ws_row > 0
     let (columns, rows) = isKnown ? (Int(size.ws_col), Int(size.ws_row)) : (80, 24)
-    // Home, each line cleared to its end, then what is below: nothing flickers.
-    Output.raw(
-      "\u{1B}[H" + Terminal.cropped(lines, columns, rows).joined(separator: "\u{1B}[K\r\n") + "\u{1B}[K\u{1B}[J")
+    let shown = Terminal.cropped(lines, columns, rows)
+    // From the top, each line cleared before it is written, then what is below: nothing flickers. After a line that fills
+    // its row, clearing would take its last character.
+    let below = shown.count < rows ? "\n\u{1B}[J" : ""
+    Output.raw("\u{1B}[H" + shown.map { "\u{1B}[K" + $0 }.joined(separator: "\n") + below)
   }
 
   /// No line is wrapped or scrolls the others away, and what a worker says of itself steers no terminal.
