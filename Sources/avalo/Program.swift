@@ -44,8 +44,8 @@ struct Program: Sendable {
       for program in all { print(program.name, program.place.rawValue) }
       exit(0)
     }
-    print("usage: avalo PROGRAM [ARGUMENT...], or a link to it called PROGRAM: one of \(all.map(\.name))")
-    print("       avalo --programs    each program with the folder where it is installed")
+    print("usage: avalo PROGRAM [ARGUMENT...], or a link to it that is called PROGRAM")
+    print("       avalo --programs    every program, and the folder where it is installed")
     exit(words.first == "--help" ? 0 : 64)
   }
 
