@@ -58,12 +58,13 @@ clients: deps-clients ## build the client for the web, in clients/web/dist
 test-clients: deps-clients ## the client for the web: on a made-up clock, against a real server, and in Chromium
 	@scripts/install-packages chromium
 	$(DEBUG)
-	scripts/test-clients unit integration browser demo
+	scripts/test-clients unit integration browser demo console
 
-screenshot: deps-clients ## the picture of the demo in the README
+screenshot: deps-clients ## the pictures of the demo in the README and of the console in docs/console.md
 	@scripts/install-packages chromium
 	$(DEBUG)
 	AVALO_SCREENSHOT=$(CURDIR)/docs/images/demo.png scripts/test-clients demo
+	AVALO_SCREENSHOT=$(CURDIR)/docs/images/console.png scripts/test-clients console
 
 soak: deps-clients ## ten minutes of clients that are cut off at random, while gateways are killed
 	$(DEBUG)

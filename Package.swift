@@ -99,6 +99,16 @@ let package = Package(
         nio,
       ]),
 
+    // A page for operators, whose files are in the program.
+    .target(
+      name: "AvaloConsole",
+      dependencies: ["AvaloWorker", "AvaloMetrics", "AvaloSystem", "AvaloCore", crypto, logging, nio],
+      resources: [
+        .embedInCode("Page/index.html"), .embedInCode("Page/console.css"), .embedInCode("Page/console.mjs"),
+        .embedInCode("Page/ask.mjs"), .embedInCode("Page/chart.mjs"), .embedInCode("Page/elements.mjs"),
+        .embedInCode("Page/overview.mjs"), .embedInCode("Page/searches.mjs"),
+      ]),
+
     // A client, and the keys a development set-up needs: for the tools and the tests.
     .target(name: "AvaloClient", dependencies: ["AvaloCore", "CAvalo", nio, nioPosix, nioHTTP, nioWebSocket]),
     .target(name: "AvaloKeys", dependencies: ["AvaloCore", crypto]),
@@ -114,8 +124,8 @@ let package = Package(
     .executableTarget(
       name: "avalo",
       dependencies: [
-        "AvaloSupervisor", "AvaloWorker", "AvaloGateway", "AvaloPresence", "AvaloScheduler", "AvaloWebhook", "avaloctl",
-        "avalo-bench", arguments,
+        "AvaloSupervisor", "AvaloWorker", "AvaloGateway", "AvaloPresence", "AvaloScheduler", "AvaloWebhook",
+        "AvaloConsole", "avaloctl", "avalo-bench", arguments,
       ]),
 
     // Tests mirror the sources; ProcessTests run the real executables.
@@ -149,6 +159,9 @@ let package = Package(
     .testTarget(name: "AvaloWebTests", dependencies: ["AvaloWeb", "AvaloSystem", logging, nioPosix]),
     .testTarget(name: "AvaloWebhookTests", dependencies: ["AvaloWebhook", "AvaloTesting", "avalo"]),
     .testTarget(
+      name: "AvaloConsoleTests",
+      dependencies: ["AvaloConsole", "AvaloSystem", "AvaloMetrics", "AvaloTesting", logging, nioPosix]),
+    .testTarget(
       name: "AvaloGatewayTests",
       dependencies: [
         "AvaloGateway", "AvaloKeys", "AvaloLink", "AvaloWeb", "AvaloTesting", jwt, crypto, yams, nio, nioPosix, nioHTTP,
@@ -171,7 +184,7 @@ let package = Package(
       name: "HouseTests",
       dependencies: [
         "AvaloTesting", "AvaloCore", "AvaloSystem", "AvaloGateway", "AvaloScheduler", "AvaloPresence",
-        "AvaloSupervisor", "AvaloWebhook",
+        "AvaloSupervisor", "AvaloWebhook", "AvaloConsole",
       ]),
   ],
   swiftLanguageModes: [.v6]

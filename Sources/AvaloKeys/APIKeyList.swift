@@ -2,7 +2,7 @@ import AvaloCore
 
 /// `api-keys.json`: a list of objects of which only what is named here is looked at; the rest is kept as it is.
 struct APIKeyList {
-  static let allScopes = ["publish", "broadcast", "membership", "connections", "read"]
+  static let allScopes = ["publish", "broadcast", "membership", "connections", "read", "console"]
 
   private(set) var keys: [ListedAPIKey] = []
   private var texts: [[UInt8]] = []

@@ -1,4 +1,5 @@
 import ArgumentParser
+import AvaloConsole
 import AvaloGateway
 import AvaloPresence
 import AvaloScheduler
@@ -32,6 +33,7 @@ struct Program: Sendable {
     .worker("avalo-presence", Presence.self),
     .worker("avalo-scheduler", Scheduler.self),
     .worker("avalo-webhook", Webhook.self),
+    .worker("avalo-console", Console.self),
     .tool("avaloctl", Avaloctl.self),
     .tool("avalo-bench", AvaloBench.self),
   ]

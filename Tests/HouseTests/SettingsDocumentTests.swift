@@ -1,6 +1,7 @@
 import AvaloSystem
 import Testing
 
+@testable import AvaloConsole
 @testable import AvaloGateway
 @testable import AvaloPresence
 @testable import AvaloScheduler
@@ -66,10 +67,16 @@ import Testing
     #expect(shown == read(needed) { WebhookSettings(&$0) }.0)
   }
 
+  @Test func ofTheConsole() throws {
+    let (shown, problems) = read(try section("console")) { ConsoleSettings(&$0) }
+    #expect(problems == [])
+    #expect(shown == read(.emptySection) { ConsoleSettings(&$0) }.0)
+  }
+
   /// Each key that a worker asks for is on its page.
   @Test(arguments: [
     ("gateway", "Sources/AvaloGateway"), ("scheduler", "Sources/AvaloScheduler"), ("presence", "Sources/AvaloPresence"),
-    ("webhook", "Sources/AvaloWebhook"),
+    ("webhook", "Sources/AvaloWebhook"), ("console", "Sources/AvaloConsole"),
   ])
   func namesEveryKey(worker: String, folder: String) throws {
     let page = try House.read("docs/settings.md")

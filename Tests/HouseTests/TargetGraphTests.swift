@@ -9,10 +9,13 @@ import Testing
     ["AvaloWire", "AvaloSystem", "AvaloKeys", "AvaloClient"],
     ["AvaloLink", "AvaloStore", "AvaloWorker", "AvaloWeb"],
     ["AvaloStoreSQLite"],
-    ["AvaloSupervisor", "AvaloGateway", "AvaloScheduler", "AvaloPresence", "AvaloWebhook", "avaloctl", "avalo-bench"],
+    [
+      "AvaloSupervisor", "AvaloGateway", "AvaloScheduler", "AvaloPresence", "AvaloWebhook", "AvaloConsole", "avaloctl",
+      "avalo-bench",
+    ],
     ["avalo"],
   ]
-  static let workers = ["AvaloGateway", "AvaloScheduler", "AvaloPresence", "AvaloWebhook"]
+  static let workers = ["AvaloGateway", "AvaloScheduler", "AvaloPresence", "AvaloWebhook", "AvaloConsole"]
 
   let package: TargetGraph
   init() throws { package = try TargetGraph() }
@@ -61,7 +64,7 @@ import Testing
   }
 
   /// Foundation is in the file, for SQLite and YAML; who runs its code has some megabytes more in memory.
-  @Test(arguments: ["AvaloGateway", "AvaloWebhook", "avaloctl"]) func runsNoFoundation(target: String) {
+  @Test(arguments: ["AvaloGateway", "AvaloWebhook", "AvaloConsole", "avaloctl"]) func runsNoFoundation(target: String) {
     let imports = package.imports(of: package.closure(of: target))
     #expect(imports.filter { $0.hasPrefix("Foundation") && $0 != "FoundationEssentials" } == [])
   }

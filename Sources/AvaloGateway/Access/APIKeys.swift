@@ -14,10 +14,12 @@ public struct APIKey: Sendable, Equatable {
     public static let membership = Scopes(rawValue: 4)
     public static let connections = Scopes(rawValue: 8)
     public static let read = Scopes(rawValue: 16)
+    /// To look with avalo-console; no function takes it.
+    public static let console = Scopes(rawValue: 32)
 
     static let names: [(name: String, scope: Scopes)] = [
       ("publish", .publish), ("broadcast", .broadcast), ("membership", .membership), ("connections", .connections),
-      ("read", .read),
+      ("read", .read), ("console", .console),
     ]
   }
 
@@ -59,15 +61,22 @@ public struct APIKeys: Sendable {
 
   /// The key's rights; throws when there is no such key.
   public func authenticate(_ text: UnsafeRawBufferPointer) throws(CallError) -> APIKey {
-    let hash = SHA256.hash(data: text)
-    let found: APIKey? = hash.withUnsafeBytes { presented in
-      guard let entry = entries[presented.loadUnaligned(as: UInt64.self)] else { return nil }
-      var difference: UInt8 = 0
-      for (a, b) in zip(presented, entry.hash) { difference |= a ^ b }
-      return difference == 0 ? entry.key : nil
-    }
+    let found = SHA256.hash(data: text).withUnsafeBytes { find($0) }
     guard let found else { throw CallError(.unauthenticated, "the API key is not known here") }
     return found
+  }
+
+  /// The key of that hash, given as 64 hexadecimal digits; `nil` when there is none.
+  func find(hexadecimal hash: String) -> APIKey? {
+    Entry.bytes(hexadecimal: hash)?.withUnsafeBytes { find($0) }
+  }
+
+  /// - `presented`: 32 bytes.
+  private func find(_ presented: UnsafeRawBufferPointer) -> APIKey? {
+    guard let entry = entries[presented.loadUnaligned(as: UInt64.self)] else { return nil }
+    var difference: UInt8 = 0
+    for (a, b) in zip(presented, entry.hash) { difference |= a ^ b }
+    return difference == 0 ? entry.key : nil
   }
 
   // MARK: Loading
@@ -139,7 +148,7 @@ extension APIKeys.Entry {
     self.init(hash: hash, key: APIKey(id: id, name: name, owner: owner, scopes: APIKey.Scopes(scopes)))
   }
 
-  private static func bytes(hexadecimal text: String) -> [UInt8]? {
+  fileprivate static func bytes(hexadecimal text: String) -> [UInt8]? {
     let digits = text.utf8.map { Character(Unicode.Scalar($0)).hexDigitValue }
     guard digits.count == 64, digits.allSatisfy({ $0 != nil }) else { return nil }
     return stride(from: 0, to: 64, by: 2).map { UInt8(digits[$0]! << 4 | digits[$0 + 1]!) }

@@ -7,7 +7,7 @@ import NIOCore
 ///
 ///     POST /call/NAME   any function of servers, with all their rights: {"result": …} or {"error": …}
 ///     GET  /flags       the feature flags in force
-///     GET  /api-keys    the keys in force: whose they are, never their hashes
+///     GET  /api-keys    the keys in force: whose they are, never their hashes; ?hash=HEX: the one of that hash
 struct ControlRoutes: Sendable {
   let access: SharedAccess
   /// The calls of the loop that holds the links, on which they are made.
@@ -25,7 +25,11 @@ struct ControlRoutes: Sendable {
       return await call(request)
     }
     routes.add("GET", "/flags") { _ in .json(ControlRoutes.document(access.current.flags)) }
-    routes.add("GET", "/api-keys") { _ in .json(ControlRoutes.document(access.current.apiKeys.all)) }
+    routes.add("GET", "/api-keys") { request in
+      let keys = access.current.apiKeys
+      guard let hash = request.parameter("hash") else { return .json(ControlRoutes.document(keys.all)) }
+      return .json(ControlRoutes.document(keys.find(hexadecimal: hash).map { [$0] } ?? []))
+    }
   }
 
   // MARK: Calling

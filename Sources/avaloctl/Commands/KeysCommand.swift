@@ -62,7 +62,7 @@ struct NewKey: AsyncParsableCommand {
   @Option(
     name: .customLong("scope"),
     help:
-      "What it allows: publish, broadcast, membership, connections or read; may be repeated (default: publish, broadcast)."
+      "What it allows: publish, broadcast, membership, connections, read or console; may be repeated (default: publish, broadcast)."
   )
   var scopes: [String] = []
   @Option(help: "Whose events they are (default: the id). Keep it when a key is replaced.") var owner: String?

@@ -21,6 +21,16 @@ import Testing
     #expect(!key.scopes.contains(.broadcast))
   }
 
+  @Test func findsAKeyByItsHashInHexadecimal() throws {
+    let keys = try load(#"[{"id":"k","hash":"\#(made.hash)","scopes":["console"]}]"#)
+    #expect(keys.find(hexadecimal: made.hash)?.scopes == .console)
+    #expect(keys.find(hexadecimal: made.hash.uppercased())?.id == "k")
+    let other = made.hash.hasSuffix("0") ? "1" : "0"
+    for text in ["", "k", made.text, String(made.hash.dropLast()), made.hash.dropLast() + other, made.hash + "00"] {
+      #expect(keys.find(hexadecimal: text) == nil, "\(text)")
+    }
+  }
+
   @Test func refusesEveryOtherText() throws {
     let keys = try load(#"[{"id":"k","hash":"\#(made.hash)","scopes":["publish"]}]"#)
     for text in [
@@ -49,7 +59,7 @@ import Testing
     #expect(
       problems.map { "\($0.line ?? 0) \($0)" } == [
         "1 keys[0].hash: expected the key's SHA-256: 64 hexadecimal digits, not \"12\"",
-        "1 keys[0].scopes[1]: expected one of publish, broadcast, membership, connections, read, not \"everything\"",
+        "1 keys[0].scopes[1]: expected one of publish, broadcast, membership, connections, read, console, not \"everything\"",
         "2 keys[1].id: is missing; expected text",
         "2 keys[1].scopes: is empty: a key without scopes allows nothing",
         "3 keys[2].secret: unknown key",

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { after, before, test } from 'node:test';
 import { Browser, type Page } from '../support/chromium.js';
+import { contrasts, namelessControls } from '../support/accessibility.js';
 import * as server from '../support/server.js';
 
 const { env } = process;
@@ -98,10 +99,7 @@ test('the policy lets nothing else in, every control has its name, and the conso
   assert.deepEqual(violations, []);
   await page.eval(`(() => { const one = document.createElement('script'); one.textContent = 'window.isIn = true'; document.body.append(one); })()`);
   assert.equal(await page.eval('window.isIn'), undefined);
-  const { nodes } = await page.send('Accessibility.getFullAXTree');
-  const nameless = nodes.filter((node: any) =>
-    ['button', 'textbox', 'combobox', 'log', 'region'].includes(node.role?.value) && !node.ignored && !node.name?.value);
-  assert.deepEqual(nameless.map((node: any) => node.role.value), []);
+  assert.deepEqual(await namelessControls(page), []);
 });
 
 test('the dark of night has enough contrast as well', async () => {
@@ -113,26 +111,3 @@ test('the dark of night has enough contrast as well', async () => {
     assert.deepEqual(lines.filter(line => line.ratio < 4.5), [], value);
   }
 });
-
-/** Runs in the page: the contrast of every text with what lies behind it. */
-const contrasts = `() => {
-  const channels = color => color.match(/[\\d.]+/g).map(Number);
-  const luminance = ([r, g, b]) => [r, g, b].map(v => (v /= 255) <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4)
-    .reduce((sum, v, i) => sum + v * [.2126, .7152, .0722][i], 0);
-  const behind = element => {
-    for (let one = element; one; one = one.parentElement) {
-      const color = channels(getComputedStyle(one).backgroundColor);
-      if (color[3] !== 0) return color;
-    }
-    return [255, 255, 255];
-  };
-  const found = [];
-  const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-  for (let node; (node = walk.nextNode());) {
-    const element = node.parentElement;
-    if (!node.data.trim() || !element.checkVisibility() || element.closest('template, option')) continue;
-    const [a, b] = [luminance(channels(getComputedStyle(element).color)), luminance(behind(element))].sort((x, y) => y - x);
-    found.push({ ratio: Math.round((a + .05) / (b + .05) * 100) / 100, text: node.data.trim() });
-  }
-  return found;
-}`;

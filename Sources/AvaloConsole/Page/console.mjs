@@ -1,0 +1,117 @@
+/** Who is signed in sees one of the views, kept fresh; who is not, the form to sign in. */
+import { ask, login, logout, Trouble } from './ask.mjs';
+import { element } from './elements.mjs';
+import { Overview } from './overview.mjs';
+import { searches } from './searches.mjs';
+
+/** How often the state, and the view that is open, are asked for. */
+const everyMs = 2_000;
+
+const find = id => document.getElementById(id);
+const [view, notice, state, who, tabs] = ['view', 'notice', 'state', 'who', 'tabs'].map(find);
+
+const overview = new Overview();
+let open;
+let isSignedIn = false;
+let timer;
+
+/** `#connections?user=ann`. */
+function address() {
+  const [name, query = ''] = location.hash.slice(1).split('?');
+  return { name: name in searches ? name : 'overview', params: Object.fromEntries(new URLSearchParams(query)) };
+}
+
+function show() {
+  if (!isSignedIn) return;
+  const { name, params } = address();
+  for (const tab of tabs.children) {
+    if (tab.hash === `#${name}`) tab.setAttribute('aria-current', 'page');
+    else tab.removeAttribute('aria-current');
+  }
+  document.title = `${tabs.querySelector('[aria-current]').textContent} · Avalo console`;
+  open = name === 'overview' ? undefined : searches[name]();
+  if (open) view.replaceChildren(...open.open(params));
+  else overview.render(view);
+  open?.refresh().catch(trouble);
+}
+
+function say(text) {
+  if (notice.textContent !== text) notice.textContent = text;
+  notice.hidden = !text;
+}
+
+function trouble(error) {
+  if (error instanceof Trouble && error.status === 401) return signedOut('Your session has ended.');
+  if (error instanceof Trouble && (error.status === 400 || error.status === 404) && open) {
+    return open.found.replaceChildren(element('section', { class: 'card' }, element('p', {}, error.message)));
+  }
+  if (!(error instanceof Trouble)) throw error;
+  say(`${error.message} What is shown is what was last told.`);
+  state.dataset.level = 'bad';
+}
+
+async function refresh() {
+  clearTimeout(timer);
+  if (!document.hidden) {
+    try {
+      await overview.refresh();
+      if (!isSignedIn) return;
+      state.dataset.level = overview.state.level;
+      state.textContent = overview.state.text;
+      say(overview.notice);
+      // Who marks a text keeps it, and who is at a link with the keyboard their place.
+      const isBusy = !getSelection().isCollapsed || open?.found.contains(document.activeElement);
+      if (!isBusy) await (open ? open.refresh() : overview.render(view));
+    } catch (error) {
+      trouble(error);
+    }
+  }
+  if (isSignedIn) timer = setTimeout(refresh, everyMs);
+}
+
+function signedIn({ name }) {
+  isSignedIn = true;
+  who.firstElementChild.textContent = name;
+  who.hidden = tabs.hidden = false;
+  view.replaceChildren();
+  say('');
+  show();
+  refresh();
+}
+
+function signedOut(reason = '') {
+  isSignedIn = false;
+  clearTimeout(timer);
+  who.hidden = tabs.hidden = true;
+  state.textContent = '';
+  say('');
+  view.replaceChildren(find('login').content.cloneNode(true));
+  const form = view.querySelector('form');
+  const wrong = form.querySelector('.wrong');
+  wrong.textContent = reason;
+  form.addEventListener('submit', async event => {
+    event.preventDefault();
+    wrong.textContent = '';
+    try {
+      signedIn(await login(form.elements.key.value.trim()));
+    } catch (error) {
+      if (!(error instanceof Trouble)) throw error;
+      wrong.textContent = error.message;
+      form.elements.key.select();
+    }
+  });
+  form.elements.key.focus();
+}
+
+find('out').addEventListener('click', async () => {
+  await logout();
+  signedOut();
+});
+addEventListener('hashchange', show);
+document.addEventListener('visibilitychange', () => { if (isSignedIn && !document.hidden) refresh(); });
+
+try {
+  signedIn(await ask('session'));
+} catch (error) {
+  signedOut(error.status === 401 ? '' : error.message);
+}
