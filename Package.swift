@@ -99,14 +99,18 @@ let package = Package(
         nio,
       ]),
 
+    // What became of an event, for who asks the control socket.
+    .target(name: "AvaloTrace", dependencies: ["AvaloCore"]),
+
     // A page for operators, whose files are in the program.
     .target(
       name: "AvaloConsole",
-      dependencies: ["AvaloWorker", "AvaloMetrics", "AvaloSystem", "AvaloCore", crypto, logging, nio],
+      dependencies: ["AvaloWorker", "AvaloTrace", "AvaloMetrics", "AvaloSystem", "AvaloCore", crypto, logging, nio],
       resources: [
         .embedInCode("Page/index.html"), .embedInCode("Page/console.css"), .embedInCode("Page/console.mjs"),
         .embedInCode("Page/ask.mjs"), .embedInCode("Page/chart.mjs"), .embedInCode("Page/elements.mjs"),
-        .embedInCode("Page/overview.mjs"), .embedInCode("Page/searches.mjs"),
+        .embedInCode("Page/overview.mjs"), .embedInCode("Page/search.mjs"),
+        .embedInCode("Page/searches.mjs"), .embedInCode("Page/trace.mjs"),
       ]),
 
     // A client, and the keys a development set-up needs: for the tools and the tests.
@@ -116,7 +120,7 @@ let package = Package(
     // The tools.
     .target(
       name: "avaloctl",
-      dependencies: ["AvaloClient", "AvaloKeys", "AvaloCore", "AvaloSystem", "CAvalo", arguments, crypto]),
+      dependencies: ["AvaloClient", "AvaloTrace", "AvaloKeys", "AvaloCore", "AvaloSystem", "CAvalo", arguments, crypto]),
     .target(
       name: "avalo-bench", dependencies: ["AvaloClient", "AvaloKeys", "AvaloCore", "CAvalo", arguments, histogram]),
 
@@ -161,6 +165,7 @@ let package = Package(
     .testTarget(
       name: "AvaloConsoleTests",
       dependencies: ["AvaloConsole", "AvaloSystem", "AvaloMetrics", "AvaloTesting", logging, nioPosix]),
+    .testTarget(name: "AvaloTraceTests", dependencies: ["AvaloTrace", "AvaloCore"]),
     .testTarget(
       name: "AvaloGatewayTests",
       dependencies: [

@@ -48,6 +48,10 @@ enum ConsoleLimits {
 
   /// Rows of one answer.
   static let rowsMax = 100
+  /// Events of an inbox that a trace of its user tells of.
+  static let tracedEvents: UInt64 = 20
+  /// Traces at a time: one reads through all that is kept.
+  static let tracesMax = 2
   /// Users of one question about presence.
   static let usersMax = 100
 }

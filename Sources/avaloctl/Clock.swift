@@ -1,3 +1,4 @@
+import AvaloTrace
 import Glibc
 
 /// The wall clock, as events and tokens count it.
@@ -11,23 +12,10 @@ enum WallClock {
   static func seconds() -> Int64 { milliseconds() / 1_000 }
 
   /// `2026-01-31 12:34:56.789`, local time.
-  static func text(_ milliseconds: Int64) -> String {
-    var seconds = time_t(milliseconds / 1_000)
-    var parts = tm()
-    localtime_r(&seconds, &parts)
-    func two(_ value: Int32) -> String { value < 10 ? "0\(value)" : "\(value)" }
-    return "\(parts.tm_year + 1900)-\(two(parts.tm_mon + 1))-\(two(parts.tm_mday)) \(timeOfDay(milliseconds))"
-  }
+  static func text(_ milliseconds: Int64) -> String { LocalTime.text(milliseconds) }
 
   /// `12:34:56.789`, local time.
-  static func timeOfDay(_ now: Int64 = milliseconds()) -> String {
-    var seconds = time_t(now / 1_000)
-    var parts = tm()
-    localtime_r(&seconds, &parts)
-    func two(_ value: Int32) -> String { value < 10 ? "0\(value)" : "\(value)" }
-    let fraction = String(String(1_000 + now % 1_000).dropFirst())
-    return "\(two(parts.tm_hour)):\(two(parts.tm_min)):\(two(parts.tm_sec)).\(fraction)"
-  }
+  static func timeOfDay(_ now: Int64 = milliseconds()) -> String { LocalTime.timeOfDay(now) }
 }
 
 /// A span of time as people type it: `90s`, `15m`, `1h`, `7d`, or seconds.

@@ -1,3 +1,4 @@
+import AvaloTrace
 import Glibc
 
 /// Lines on standard output and error, written at once: who reads a pipe sees an event when it happens.
@@ -23,16 +24,7 @@ enum Output {
   static func table(_ rows: [[String]]) { for text in tableLines(rows) { line(text) } }
 
   static func tableLines(_ rows: [[String]]) -> [String] {
-    let rows = rows.map { $0.map { printable($0, isCell: true) } }
-    let widths = (0..<(rows.map(\.count).max() ?? 0)).map { column in
-      rows.map { $0.count > column ? $0[column].count : 0 }.max() ?? 0
-    }
-    return rows.map { row in
-      let cells = zip(row, widths).map { $0 + String(repeating: " ", count: $1 - $0.count) }
-      var text = cells.joined(separator: "  ")
-      while text.last == " " { text.removeLast() }
-      return text
-    }
+    TextTable.lines(rows.map { $0.map { printable($0, isCell: true) } })
   }
 
   /// What users write reaches the operator's terminal as text: control characters, which terminals obey, and those that

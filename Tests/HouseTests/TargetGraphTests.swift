@@ -7,7 +7,7 @@ import Testing
     ["CAvalo", "CSystemd"],
     ["AvaloCore", "AvaloMetrics", "AvaloReactor"],
     ["AvaloWire", "AvaloSystem", "AvaloKeys", "AvaloClient"],
-    ["AvaloLink", "AvaloStore", "AvaloWorker", "AvaloWeb"],
+    ["AvaloLink", "AvaloStore", "AvaloWorker", "AvaloWeb", "AvaloTrace"],
     ["AvaloStoreSQLite"],
     [
       "AvaloSupervisor", "AvaloGateway", "AvaloScheduler", "AvaloPresence", "AvaloWebhook", "AvaloConsole", "avaloctl",

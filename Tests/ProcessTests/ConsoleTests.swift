@@ -82,6 +82,10 @@ import Testing
     let topic = try await visitor.get("/api/topic?name=user:ann")
     #expect(topic.status == 200 && topic.body.contains(#""eventId":"e1""#), "\(topic.body)")
     #expect(try await visitor.get("/api/topic?name=user:nobody").status == 404)
+    let traced = try await visitor.get("/api/trace?event=e1&user=ann")
+    #expect(traced.body.contains(#""topic":"user:ann","offset":1,"state":"kept","owner":"backend""#), "\(traced.body)")
+    #expect(traced.body.contains(#""user":"ann","device":"phone","outcome":"w"#), "\(traced.body)")
+    #expect(try await visitor.get("/api/trace?user=ann").body.contains(#""offset":1,"eventId":"e1""#))
 
     // A worker dies, and is told so until it is back.
     let pid = try #require(try await server.process.pid(of: "presence"))

@@ -25,7 +25,7 @@ struct KeyDesk: Sendable {
 
   func holder(ofHash hash: String) async -> Answer {
     do throws(ControlSocket.Trouble) {
-      let body = try await control.get("/workers/gateway/api-keys", ["hash": hash])
+      let body = try await control.get("/workers/gateway/api-keys", [("hash", hash)])
       return KeyDesk.read(body, hash) ?? .unavailable("The gateway's answer makes no sense.")
     } catch {
       return .unavailable("No gateway is there to ask about the key. \(error.message)")

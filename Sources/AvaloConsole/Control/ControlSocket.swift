@@ -24,7 +24,7 @@ struct ControlSocket: Sendable {
 
   /// What is answered to a `GET`, with 200.
   func get(
-    _ path: String, _ query: KeyValuePairs<String, String> = [:], timeout: Duration = ConsoleLimits.askTimeMax
+    _ path: String, _ query: [(name: String, value: String)] = [], timeout: Duration = ConsoleLimits.askTimeMax
   ) async throws(Trouble) -> [UInt8] {
     try await ask(HTTPRequest(method: "GET", path: path, query: ControlSocket.text(of: query)), timeout)
   }
@@ -87,8 +87,8 @@ struct ControlSocket: Sendable {
   }
 
   /// Parameters, each escaped (RFC 3986 §2.3).
-  static func text(of query: KeyValuePairs<String, String>) -> String {
-    query.map { "\($0.key)=\(escaped($0.value))" }.joined(separator: "&")
+  static func text(of query: [(name: String, value: String)]) -> String {
+    query.map { "\($0.name)=\(escaped($0.value))" }.joined(separator: "&")
   }
 
   private static func escaped(_ text: String) -> String {

@@ -11,7 +11,9 @@ enum PageFiles {
     ("/chart.mjs", "text/javascript; charset=utf-8", PackageResources.chart_mjs),
     ("/elements.mjs", "text/javascript; charset=utf-8", PackageResources.elements_mjs),
     ("/overview.mjs", "text/javascript; charset=utf-8", PackageResources.overview_mjs),
+    ("/search.mjs", "text/javascript; charset=utf-8", PackageResources.search_mjs),
     ("/searches.mjs", "text/javascript; charset=utf-8", PackageResources.searches_mjs),
+    ("/trace.mjs", "text/javascript; charset=utf-8", PackageResources.trace_mjs),
   ]
 
   static func add(to routes: HTTPRoutes) {

@@ -10,12 +10,12 @@ struct Topics: Sendable {
     guard let name = request.given("name"), Topic(name) != nil else {
       throw .nonsense("Name a topic, KIND:ID, such as user:ann.")
     }
-    let topic = try await control.get("/workers/scheduler/topics", ["name": name])
+    let topic = try await control.get("/workers/scheduler/topics", [("name", name)])
     let head = Topics.head(topic)
     let rows = UInt64(ConsoleLimits.rowsMax)
     let after = request.given("after").flatMap { UInt64($0) } ?? (head > rows ? head - rows : 0)
     let events = try await control.get(
-      "/workers/scheduler/events", ["topic": name, "after": "\(after)", "limit": "\(rows)"])
+      "/workers/scheduler/events", [("topic", name), ("after", "\(after)"), ("limit", "\(rows)")])
     var json = JSONWriter(capacity: topic.count + events.count + 64)
     json.object {
       $0.key("topic")

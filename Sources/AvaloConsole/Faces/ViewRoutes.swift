@@ -8,6 +8,7 @@ import AvaloSystem
 ///     GET /api/connections?user=&cursor=     who is connected: of one user, or of everybody, page by page
 ///     GET /api/presence?user=ann,bob         how users are; without a user, who is online: &cursor=
 ///     GET /api/topic?name=&after=            a topic, and a page of its events: the last ones without `after`
+///     GET /api/trace?event=&user=&topic=     what became of an event; without one, how it stands with a user
 struct ViewRoutes: Sendable {
   let access: Access
   let control: ControlSocket
@@ -23,6 +24,8 @@ struct ViewRoutes: Sendable {
     add("/api/connections", to: routes) { request throws(ControlSocket.Trouble) in try await people.connections(request)
     }
     add("/api/presence", to: routes) { request throws(ControlSocket.Trouble) in try await people.presence(request) }
+    let traces = Traces(control: control)
+    add("/api/trace", to: routes) { request throws(ControlSocket.Trouble) in try await traces.answer(request) }
     add("/api/topic", to: routes) { request throws(ControlSocket.Trouble) in try await topics.answer(request) }
   }
 

@@ -1,6 +1,5 @@
 /** Who is signed in sees one of the views, kept fresh; who is not, the form to sign in. */
 import { ask, login, logout, Trouble } from './ask.mjs';
-import { element } from './elements.mjs';
 import { Overview } from './overview.mjs';
 import { searches } from './searches.mjs';
 
@@ -8,11 +7,12 @@ import { searches } from './searches.mjs';
 const everyMs = 2_000;
 
 const find = id => document.getElementById(id);
-const [view, notice, state, who, tabs] = ['view', 'notice', 'state', 'who', 'tabs'].map(find);
+const [view, notice, state, line, who, tabs, pause] = ['view', 'notice', 'state', 'line', 'who', 'tabs', 'pause'].map(find);
 
 const overview = new Overview();
 let open;
 let isSignedIn = false;
+let isPaused = false;
 let timer;
 
 /** `#connections?user=ann`. */
@@ -35,15 +35,20 @@ function show() {
   open?.refresh().catch(trouble);
 }
 
+/** What a screen reader speaks is written only when it is another. */
+function write(one, text) {
+  if (one.textContent !== text) one.textContent = text;
+}
+
 function say(text) {
-  if (notice.textContent !== text) notice.textContent = text;
+  write(notice, text);
   notice.hidden = !text;
 }
 
 function trouble(error) {
   if (error instanceof Trouble && error.status === 401) return signedOut('Your session has ended.');
   if (error instanceof Trouble && (error.status === 400 || error.status === 404) && open) {
-    return open.found.replaceChildren(element('section', { class: 'card' }, element('p', {}, error.message)));
+    return open.say(error.message);
   }
   if (!(error instanceof Trouble)) throw error;
   say(`${error.message} What is shown is what was last told.`);
@@ -52,16 +57,19 @@ function trouble(error) {
 
 async function refresh() {
   clearTimeout(timer);
-  if (!document.hidden) {
+  if (!document.hidden && !isPaused) {
     try {
       await overview.refresh();
       if (!isSignedIn) return;
-      state.dataset.level = overview.state.level;
-      state.textContent = overview.state.text;
+      const now = overview.state;
+      state.dataset.level = now.level;
+      write(state, now.text);
+      write(line, now.line);
       say(overview.notice);
       // Who marks a text keeps it, and who is at a link with the keyboard their place.
       const isBusy = !getSelection().isCollapsed || open?.found.contains(document.activeElement);
-      if (!isBusy) await (open ? open.refresh() : overview.render(view));
+      if (!isBusy && !open) overview.render(view);
+      else if (!isBusy && open.isLive) await open.refresh();
     } catch (error) {
       trouble(error);
     }
@@ -83,7 +91,9 @@ function signedOut(reason = '') {
   isSignedIn = false;
   clearTimeout(timer);
   who.hidden = tabs.hidden = true;
-  state.textContent = '';
+  write(state, '');
+  write(line, '');
+  who.firstElementChild.textContent = '';
   say('');
   view.replaceChildren(find('login').content.cloneNode(true));
   const form = view.querySelector('form');
@@ -106,6 +116,13 @@ function signedOut(reason = '') {
 find('out').addEventListener('click', async () => {
   await logout();
   signedOut();
+});
+// Who reads slowly, or has it read, stops it from moving.
+pause.addEventListener('click', () => {
+  isPaused = !isPaused;
+  pause.setAttribute('aria-pressed', isPaused);
+  pause.textContent = isPaused ? 'Paused' : 'Pause';
+  if (!isPaused) refresh();
 });
 addEventListener('hashchange', show);
 document.addEventListener('visibilitychange', () => { if (isSignedIn && !document.hidden) refresh(); });

@@ -26,10 +26,10 @@ export class Overview {
 
   /** The service's state in a word or two, and how bad it is. */
   get state() {
-    if (!this.status) return { level: 'idle', text: '' };
-    const { ready, state, status, version } = this.status;
-    if (!ready) return { level: 'bad', text: `avalod ${version}: not ready (${state})` };
-    return { level: this.missing.length ? 'warn' : 'good', text: `avalod ${version}: ready${status ? `, ${status}` : ''}` };
+    if (!this.status) return { level: 'idle', text: '', line: '' };
+    const { ready, state, status: line, version } = this.status;
+    const level = !ready ? 'bad' : this.missing.length ? 'warn' : 'good';
+    return { level, text: `avalod ${version}: ${ready ? 'ready' : `not ready (${state})`}`, line: line ?? '' };
   }
 
   /** Instances that should serve and do not. */
@@ -41,10 +41,8 @@ export class Overview {
 
   /** A line for each worker that is away; nothing when all are there. */
   get notice() {
-    return this.missing.map(({ id, state, required, lastEnding, restartIn }) =>
-      `${id} is away (${state}${lastEnding ? `, after ${lastEnding}` : ''})`
-      + `${restartIn ? `, is started again in ${format.span(restartIn)}` : ''}`
-      + `${required ? '' : '; the service is ready without it'}`).join('\n');
+    return this.missing.map(({ id, state, required, lastEnding }) =>
+      `${id} is away (${state}${lastEnding ? `, after ${lastEnding}` : ''})${required ? '' : '; the service is ready without it'}`).join('\n');
   }
 
   render(view) {

@@ -65,8 +65,12 @@ struct Control {
 
   /// A path with its parameters, each escaped.
   static func target(_ path: String, _ query: KeyValuePairs<String, String>) -> String {
+    target(path, query.map { (name: $0.key, value: $0.value) })
+  }
+
+  static func target(_ path: String, _ query: [(name: String, value: String)]) -> String {
     guard !query.isEmpty else { return path }
-    return path + "?" + query.map { "\($0.key)=\(escaped($0.value))" }.joined(separator: "&")
+    return path + "?" + query.map { "\($0.name)=\(escaped($0.value))" }.joined(separator: "&")
   }
 
   private static func escaped(_ text: String) -> String {

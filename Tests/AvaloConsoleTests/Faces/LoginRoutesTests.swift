@@ -79,7 +79,7 @@ import Testing
     let player = try await ControlPlayer()
     player.answer("/", "{}")
     let routes = routes(player)
-    for path in ["session", "overview", "connections", "presence", "topic"] {
+    for path in ["session", "overview", "connections", "presence", "topic", "trace"] {
       for cookie in ["", "avalo_console=", "avalo_console=x", "other=x"] {
         let answer = await routes.answer(HTTPRequest(method: "GET", path: "/api/\(path)", headers: ["Cookie": cookie]))
         #expect(answer.status == 401, "\(path)")

@@ -85,6 +85,23 @@ import Testing
     await player.stop()
   }
 
+  @Test func tellsAnEventsWayAndAUsers() async throws {
+    let player = try await ControlPlayer()
+    player.answer("/status", #"{"workers":[{"name":"gateway","instances":[{"slot":0,"state":"ready"}]}]}"#)
+    player.answer("/workers/scheduler/trace", #"{"now":9000,"copies":[],"topics":[]}"#)
+    player.answer("/workers/gateway.0/trace", #"{"instance":"gateway.0","connections":[],"journal":[]}"#)
+    #expect(
+      try await answer(player, "/api/trace", "event=e1&topic=chat%3Ac")
+        == (200, #"{"event":{"eventId":"e1","now":9000,"copies":[]}}"#))
+    #expect(try await answer(player, "/api/trace", "user=ann").1.hasPrefix(#"{"user":{"user":"ann","head":0,"#))
+    for query in ["", "topic=chat:c", "event=e&topic=nonsense", "event=e&user=a%2Fb", "event=e&user=ann&topic=chat:c"] {
+      #expect(try await answer(player, "/api/trace", query).0 == 400, "\(query)")
+    }
+    player.answer("/workers/scheduler/trace", "nonsense")
+    #expect(try await answer(player, "/api/trace", "user=ann").0 == 503)
+    await player.stop()
+  }
+
   @Test func tellsWhoIsAwayFromWhatIsNotThere() async throws {
     let player = try await ControlPlayer()
     player.answer("/workers/scheduler/topics", #"{"error":"nothing was ever published to user:ann"}"#, status: 404)

@@ -122,6 +122,37 @@ test('a topic shows its events', async () => {
   await page.until(`/nothing was ever published/.test(${text('.found')})`);
 });
 
+test('an event is traced to the device that has it, from its topic', async () => {
+  await look('topics', 'name', 'user:ann');
+  await page.until(`${rows()}.length > 10`);
+  const id = await page.eval(`document.querySelector('tbody td a').textContent`);
+  await page.eval(`document.querySelector('tbody td a').click()`);
+  await page.until(`${text('main h2')} === ${JSON.stringify(id)}`);
+  await page.until(`/^ann phone (acknowledged|written) /.test(${rows()}[0])`);
+  await look('trace', 'event', 'never');
+  await page.until(`/^Nothing is known of never/.test(${text('.found')})`);
+});
+
+test('a user is traced: devices, subscriptions, the last events', async () => {
+  await page.eval(`location.hash = '#trace?user=ann'`);
+  await page.until(`${text('main h2')} === 'ann' && document.querySelectorAll('main table').length === 3`);
+  await page.until(`${rows()}[0].startsWith('phone yes ')`);
+  await page.until(`${rows()}.filter(row => /notification .* phone (acknowledged|written)/.test(row)).length > 10`);
+});
+
+test('who reads slowly stops it from moving', async () => {
+  await page.eval(`document.querySelector('nav a').click(); document.getElementById('pause').click()`);
+  const shown = `${text('#workers caption')}`;
+  const before = await page.eval(shown);
+  listen('erin');
+  await server.eventually('another is connected', async () =>
+    (await server.call('listConnections', {})).connections.length === 5);
+  assert.equal(await page.eval(shown), before);
+  assert.equal(await page.eval(`${text('#tile-connections .value')}`), '4');
+  await page.eval(`document.getElementById('pause').click()`);
+  await page.until(`${text('#tile-connections .value')} === '5'`);
+});
+
 test('who cannot be reached is told, and what was shown stays', async () => {
   await page.eval(`document.querySelector('nav a').click()`);
   await page.until(`document.querySelectorAll('.tile').length === 8`);
@@ -137,7 +168,7 @@ test('the policy lets nothing else in, every control has its name, and the conso
   assert.deepEqual(violations, []);
   await page.eval(`(() => { const one = document.createElement('script'); one.textContent = 'window.isIn = true'; document.body.append(one); })()`);
   assert.equal(await page.eval('window.isIn'), undefined);
-  for (const view of ['overview', 'connections', 'presence', 'topics']) {
+  for (const view of ['overview', 'connections', 'presence', 'topics', 'trace']) {
     await page.eval(`document.querySelector('nav a[href="#${view}"]').click()`);
     await page.until(`document.querySelector('nav [aria-current]').hash === '#${view}'`);
     assert.deepEqual(await namelessControls(page), [], view);
@@ -145,23 +176,25 @@ test('the policy lets nothing else in, every control has its name, and the conso
 });
 
 test('the keyboard reaches everything', async () => {
-  await page.eval(`document.querySelector('nav a').click(); document.getElementById('out').focus()`);
+  await page.eval(`document.querySelector('nav a').click(); document.getElementById('pause').focus()`);
+  await press('Tab', 9);
+  assert.equal(await page.eval('document.activeElement.id'), 'out');
   await press('Tab', 9);
   assert.equal(await page.eval('document.activeElement.hash'), '#overview');
   await press('Tab', 9);
   await enter();
   await page.until(`document.querySelector('nav [aria-current]').hash === '#connections'`);
-  await page.until(`${rows()}.length === 4`);
+  await page.until(`${rows()}.length === 5`);
 });
 
 test('light and dark have enough contrast', async () => {
   for (const value of ['light', 'dark']) {
     await page.send('Emulation.setEmulatedMedia', { features: [{ name: 'prefers-color-scheme', value }] });
-    for (const view of ['overview', 'presence']) {
-      await page.eval(`document.querySelector('nav a[href="#${view}"]').click()`);
+    for (const view of ['overview', 'presence', 'trace?user=ann']) {
+      await page.eval(`location.hash = '#${view}'`);
       await page.until(`${rows()}.length > 2`);
       const lines = await page.eval<{ ratio: number; text: string }[]>(`(${contrasts})()`);
-      assert(lines.length > 20);
+      assert(lines.length > 15);
       // WCAG 2.1, 1.4.3.
       assert.deepEqual(lines.filter(line => line.ratio < 4.5), [], `${value} ${view}`);
     }

@@ -1,8 +1,7 @@
-import AvaloClient
 import AvaloCore
 import Testing
 
-@testable import avaloctl
+@testable import AvaloTrace
 
 /// An event's journey as people read it.
 @Suite struct TraceReportTests {
@@ -11,11 +10,10 @@ import Testing
     _ user: String?, copy: String = #""topic":"chat:c","state":"kept","offset":5,"acceptedAt":1000"#,
     journal: String = ""
   ) throws -> TraceReport {
-    var facts = TraceFacts(
-      try JSONText(
-        validating: #"{"now":9000,"copies":[{\#(copy)}],"topics":[{"name":"chat:c","epoch":"1","head":7,"floor":0,"#
-          + #""devices":[{"user":"bob","device":"phone","platform":"web","seenAt":2000,"open":true,"cursor":5}]}]}"#))
-    facts.add(try JSONText(validating: #"{"instance":"gateway.0","connections":[],"journal":[\#(journal)]}"#))
+    var facts = try TraceFacts(
+      json: (#"{"now":9000,"copies":[{\#(copy)}],"topics":[{"name":"chat:c","epoch":"1","head":7,"floor":0,"#
+        + #""devices":[{"user":"bob","device":"phone","platform":"web","seenAt":2000,"open":true,"cursor":5}]}]}"#))
+    try facts.add(json: (#"{"instance":"gateway.0","connections":[],"journal":[\#(journal)]}"#))
     return TraceReport(eventID: "evt_1", facts: facts, user: user)
   }
 
@@ -24,7 +22,7 @@ import Testing
     #expect(bob.contains { $0.contains("bob") && $0.contains("acknowledged: its cursor is 5") })
     let ann = try report("ann")
     #expect(ann.lines.contains("  no device of ann reads chat:c") && !ann.lines.contains { $0.contains("bob") })
-    #expect(ann.json.description.contains(#""devices":[],"reasons":[]"#))
+    #expect(json(ann.write(to:)).contains(#""devices":[],"reasons":[]"#))
     #expect(try report(nil).lines.contains { $0.contains("bob") })
   }
 

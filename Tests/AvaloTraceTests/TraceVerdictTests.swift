@@ -1,18 +1,16 @@
-import AvaloClient
 import AvaloCore
 import Testing
 
-@testable import avaloctl
+@testable import AvaloTrace
 
 /// Why a user got an event, or did not.
 @Suite struct TraceVerdictTests {
   private func scheduler(state: String = "kept", cursor: Int? = 3, open: Bool = false) throws -> TraceFacts {
     let cursor = cursor.map { #","cursor":\#($0)"# } ?? ""
-    return TraceFacts(
-      try JSONText(
-        validating: #"{"now":9000,"copies":[{"topic":"user:ann","state":"\#(state)","offset":5,"acceptedAt":1000}],"#
-          + #""topics":[{"name":"user:ann","epoch":"1","head":7,"floor":0,"devices":[{"user":"ann","device":"phone","#
-          + #""platform":"web","seenAt":2000,"open":\#(open)\#(cursor)}]}]}"#))
+    return try TraceFacts(
+      json: (#"{"now":9000,"copies":[{"topic":"user:ann","state":"\#(state)","offset":5,"acceptedAt":1000}],"#
+        + #""topics":[{"name":"user:ann","epoch":"1","head":7,"floor":0,"devices":[{"user":"ann","device":"phone","#
+        + #""platform":"web","seenAt":2000,"open":\#(open)\#(cursor)}]}]}"#))
   }
 
   private func connection(_ state: String, through: Int) -> String {
@@ -28,10 +26,9 @@ import Testing
     _ facts: TraceFacts, connections: [String] = [], journal: [String] = []
   ) throws -> TraceVerdict {
     var facts = facts
-    facts.add(
-      try JSONText(
-        validating: #"{"instance":"gateway.0","connections":[\#(connections.joined(separator: ","))],"#
-          + #""journal":[\#(journal.joined(separator: ","))]}"#))
+    try facts.add(
+      json: (#"{"instance":"gateway.0","connections":[\#(connections.joined(separator: ","))],"#
+        + #""journal":[\#(journal.joined(separator: ","))]}"#))
     return TraceVerdict.of(facts.copies[0], in: facts.topics[0], at: facts.topics[0].devices[0], facts)
   }
 
@@ -91,7 +88,7 @@ import Testing
     let report = TraceReport(eventID: "evt_1", facts: try scheduler(cursor: 5))
     #expect(report.lines.contains { $0.contains("user:ann offset 5") && $0.contains("head 7") })
     #expect(report.lines.contains { $0.contains("phone") && $0.contains("acknowledged: its cursor is 5") })
-    #expect(report.json.description.contains(#""outcome":"acknowledged""#))
+    #expect(json(report.write(to:)).contains(#""outcome":"acknowledged""#))
     var nothing = try scheduler()
     nothing.copies = []
     #expect(TraceReport(eventID: "evt_1", facts: nothing).lines[0].hasPrefix("nothing is known of evt_1"))

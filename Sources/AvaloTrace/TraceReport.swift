@@ -1,14 +1,16 @@
-import AvaloClient
 import AvaloCore
 
 /// An event's journey as people read it, and as programs do.
-struct TraceReport {
+package struct TraceReport {
   let eventID: String
   let facts: TraceFacts
   /// Whose view of it was asked for; `nil` for everybody's.
   var user: String?
 
-  var lines: [String] {
+  /// Nothing is known of the event.
+  package var isEmpty: Bool { facts.copies.isEmpty }
+
+  package var lines: [String] {
     guard !facts.copies.isEmpty else {
       return [
         "nothing is known of \(eventID): it was never accepted, or its traces are gone (ten minutes after it was)"
@@ -28,11 +30,11 @@ struct TraceReport {
   private func life(_ copy: TraceFacts.Copy) -> [String] {
     var lines: [String] = []
     if copy.state == "cancelled" {
-      let time = copy.acceptedAt.map { " \(WallClock.text($0))" } ?? ""
+      let time = copy.acceptedAt.map { " \(LocalTime.text($0))" } ?? ""
       return ["  held for \(copy.topic ?? "?"), and taken back before its time\(time)"]
     }
-    if let accepted = copy.acceptedAt { lines.append("  accepted \(WallClock.text(accepted))") }
-    if let due = copy.due { lines.append("  held until \(WallClock.text(due)) for \(copy.topic ?? "?")") }
+    if let accepted = copy.acceptedAt { lines.append("  accepted \(LocalTime.text(accepted))") }
+    if let due = copy.due { lines.append("  held until \(LocalTime.text(due)) for \(copy.topic ?? "?")") }
     if copy.recipients > 0 {
       let none = user.map { "; user:\($0) is none of them" } ?? "; name one: --user ID"
       lines.append("  a broadcast to \(copy.recipients) inboxes" + (copy.topic == nil ? none : ""))
@@ -43,8 +45,8 @@ struct TraceReport {
     lines.append("  \(topic) offset \(copy.offset)\(epoch)")
     let span = copy.ttl.map { " (ttl \($0) s)" } ?? ""
     switch copy.state {
-    case "kept": lines.append("  kept" + (copy.expiresAt.map { " until \(WallClock.text($0))" } ?? "") + span)
-    case "expired": lines.append("  expired" + (copy.expiresAt.map { " at \(WallClock.text($0))" } ?? "") + span)
+    case "kept": lines.append("  kept" + (copy.expiresAt.map { " until \(LocalTime.text($0))" } ?? "") + span)
+    case "expired": lines.append("  expired" + (copy.expiresAt.map { " at \(LocalTime.text($0))" } ?? "") + span)
     default: lines.append("  \(copy.state): the topic's bounds took offsets up to \(known?.floor ?? 0)")
     }
     return lines
@@ -56,7 +58,7 @@ struct TraceReport {
       return ["  no device\(user.map { " of \($0)" } ?? "") reads \(topic.name)"]
         + reasons(copy, topic).map { "  " + $0 }
     }
-    return Output.tableLines(
+    return TextTable.lines(
       devices.map { device in
         ["  \(device.user)", device.device, TraceVerdict.of(copy, in: topic, at: device, facts).text]
       })
@@ -79,8 +81,8 @@ struct TraceReport {
     return [denied, refused].compactMap(\.self).map(UserTraceReport.line)
   }
 
-  var json: JSONText {
-    JSONText.of {
+  package func write(to json: inout JSONWriter) {
+    json.object {
       $0.member("eventId", eventID)
       $0.member("now", facts.now)
       $0.key("copies")

@@ -40,12 +40,12 @@ struct TraceVerdict: Equatable {
       if let code = last.denied[topic.name] {
         return TraceVerdict(
           .written,
-          "written to \(last.connection), whose subscription ended at \(WallClock.text(last.at)) (\(code)) before it was "
+          "written to \(last.connection), whose subscription ended at \(LocalTime.text(last.at)) (\(code)) before it was "
             + "acknowledged")
       }
       return TraceVerdict(
         .written,
-        "written to \(last.connection), which ended at \(WallClock.text(last.at))\(reason(last, facts)) before it was "
+        "written to \(last.connection), which ended at \(LocalTime.text(last.at))\(reason(last, facts)) before it was "
           + "acknowledged; it is written again when the device comes back")
     }
     if copy.state == "expired" || copy.state == "evicted" { return lost(copy, device, facts) }
@@ -57,11 +57,11 @@ struct TraceVerdict: Equatable {
     let how =
       copy.state == "evicted"
       ? "it was evicted by the topic's bounds"
-      : "it expired" + (copy.expiresAt.map { " at \(WallClock.text($0))" } ?? "")
+      : "it expired" + (copy.expiresAt.map { " at \(LocalTime.text($0))" } ?? "")
     return TraceVerdict(
       .lost,
       "not known to have been written: \(how) while the device stood at \(device.cursor ?? 0), last seen "
-        + "\(WallClock.text(device.seenAt))")
+        + "\(LocalTime.text(device.seenAt))")
   }
 
   private static func waiting(
@@ -74,7 +74,7 @@ struct TraceVerdict: Equatable {
       return TraceVerdict(
         .waiting,
         "not written yet: \(connection.id) reads too slowly and is parked\(place)"
-          + (parked.map { " since \(WallClock.text($0.at))" } ?? "") + "; it goes on from the log when it has drained")
+          + (parked.map { " since \(LocalTime.text($0.at))" } ?? "") + "; it goes on from the log when it has drained")
     case "live":
       // Live and behind the offset: the event is on its way from the log this very moment.
       return TraceVerdict(.waiting, "on its way: \(connection.id) is live\(place)")
@@ -87,18 +87,18 @@ struct TraceVerdict: Equatable {
     _ copy: TraceFacts.Copy, _ topic: TraceFacts.Topic, _ device: TraceFacts.Device, _ facts: TraceFacts
   ) -> String {
     let mine = facts.exceptions.filter { $0.user == device.user && $0.device == device.device }
-    var text = "waits in the log" + (copy.expiresAt.map { " until \(WallClock.text($0))" } ?? "")
+    var text = "waits in the log" + (copy.expiresAt.map { " until \(LocalTime.text($0))" } ?? "")
     if device.isOpen {
       text += ": connected, but not subscribed to \(topic.name)"
       if let denied = mine.last(where: { $0.denied[topic.name] != nil }) {
-        text += ", which was denied (\(denied.denied[topic.name] ?? "?")) at \(WallClock.text(denied.at))"
+        text += ", which was denied (\(denied.denied[topic.name] ?? "?")) at \(LocalTime.text(denied.at))"
       }
     } else if let refused = mine.last(where: { $0.kind == "refused" }), refused.at >= copy.acceptedAt ?? 0 {
-      text += ": it tried to connect at \(WallClock.text(refused.at)) and was refused (\(refused.why ?? "?"))"
+      text += ": it tried to connect at \(LocalTime.text(refused.at)) and was refused (\(refused.why ?? "?"))"
     } else if let closed = mine.last(where: { $0.kind == "closed" }) {
-      text += ": not connected since \(WallClock.text(closed.at))\(reason(closed, facts))"
+      text += ": not connected since \(LocalTime.text(closed.at))\(reason(closed, facts))"
     } else {
-      text += ": not connected, last seen \(WallClock.text(device.seenAt))"
+      text += ": not connected, last seen \(LocalTime.text(device.seenAt))"
     }
     return text
   }

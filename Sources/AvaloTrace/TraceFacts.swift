@@ -1,4 +1,3 @@
-import AvaloClient
 import AvaloCore
 
 /// What the workers know of an event's way, read out of their answers.
@@ -80,21 +79,17 @@ struct TraceFacts: Equatable {
   var exceptions: [Exception] = []
 
   /// What the scheduler answered.
-  init(_ document: JSONText) {
-    (now, copies, topics) = document.read { view in
-      (
-        view.number("now") ?? 0, view.list("copies").map { Copy($0) }, view.list("topics").map { Topic($0) }
-      )
-    }
+  init(_ view: JSONView) {
+    now = view.number("now") ?? 0
+    copies = view.list("copies").map { Copy($0) }
+    topics = view.list("topics").map { Topic($0) }
   }
 
   /// Adds what a gateway answered.
-  mutating func add(_ document: JSONText) {
-    document.read { view in
-      let instance = view.text("instance")
-      connections += view.list("connections").map { Connection($0, instance) }
-      exceptions += view.list("journal").map { Exception($0) }
-    }
+  mutating func add(_ view: JSONView) {
+    let instance = view.text("instance")
+    connections += view.list("connections").map { Connection($0, instance) }
+    exceptions += view.list("journal").map { Exception($0) }
     exceptions.sort { $0.at < $1.at }
   }
 }
