@@ -39,7 +39,7 @@ actor Access {
       throttle.giveBack()
       metrics.logins.with(ConsoleMetrics.Login.success.rawValue).add(1)
       let token = sessions.begin(holder, now: clock.now, time: settings.current.sessionTime, using: &generator)
-      metrics.sessions.set(Double(sessions.count))
+      metrics.sessions.set(sessions.count)
       log.notice("signed in", metadata: ["key": "\(holder.id)"])
       return .done(token: token, holder)
     case .refused:
@@ -56,13 +56,18 @@ actor Access {
   /// Whose token it is; `nil` when it is nobody's, or its key is not in force any more. A gateway that is away changes
   /// nothing for who is signed in.
   func holder(of token: String?) async -> KeyHolder? {
-    guard let token, let session = sessions.session(of: token, now: clock.now) else { return nil }
+    guard let token else { return nil }
+    guard let session = sessions.session(of: token, now: clock.now) else {
+      sessions.removeEnded(clock.now)
+      metrics.sessions.set(sessions.count)
+      return nil
+    }
     guard clock.now - session.checkedAt >= ConsoleLimits.recheckTime else { return session.holder }
     // Before it is asked, so that a page's questions at one moment are one question here.
     sessions.confirm(token, now: clock.now)
     guard await desk.holder(ofHash: session.holder.hash) == .refused else { return session.holder }
     sessions.end(hash: session.holder.hash)
-    metrics.sessions.set(Double(sessions.count))
+    metrics.sessions.set(sessions.count)
     log.notice("signed out: the key is not in force any more", metadata: ["key": "\(session.holder.id)"])
     return nil
   }
@@ -70,6 +75,6 @@ actor Access {
   func signOut(_ token: String) {
     sessions.end(token)
     sessions.removeEnded(clock.now)
-    metrics.sessions.set(Double(sessions.count))
+    metrics.sessions.set(sessions.count)
   }
 }

@@ -47,7 +47,7 @@ struct ControlSocket: Sendable {
         request, unixSocket: path(), timeout: timeout, bodyBytesMax: ConsoleLimits.answerBytesMax, on: group)
     } catch {
       metrics.questions.with(ConsoleMetrics.Question.unanswered.rawValue).add(1)
-      throw Trouble(kind: .away, message: ControlSocket.sentence(error))
+      throw Trouble(kind: .away, message: ControlSocket.sentence(error, request.path))
     }
     guard response.status != 200 else {
       metrics.questions.with(ConsoleMetrics.Question.answered.rawValue).add(1)
@@ -59,9 +59,12 @@ struct ControlSocket: Sendable {
 
   // MARK: Words
 
-  private static func sentence(_ error: any Error) -> String {
-    switch error {
-    case HTTPClientError.timeout: "avalod does not answer in time."
+  /// Who of them is away cannot be told from here, but who was asked can.
+  private static func sentence(_ error: any Error, _ path: String) -> String {
+    let parts = path.split(separator: "/")
+    let asked = parts.count > 1 && parts[0] == "workers" ? "The worker \(parts[1])" : "avalod"
+    return switch error {
+    case HTTPClientError.timeout: "\(asked) does not answer in time."
     case HTTPClientError.closed: "avalod ended the connection without an answer."
     case HTTPClientError.answerTooLarge: "avalod's answer is too large to show."
     case let error as IOError where error.errnoCode == 13: "This worker may not use avalod's control socket."

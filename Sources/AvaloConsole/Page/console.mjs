@@ -32,7 +32,7 @@ function show() {
   open = name === 'overview' ? undefined : searches[name]();
   if (open) view.replaceChildren(...open.open(params));
   else overview.render(view);
-  open?.refresh().catch(trouble);
+  open?.refresh().catch(openTrouble);
 }
 
 /** What a screen reader speaks is written only when it is another. */
@@ -45,14 +45,20 @@ function say(text) {
   notice.hidden = !text;
 }
 
+/** The service, or this worker, is away. */
 function trouble(error) {
-  if (error instanceof Trouble && error.status === 401) return signedOut('Your session has ended.');
-  if (error instanceof Trouble && (error.status === 400 || error.status === 404) && open) {
-    return open.say(error.message);
-  }
   if (!(error instanceof Trouble)) throw error;
-  say(`${error.message} What is shown is what was last told.`);
+  if (error.status === 401) return signedOut('Your session has ended.');
   state.dataset.level = 'bad';
+  write(state, 'No answer');
+  write(line, '');
+  say(`${error.message} What is shown is what was last told.`);
+}
+
+/** What was looked for cannot be told. */
+function openTrouble(error) {
+  if (!(error instanceof Trouble) || error.status === 401 || error.status === 0) return trouble(error);
+  open?.say(error.message);
 }
 
 async function refresh() {
@@ -69,7 +75,7 @@ async function refresh() {
       // Who marks a text keeps it, and who is at a link with the keyboard their place.
       const isBusy = !getSelection().isCollapsed || open?.found.contains(document.activeElement);
       if (!isBusy && !open) overview.render(view);
-      else if (!isBusy && open.isLive) await open.refresh();
+      else if (!isBusy && open.isLive) await open.refresh().catch(openTrouble);
     } catch (error) {
       trouble(error);
     }

@@ -46,6 +46,9 @@ const whole = new Intl.NumberFormat('en', { maximumFractionDigits: 0 });
 const fine = new Intl.NumberFormat('en', { maximumFractionDigits: 1 });
 const number = value => (Math.abs(value) < 100 ? fine : whole).format(value);
 
+/** `1 device`, `2 devices`. */
+export const counted = (count, word) => `${whole.format(count)} ${word}${count === 1 ? '' : 's'}`;
+
 export const format = {
   share: value => `${value > 0 && value < .001 ? '< 0.1' : number(value * 100)} %`,
   seconds: value => value < 1 ? `${number(value * 1000)} ms` : `${number(value)} s`,

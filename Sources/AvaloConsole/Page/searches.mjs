@@ -1,6 +1,6 @@
 /** Connections, presence, topics. */
 import { ask } from './ask.mjs';
-import { element, format, link, mark, table } from './elements.mjs';
+import { counted, element, format, link, mark, table } from './elements.mjs';
 import { card, facts, nothing, Search } from './search.mjs';
 import { findTrace } from './trace.mjs';
 
@@ -29,7 +29,7 @@ async function findConnections(params) {
       listed([...one.subscriptions.map(topic), ...rest > 0 ? [`and ${rest} more`] : []]),
     ];
   });
-  const told = `${rows.length} connections`;
+  const told = counted(rows.length, 'connection');
   const columns = ['Connection', 'User', 'Device', 'Platform', ['Since', 'tight'], ['Heard of', 'tight'], 'Topics'];
   return { told, parts: [card(table(told, columns, rows), more('connections', params, cursor(result)))] };
 }
@@ -42,7 +42,7 @@ async function findPresence(params) {
     user(one.userId), mark(levels[one.status] ?? 'idle', one.status), format.ago(one.lastSeenAt), format.ago(one.lastActiveAt),
     one.platform, one.customStatus, link('connections', { user: one.userId }, 'connections'),
   ]);
-  const told = result.total === undefined ? `${rows.length} users` : `${rows.length} of ${result.total} users who are here`;
+  const told = result.total === undefined ? counted(rows.length, 'user') : `${rows.length} of ${result.total} users who are here`;
   const columns = ['User', 'Status', ['Last seen', 'tight'], ['Last active', 'tight'], 'Platform', 'Says', 'More'];
   return { told, parts: [card(table(told, columns, rows), more('presence', params, cursor(result)))] };
 }
@@ -55,12 +55,12 @@ async function findTopic(params) {
     one.sourceUserId ? user(one.sourceUserId) : '–', format.time(one.acceptedAt), format.time(one.expiresAt),
     element('span', { class: 'code' }, shortened(JSON.stringify(one.payload))),
   ]);
-  const told = `${rows.length} events of ${name}`;
+  const told = `${counted(rows.length, 'event')} of ${name}`;
   const columns = [['Offset', 'number'], 'Event', 'Type', 'From', ['Accepted', 'tight'], ['Until', 'tight'], 'Payload'];
   const next = page.through < head ? { after: page.through } : undefined;
   return { told, parts: [card(
     element('h2', {}, name),
-    facts([['Head', head], ['Floor', floor], ['Epoch', epoch], ['Watched by', `${watchers} gateway loops`], ['Size', format.bytes(bytes)]]),
+    facts([['Head', head], ['Floor', floor], ['Epoch', epoch], ['Watched by', counted(watchers, 'gateway loop')], ['Size', format.bytes(bytes)]]),
     rows.length ? table(told, columns, rows) : element('p', {}, 'It holds no event there.'),
     more('topics', { name }, next))] };
 }

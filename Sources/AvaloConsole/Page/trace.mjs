@@ -1,6 +1,6 @@
 /** What became of an event, and how it stands with a user: why somebody did not get what they should have. */
 import { ask } from './ask.mjs';
-import { element, format, link, mark, table } from './elements.mjs';
+import { counted, element, format, link, mark, table } from './elements.mjs';
 import { card, facts, nothing } from './search.mjs';
 
 const levels = { acknowledged: 'good', written: 'good', waiting: 'warn', lost: 'bad' };
@@ -18,7 +18,7 @@ function ofEvent({ eventId, copies }) {
   if (!copies.length) {
     return nothing(`Nothing is known of ${eventId}: it was never accepted, or its traces are gone (ten minutes after it was).`);
   }
-  return { told: `${copies.length} copies of ${eventId}`, parts: copies.map(copy => ofCopy(eventId, copy)) };
+  return { told: `${copies.length === 1 ? '1 copy' : `${copies.length} copies`} of ${eventId}`, parts: copies.map(copy => ofCopy(eventId, copy)) };
 }
 
 function ofCopy(eventId, copy) {
@@ -31,14 +31,14 @@ function ofCopy(eventId, copy) {
       ['Until', copy.expiresAt && format.time(copy.expiresAt)], ['Held until', copy.due && format.time(copy.due)],
       ['Recipients', copy.recipients],
     ]),
-    devices.length ? table(`${devices.length} devices`, ['User', 'Device', 'Outcome', 'Why'], devices.map(one =>
+    devices.length ? table(counted(devices.length, 'device'), ['User', 'Device', 'Outcome', 'Why'], devices.map(one =>
       [link('trace', { user: one.user }, one.user), one.device, outcome(one.outcome), one.why])) : element('p', {}, 'No device reads it.'),
     list(copy.reasons));
 }
 
 function ofUser({ user, head, devices, connections, events, exceptions }) {
   if (!devices.length && !connections.length && !events.length && !exceptions.length) return nothing(`Nothing is known of ${user}.`);
-  return { told: `${devices.length} devices, ${connections.length} subscriptions, ${events.length} events of ${user}`, parts: [
+  return { told: `${counted(devices.length, 'device')}, ${counted(connections.length, 'subscription')}, ${counted(events.length, 'event')} of ${user}`, parts: [
     card(element('h2', {}, user), facts([['Inbox', topicLink(`user:${user}`)], ['Head', head],
       ['More', element('span', {}, link('presence', { user }, 'presence'), ', ', link('connections', { user }, 'connections'))]]),
     table('Devices', ['Device', 'Connected', ['Last seen', 'tight'], 'Acknowledged'], devices.map(one =>

@@ -117,6 +117,22 @@ import Testing
     await player.stop()
   }
 
+  @Test func saysWhoDoesNotAnswerInTime() async throws {
+    let player = try await ControlPlayer()
+    player.routes.add(prefix: "/") { _ in
+      // Until the question is given up.
+      try? await Task.sleep(for: .seconds(600))
+      return .text("late")
+    }
+    let control = player.control()
+    for (path, name) in [("/status", "avalod"), ("/workers/scheduler/topics", "The worker scheduler")] {
+      await #expect(throws: ControlSocket.Trouble(kind: .away, message: "\(name) does not answer in time.")) {
+        try await control.get(path, timeout: .milliseconds(100))
+      }
+    }
+    await player.stop()
+  }
+
   @Test func saysThatNobodyAnswers() async throws {
     let control = ControlSocket(
       path: { "/nowhere/control.sock" }, group: .singletonMultiThreadedEventLoopGroup,

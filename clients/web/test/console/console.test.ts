@@ -158,6 +158,7 @@ test('who cannot be reached is told, and what was shown stays', async () => {
   await page.until(`document.querySelectorAll('.tile').length === 8`);
   await page.offline(true);
   await page.until(`!document.getElementById('notice').hidden && /does not answer/.test(${text('#notice')})`);
+  assert.equal(await page.eval(text('#state')), 'No answer');
   assert.equal(await page.eval(`document.querySelectorAll('.tile').length`), 8);
   await page.offline(false);
   await page.until(`document.getElementById('notice').hidden`);
