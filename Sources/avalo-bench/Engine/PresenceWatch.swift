@@ -15,15 +15,15 @@ final class PresenceWatch {
   /// The number of each user's last change: said, and accepted by the server.
   private var said: [UInt32]
   private var accepted: [UInt32]
-  /// When it was due.
-  private var due: [Nanoseconds]
+  /// When each change was due that is not answered, by its user and number.
+  private var asked: [UInt64: Nanoseconds] = [:]
   /// The number of the last state that came, by watcher and place.
   private var seen: [UInt32]
 
   // What was seen.
   private(set) var changes = 0
   /// Changes that the server has not answered.
-  private(set) var unanswered = 0
+  var unanswered: Int { asked.count }
   private(set) var refusals = Tally()
   /// States that came, and those that a newer one took the place of.
   private(set) var notified = 0
@@ -40,7 +40,6 @@ final class PresenceWatch {
     sourceKey = Array(#""sourceUserId":"\#(userPrefix)"#.utf8)
     said = Array(repeating: 0, count: ring.users)
     accepted = said
-    due = Array(repeating: 0, count: ring.users)
     seen = Array(repeating: 0, count: ring.users * ring.watched)
   }
 
@@ -62,9 +61,8 @@ final class PresenceWatch {
   /// A user says how they are, as a masked frame to be sent on their connection.
   func change(_ user: Int, due: Nanoseconds) -> [UInt8] {
     said[user] += 1
-    self.due[user] = due
-    unanswered += 1
     let number = said[user]
+    asked[PresenceWatch.key(user, number)] = due
     let words = PresenceWatch.digits(UInt64(number), PresenceWatch.numberDigits)
     let time = PresenceWatch.digits(due, PresenceWatch.timeDigits)
     return ClientFrame.text(
@@ -73,13 +71,13 @@ final class PresenceWatch {
   }
 
   func answered(_ user: Int, _ frame: JSONView, _ now: Nanoseconds) {
-    unanswered -= 1
-    guard let number = frame["id"]?.integer.map({ UInt32(clamping: $0) }) else { return }
+    guard let number = frame["id"]?.integer.map({ UInt32(clamping: $0) }),
+      let due = asked.removeValue(forKey: PresenceWatch.key(user, number))
+    else { return refusals.add("an answer that nobody asked for") }
     if let error = frame["error"] { return refusals.add(String(decoding: error.raw.prefix(300), as: UTF8.self)) }
     changes += 1
     accepted[user] = max(accepted[user], number)
-    // Of a user who has said something since, only that is timed.
-    if number == said[user] { answerLatency.record((now - min(now, due[user])) / 1_000) }
+    answerLatency.record((now - min(now, due)) / 1_000)
   }
 
   // MARK: Watching
@@ -112,6 +110,8 @@ final class PresenceWatch {
     arrivalLatency = LoadEngine.histogram()
     answerLatency = LoadEngine.histogram()
   }
+
+  private static func key(_ user: Int, _ number: UInt32) -> UInt64 { UInt64(user) << 32 | UInt64(number) }
 
   private static func digits(_ value: UInt64, _ count: Int) -> String {
     let text = String(value)

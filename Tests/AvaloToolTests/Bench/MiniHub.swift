@@ -82,8 +82,9 @@ final class MiniHub: Sendable {
 
   /// A user says how they are.
   private func change(_ peer: TestPeer, _ call: JSONView) {
-    guard let id = call["id"]?.integer, let data = call["data"], fault != .refusesChanges else {
-      return peer.say(#"{"id":1,"error":{"status":"UNAVAILABLE","message":"no"}}"#)
+    guard let id = call["id"]?.integer, let data = call["data"] else { return peer.say("{}") }
+    guard fault != .refusesChanges else {
+      return peer.say(#"{"id":\#(id),"error":{"status":"UNAVAILABLE","message":"no"}}"#)
     }
     state.withLock { state in
       let user = state.users[ObjectIdentifier(peer.channel)] ?? "?"
@@ -92,10 +93,11 @@ final class MiniHub: Sendable {
         #"{"event":{"eventId":"prs_\#(state.version)","type":"presence_update","sourceUserId":"\#(user)","payload":"#
         + #"\#(String(decoding: data.raw, as: UTF8.self)),"timestamp":1},"topic":"presence:\#(user)","#
         + #""version":\#(state.version)}"#
+      // By the user's own count: between users there is no order.
       let times =
         switch fault {
-        case .loses(let every) where state.version % every == 0: 0
-        case .duplicates(let every) where state.version % every == 0: 2
+        case .loses(let every) where UInt64(id) % every == 0: 0
+        case .duplicates(let every) where UInt64(id) % every == 0: 2
         default: 1
         }
       for watcher in state.watchers[user] ?? [] {
