@@ -14,6 +14,8 @@ let open;
 let isSignedIn = false;
 let isPaused = false;
 let timer;
+/** Counts refreshes: one that was overtaken shows nothing, and does not go on. */
+let turn = 0;
 
 /** `#connections?user=ann`. */
 function address() {
@@ -63,10 +65,11 @@ function openTrouble(error) {
 
 async function refresh() {
   clearTimeout(timer);
+  const mine = ++turn;
   if (!document.hidden && !isPaused) {
     try {
       await overview.refresh();
-      if (!isSignedIn) return;
+      if (mine !== turn || isPaused) return;
       const now = overview.state;
       state.dataset.level = now.level;
       write(state, now.text);
@@ -77,10 +80,10 @@ async function refresh() {
       if (!isBusy && !open) overview.render(view);
       else if (!isBusy && open.isLive) await open.refresh().catch(openTrouble);
     } catch (error) {
-      trouble(error);
+      if (mine === turn) trouble(error);
     }
   }
-  if (isSignedIn) timer = setTimeout(refresh, everyMs);
+  if (mine === turn && isSignedIn) timer = setTimeout(refresh, everyMs);
 }
 
 function signedIn({ name }) {
@@ -95,6 +98,7 @@ function signedIn({ name }) {
 
 function signedOut(reason = '') {
   isSignedIn = false;
+  turn++;
   clearTimeout(timer);
   who.hidden = tabs.hidden = true;
   write(state, '');

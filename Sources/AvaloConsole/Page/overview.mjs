@@ -15,10 +15,13 @@ export class Overview {
 
   async refresh() {
     const answer = await ask('overview', { since: this.times.at(-1) });
-    // A console that began anew remembers nothing from before.
-    this.times = [...this.times, ...answer.times].slice(-pointsMax);
-    this.indicators = answer.indicators.map((one, place) => ({
-      ...one, values: [...this.indicators[place]?.values ?? [], ...one.values].slice(-pointsMax),
+    // Another answer may have come meanwhile.
+    const last = this.times.at(-1) ?? 0;
+    const isNew = answer.times.map(time => time > last);
+    this.times = [...this.times, ...answer.times.filter((_, place) => isNew[place])].slice(-pointsMax);
+    this.indicators = answer.indicators.map((one, row) => ({
+      ...one,
+      values: [...this.indicators[row]?.values ?? [], ...one.values.filter((_, place) => isNew[place])].slice(-pointsMax),
     }));
     this.status = answer.status;
     this.usage = answer.usage;
