@@ -44,6 +44,8 @@ export class Overview {
 
   /** A line for each worker that is away; nothing when all are there. */
   get notice() {
+    // Such as one that was drained: it has no instance that could be named.
+    if (this.status?.ready === false && !this.missing.length) return 'A place that must be served is not: see avaloctl status, or /readyz.';
     return this.missing.map(({ id, state, required, lastEnding }) =>
       `${id} is away (${state}${lastEnding ? `, after ${lastEnding}` : ''})${required ? '' : '; the service is ready without it'}`).join('\n');
   }

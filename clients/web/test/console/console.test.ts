@@ -98,6 +98,16 @@ test('every worker has its row, and a death shows there', async () => {
   await page.until(`${rows('#workers')}.some(row => /^presence\\.0 ready/.test(row))`);
 });
 
+test('what is missing is told until it is there', async () => {
+  execFileSync(avaloctl, ['workers', 'drain', `gateway.${server.processes('gateway').length - 1}`], { encoding: 'utf8' });
+  await page.until(`!document.getElementById('notice').hidden && /must be served/.test(${text('#notice')})`);
+  await page.until(`/not ready/.test(${text('#state')})`);
+  server.restart('gateway');
+  await page.until(`document.getElementById('notice').hidden && /: ready$/.test(${text('#state')})`);
+  await server.eventually('all are connected again', async () =>
+    (await server.call('listConnections', {})).connections.length === 4);
+});
+
 test('connections are found by their user', async () => {
   await look('connections', 'user', 'bob');
   await page.until(`${rows()}.length === 1 && /^conn_\\S+ bob phone/.test(${rows()}[0])`);
