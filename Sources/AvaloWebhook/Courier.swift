@@ -93,7 +93,10 @@ final class Courier: FollowerDelegate {
       log.notice(
         "following the log", metadata: ["generation": "\(generation)", "sequence": "\(following.acknowledged)"])
     } else {
-      // It forgot at most the last moments of what it was told.
+      // It forgot at most the last moments of what it was told. What is not done is read anew: some may be gone.
+      life += 1
+      queue = DeliveryQueue(after: max(queue.acknowledged, following.acknowledged))
+      letters.removeAll()
       acknowledged = min(acknowledged, following.acknowledged)
     }
     missed = following.missed
@@ -117,7 +120,13 @@ final class Courier: FollowerDelegate {
       WebhookEvent(
         generation: generation, sequence: row.sequence, topic: row.topic, offset: row.offset, record: row.record)
     }
-    queue.add(events, through: page.through)
+    queue.add(events.filter { !$0.isDeadLetter }, through: page.through)
+    pump()
+  }
+
+  func erased(_ erased: FollowedErased) {
+    let forgotten = queue.forget(erased.topic, upTo: erased.upTo)
+    metrics.skipped.with(WebhookMetrics.Skip.erased.rawValue).add(forgotten)
     pump()
   }
 
@@ -142,7 +151,7 @@ final class Courier: FollowerDelegate {
     pump()
   }
 
-  /// Nothing that this worker writes comes back to it.
+  /// Nothing that goes to the dead letters comes back.
   private func isWanted(_ topic: Topic) -> Bool {
     topic != settings.deadLetterTopic && (settings.kinds.isEmpty || settings.kinds.contains(String(topic.kind)))
   }
@@ -182,6 +191,7 @@ final class Courier: FollowerDelegate {
   }
 
   private func begin(_ item: DeliveryQueue.Item) {
+    guard !item.isErased else { return skip(item, .erased) }
     guard item.givenUp == nil else { return bury(item) }
     guard item.event.expiresMilliseconds > context.wallClock.milliseconds else { return expired(item) }
     guard settings.onlyOffline, item.event.topic.isInbox else { return post(item) }

@@ -20,6 +20,8 @@ struct WebhookMetrics: Sendable {
     case online
     /// Its time was over.
     case expired
+    /// Its inbox was erased.
+    case erased
     /// It was dropped because too many waited in the log.
     case missed
   }

@@ -163,3 +163,25 @@ public struct FollowedGrew: WireMessage, Equatable {
     missed = try reader.integer()
   }
 }
+
+/// An inbox is being erased up to there: what a follower has read of it and not done yet is nobody's any more. Told behind
+/// the commit that decides it; who was not linked then reads anew what is left.
+public struct FollowedErased: WireMessage, Equatable {
+  public static let kind = FrameKind.followedErased
+  public var topic: Topic
+  public var upTo: UInt64
+
+  public init(topic: Topic, upTo: UInt64) {
+    self.topic = topic
+    self.upTo = upTo
+  }
+
+  public func encode(into writer: inout WireWriter) {
+    writer.string(topic.name)
+    writer.integer(upTo)
+  }
+  public init(from reader: inout WireReader) throws(WireError) {
+    topic = try reader.topic()
+    upTo = try reader.integer()
+  }
+}

@@ -113,6 +113,7 @@ public struct FrameKind: RawRepresentable, Hashable, Sendable {
   public static let followedPage = FrameKind(rawValue: 0x0183)
   public static let acknowledgeFollowed = FrameKind(rawValue: 0x0184)
   public static let followedGrew = FrameKind(rawValue: 0x0185)
+  public static let followedErased = FrameKind(rawValue: 0x0186)
 
   // 0x02xx: gateway and presence.
   public static let sessions = FrameKind(rawValue: 0x0201)

@@ -49,6 +49,7 @@ enum Told: Equatable, Sendable {
   case delayedCancelled(UInt32, DelayedCancelled)
   case following(UInt32, Following)
   case grew(FollowedGrew)
+  case followedErased(FollowedErased)
 
   static func read(_ frames: [UInt8]) throws -> [Told] {
     var told: [Told] = []
@@ -100,6 +101,7 @@ enum Told: Equatable, Sendable {
     case .starts: self = .starts(head.correlation, try Starts(body: body).positions)
     case .readState: self = .readState(head.correlation, try ReadState(body: body))
     case .following: self = .following(head.correlation, try Following(body: body))
+    case .followedErased: self = .followedErased(try FollowedErased(body: body))
     case .followedGrew: self = .grew(try FollowedGrew(body: body))
     case .latest:
       let latest = try Latest(body: body)

@@ -30,7 +30,7 @@ import Testing
     message(LatestSeen.self), message(LatestAt.self),
     message(Lease.self), message(LeaseLost.self), message(MembershipsQuery.self), message(Memberships.self),
     message(Follow.self), message(Following.self), message(ReadFollowed.self), message(FollowedPage.self),
-    message(AcknowledgeFollowed.self), message(FollowedGrew.self),
+    message(AcknowledgeFollowed.self), message(FollowedGrew.self), message(FollowedErased.self),
     message(MarkRead.self), message(MarkedRead.self), message(QueryReads.self), message(ReadState.self),
     (
       Latest.kind,

@@ -7,10 +7,14 @@ import Testing
 /// The webhook through the whole product: a real backend that fails, goes away and comes back, and workers that are
 /// killed.
 @Suite struct WebhookTests {
-  private func publish(_ server: RunningServer, to user: String, _ ids: String...) async throws {
+  private func publish(
+    _ server: RunningServer, to user: String, ttl: Int = 3600, _ ids: String...
+  ) async throws {
     let backend = server.backend()
     for id in ids {
-      let text = #"{"type":"notification","targetUserId":"\#(user)","eventId":"\#(id)","payload":{"n":"\#(id)"}}"#
+      let text =
+        #"{"type":"notification","targetUserId":"\#(user)","eventId":"\#(id)","ttl":\#(ttl),"#
+        + #""payload":{"n":"\#(id)"}}"#
       _ = try await backend.call("publishRealtimeEvent", try JSONText(validating: Array(text.utf8)))
     }
     await backend.close()
@@ -69,6 +73,14 @@ import Testing
       break
     }
     #expect(try await metric(server, "dead_lettered_total") == 1)
+
+    // One that always finds the backend away ends with its time, and is told of; what follows it goes on.
+    backend.answer("a7", with: [Int](repeating: 503, count: 10_000))
+    try await publish(server, to: "ann", ttl: 1, "a7")
+    try await publish(server, to: "ann", "a8")
+    try await waitUntil("the topic goes on behind it") { backend.taken("user:ann").last == "a8" }
+    #expect(try await metric(server, "dead_lettered_total") == 2)
+    try await waitUntil("the backend is believed again") { try await metric(server, "paused") == 0 }
 
     // Killed in the middle of it: the webhook, then the log, then both with the backend away.
     backend.hold(true)

@@ -208,6 +208,7 @@ extension SchedulerCore {
       access.confirmations.wait(for: access.position, since: moment.monotonic, caller)
     }
     access.erasures.merge(turn.access.erasures) { $1 }
+    tellFollowersErased()
     metrics.accessChanges(.members, turn.access.members)
     metrics.accessChanges(.revocation, turn.access.revocations)
     metrics.accessChanges(.erasure, turn.access.erasures.count)

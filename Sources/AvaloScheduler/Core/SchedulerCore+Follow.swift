@@ -54,6 +54,17 @@ extension SchedulerCore {
     }
   }
 
+  /// Inboxes are being erased: of what followers have read of them, nothing goes on.
+  func tellFollowersErased() {
+    guard !turn.access.erasures.isEmpty else { return }
+    for (user, erasure) in turn.access.erasures {
+      guard let inbox = Topic.inbox(of: user) else { continue }
+      for case let link? in links where link.follower != nil {
+        link.out.frame(FollowedErased(topic: inbox, upTo: erasure.upTo))
+      }
+    }
+  }
+
   // MARK: Between turns
 
   /// Writes back what was acknowledged, and forgets followers who have not been here for long.

@@ -12,6 +12,8 @@ protocol FollowerDelegate: AnyObject {
   func page(_ page: FollowedPage)
   /// There is more, up to there.
   func grew(_ grew: FollowedGrew)
+  /// What was read of it up to there is nobody's any more.
+  func erased(_ erased: FollowedErased)
   /// The last read came to nothing.
   func readFailed()
   /// What became of a publish.
@@ -111,6 +113,7 @@ final class FollowerLink: LinkDelegate {
       isReading = false
       delegate.page(page)
     case .followedGrew: delegate.grew(try FollowedGrew(body: body))
+    case .followedErased: delegate.erased(try FollowedErased(body: body))
     case .published:
       _ = try Published(body: body)
       delegate.published(head.correlation, .success(()))

@@ -15,6 +15,8 @@ struct DeliveryQueue {
     var failure: String?
     /// Why it was given up: it goes to the dead letters.
     var givenUp: String?
+    /// Nobody's any more: it goes when it is its turn, or when its post has ended.
+    var isErased = false
 
     /// It is posted.
     mutating func post(at now: Int64) {
@@ -100,10 +102,25 @@ struct DeliveryQueue {
     order.removeFirst(done)
   }
 
+  /// What waits in a topic up to there goes; the first, which may be under way, when that has ended. Returns how many went.
+  mutating func forget(_ topic: Topic, upTo offset: UInt64) -> Int {
+    guard let lane = lanes[topic] else { return 0 }
+    let erased = lane.filter { items[$0].map { $0.event.offset <= offset } ?? false }
+    guard let first = lane.first, !erased.isEmpty else { return 0 }
+    if erased.contains(first) { items[first]?.isErased = true }
+    let gone = erased.filter { $0 != first }
+    for sequence in gone {
+      bytes -= items.removeValue(forKey: sequence)?.event.record.count ?? 0
+    }
+    lanes[topic] = lane.filter { items[$0] != nil }
+    return gone.count
+  }
+
   /// It is tried again, then; with it waits its topic.
   mutating func wait(_ item: Item, until due: Int64) {
-    guard items[item.event.sequence] != nil else { return }
+    guard let known = items[item.event.sequence] else { return }
     items[item.event.sequence] = item
+    items[item.event.sequence]?.isErased = known.isErased
     inFlight -= 1
     let place = waiting.firstIndex { $0.due > due } ?? waiting.endIndex
     waiting.insert((due, item.event.topic), at: place)

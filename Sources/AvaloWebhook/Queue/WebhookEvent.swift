@@ -46,6 +46,17 @@ struct WebhookEvent: Sendable, Equatable {
     }
   }
 
+  /// Whether it was published by a webhook that gave an event up, this one or another: two whose backends fail would post
+  /// each other's for ever.
+  var isDeadLetter: Bool {
+    read { record in
+      guard record.type == .notification, record.sourceUserID.isEmpty else { return false }
+      let parts = String(decoding: record.eventID, as: UTF8.self).split(
+        separator: "_", omittingEmptySubsequences: false)
+      return parts.count == 3 && parts[0] == "dead" && UInt32(parts[1]) != nil && UInt64(parts[2]) != nil
+    }
+  }
+
   /// What is published when it is given up: a notification that says where it lies and why, with the payload if it fits.
   /// - `now`: milliseconds since 1970.
   func deadLetter(attempts: Int, reason: String, at now: Int64) -> [UInt8] {

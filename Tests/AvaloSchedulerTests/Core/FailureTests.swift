@@ -228,6 +228,7 @@ extension Told {
     case .latestAt(let request, _): "latest at \(request)"
     case .following(let request, _): "following \(request)"
     case .grew: "grew"
+    case .followedErased(let erased): "erased \(erased.topic)"
     }
   }
 }

@@ -46,6 +46,19 @@ import Testing
     #expect(bench.core.logFollowers.kept == 4)
   }
 
+  /// What a plugin has read of an inbox that is erased must go nowhere any more.
+  @Test func isToldOfAnInboxThatIsErased() throws {
+    let bench = try CoreBench()
+    let gateway = try bench.link()
+    let link = try plugin(bench)
+    try bench.turn(link, follow(link))
+    for id in ["1", "2"] { try bench.turn(gateway, bench.publish(gateway, "user:ann", id: id)) }
+    let erase = Erase(user: "ann", issuedBeforeMilliseconds: 1000, untilMilliseconds: CoreBench.start + 1_000_000)
+    let told = try bench.turn([.access(gateway, correlation: 7, .erase(erase))])
+    #expect(told[link] == [.followedErased(FollowedErased(topic: Topic("user:ann")!, upTo: 2))])
+    #expect(told[gateway]?.contains { if case .followedErased = $0 { true } else { false } } == false)
+  }
+
   @Test func tellsOfTheTypesThatWereAskedFor() throws {
     let bench = try CoreBench()
     let gateway = try bench.link()

@@ -138,7 +138,7 @@ final class ModelGateway {
     case .accessLive, .changed: break
     case .answered, .membersChanged, .memberList, .memberships, .revoked, .erased, .begun, .partTaken,
       .broadcastStatus, .delayedCancelled, .membershipsOf, .leaseLost, .latestAt,
-      .following, .grew:
+      .following, .followedErased, .grew:
       book.violation("an answer to what nobody asked: \(told)")
     }
   }

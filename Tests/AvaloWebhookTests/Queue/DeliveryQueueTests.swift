@@ -93,6 +93,32 @@ import Testing
     #expect(queue.hasRoom)
   }
 
+  // MARK: - Erasing
+
+  @Test mutating func whatIsErasedGoesAndTheRestOfTheTopicGoesOn() throws {
+    add((11, "user:a"), (12, "user:a"), (13, "user:b"), (14, "user:a"), (15, "user:a"), through: 20)
+    let first = try take()
+    #expect(queue.forget(Topic("user:a")!, upTo: 14) == 2, "the one under way ends first")
+    #expect(queue.forget(Topic("user:zoe")!, upTo: 99) == 0)
+    #expect(queue.count == 3 && queue.bytes == 3 * event(11, "user:a").record.count)
+    #expect(next() == 13)
+    // Its post came to nothing: it is not tried again.
+    queue.wait(first, until: 50)
+    #expect(queue.next(at: 50)?.isErased == true)
+    queue.finish(11)
+    #expect(next(at: 50) == 15)
+    queue.finish(13)
+    queue.finish(15)
+    #expect(queue.acknowledged == 20 && queue.bytes == 0)
+  }
+
+  @Test func knowsADeadLetterOfAnyWebhook() throws {
+    var lost = event(12, "user:a")
+    #expect(!lost.isDeadLetter)
+    lost.record = lost.deadLetter(attempts: 3, reason: "HTTP 500", at: 1)
+    #expect(lost.isDeadLetter)
+  }
+
   // MARK: - Giving up
 
   private func item(began: Int64) -> DeliveryQueue.Item {
