@@ -75,6 +75,7 @@ public protocol EventLog: AccessStore, ReadStore, BroadcastStore, FollowStore {
   /// Devices in the order of their numbers, after `after`, at most ``StoreLimits/chunkRows``.
   func devices(after: DeviceID) throws(LogError) -> [StoredDevice]
   func cursors(of device: DeviceID) throws(LogError) -> [StoredCursor]
+  /// Stores a cursor, or moves the one there is, which began where it began.
   func put(_ cursor: StoredCursor, device: DeviceID) throws(LogError)
   /// Removes one cursor of the device.
   func forget(cursor topic: TopicID, device: DeviceID) throws(LogError)

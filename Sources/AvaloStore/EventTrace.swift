@@ -52,8 +52,24 @@ public struct EventTrace: Sendable {
     }
   }
 
+  /// What became of an event that was held for later, which is known for a day behind its time.
+  public struct Fate: Sendable {
+    /// Where it was held.
+    public var topic: String
+    public var owner: String
+    /// As it was noted, under ``LogIdentity/hash(ofHeld:)``: its offset says what, the time when.
+    public var key: StoredKey
+
+    public init(topic: String, owner: String, key: StoredKey) {
+      self.topic = topic
+      self.owner = owner
+      self.key = key
+    }
+  }
+
   public var kept: [Kept] = []
   public var accepted: [Accepted] = []
+  public var fates: [Fate] = []
   /// Held until their time, by their topic.
   public var held: [DelayedEvent] = []
 
@@ -66,11 +82,17 @@ public struct TracedDevice: Sendable, Equatable {
   public var device: StoredDevice
   /// `nil`: nothing yet.
   public var cursor: UInt64?
+  /// What lies up to here was never the device's.
+  public var began: UInt64
+  /// The first offset of the user's present membership; `nil` for no member.
+  public var since: UInt64?
 
-  public init(user: String, device: StoredDevice, cursor: UInt64?) {
+  public init(user: String, device: StoredDevice, cursor: UInt64?, began: UInt64 = 0, since: UInt64? = nil) {
     self.user = user
     self.device = device
     self.cursor = cursor
+    self.began = began
+    self.since = since
   }
 }
 

@@ -66,11 +66,14 @@ public struct StoredCursor: Sendable, Equatable {
   public var offset: UInt64
   /// Milliseconds since 1970 when the device was last subscribed there, at most a day behind; 0 when nobody wrote it down.
   public var used: Int64
+  /// Where it began: what lies up to there was never the device's. Kept as it was when the cursor was first put.
+  public var began: UInt64
 
-  public init(topic: TopicID, offset: UInt64, used: Int64 = 0) {
+  public init(topic: TopicID, offset: UInt64, used: Int64 = 0, began: UInt64 = 0) {
     self.topic = topic
     self.offset = offset
     self.used = used
+    self.began = began
   }
 }
 

@@ -36,6 +36,10 @@ enum LogSchema {
     migrator.registerMigration("passing") { db in
       try db.execute(sql: "ALTER TABLE devices ADD COLUMN passing INTEGER NOT NULL DEFAULT 0")
     }
+    // Where a device began in a topic; 0 where nobody knows.
+    migrator.registerMigration("began") { db in
+      try db.execute(sql: "ALTER TABLE cursors ADD COLUMN began INTEGER NOT NULL DEFAULT 0")
+    }
     return migrator
   }
 

@@ -104,10 +104,10 @@ struct LogStatements {
     deleteDevice = try db.prepare("DELETE FROM devices WHERE id = ?")
     deleteCursors = try db.prepare("DELETE FROM cursors WHERE device = ?")
     deleteCursor = try db.prepare("DELETE FROM cursors WHERE device = ? AND topic = ?")
-    cursorsOf = try db.prepare("SELECT topic, position, used FROM cursors WHERE device = ?")
+    cursorsOf = try db.prepare("SELECT topic, position, used, began FROM cursors WHERE device = ?")
     upsertCursor = try db.prepare(
       """
-      INSERT INTO cursors VALUES (?, ?, ?, ?)
+      INSERT INTO cursors VALUES (?, ?, ?, ?, ?)
       ON CONFLICT DO UPDATE SET position = excluded.position, used = excluded.used
       """)
 

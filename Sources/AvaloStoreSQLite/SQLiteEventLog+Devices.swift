@@ -50,13 +50,15 @@ extension SQLiteEventLog {
     while try sql.cursorsOf.step() {
       cursors.append(
         StoredCursor(
-          topic: sql.cursorsOf.integer(0), offset: sql.cursorsOf.unsigned(1), used: sql.cursorsOf.integer(2)))
+          topic: sql.cursorsOf.integer(0), offset: sql.cursorsOf.unsigned(1), used: sql.cursorsOf.integer(2),
+          began: sql.cursorsOf.unsigned(3)))
     }
     return cursors
   }
 
   public func put(_ cursor: StoredCursor, device: DeviceID) throws(LogError) {
-    try sql.upsertCursor.bind(1, device).bind(2, cursor.topic).bind(3, cursor.offset).bind(4, cursor.used).run()
+    try sql.upsertCursor.bind(1, device).bind(2, cursor.topic).bind(3, cursor.offset).bind(4, cursor.used)
+      .bind(5, cursor.began).run()
   }
 
   public func forget(cursor topic: TopicID, device: DeviceID) throws(LogError) {

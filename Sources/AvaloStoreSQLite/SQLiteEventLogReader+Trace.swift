@@ -16,7 +16,7 @@ extension SQLiteEventLogReader: EventLogTracer {
         owners.append("user:" + String(decoding: record.sourceUserID, as: UTF8.self))
       }
     }
-    trace.accepted = try accepted(request, by: owners, in: topic)
+    try lookUp(request, by: owners, in: topic, into: &trace)
     return trace
   }
 
@@ -78,38 +78,52 @@ extension SQLiteEventLogReader: EventLogTracer {
     return found
   }
 
-  /// Keys that wait in `recent` and those that are merged; of one that was put anew the last.
-  private func accepted(
-    _ request: TraceRequest, by owners: [String], in topic: TopicID?
-  ) throws(LogError) -> [EventTrace.Accepted] {
+  /// What is known under the event's idempotency keys, and under the names of what became of it while it was held.
+  private func lookUp(
+    _ request: TraceRequest, by owners: [String], in topic: TopicID?, into trace: inout EventTrace
+  ) throws(LogError) {
     let identity = try currentIdentity()
     var id = request.eventID
     var ownerOf: [UInt64: String] = [:]
     for owner in owners { ownerOf[id.withUTF8 { identity.hash(owner: owner, eventID: .init($0)) }] = owner }
-    guard !ownerOf.isEmpty else { return [] }
-    let hashes = ownerOf.keys.map { "\(Int64(bitPattern: $0))" }.joined(separator: ",")
-    let columns = "k.topic, k.hash, k.content, k.position, k.accepted, k.until, t.name"
-    let condition = "k.hash IN (\(hashes)) AND (?1 IS NULL OR k.topic IN (?1, 0))"
+    for (topic, key) in try keys(Array(ownerOf.keys), in: topic) where trace.accepted.count < request.limit {
+      let name = try topic == 0 ? nil : name(of: topic)
+      trace.accepted.append(EventTrace.Accepted(topic: name, owner: ownerOf[key.hash] ?? "", key: key))
+    }
+    let held = Dictionary(
+      ownerOf.map { (identity.hash(ofHeld: $0.key), $0.value) }, uniquingKeysWith: { first, _ in first })
+    for (_, key) in try keys(Array(held.keys), in: 0) {
+      guard let name = try name(of: TopicID(clamping: key.content)), request.topic == nil || request.topic == name
+      else {
+        continue
+      }
+      trace.fates.append(EventTrace.Fate(topic: name, owner: held[key.hash] ?? "", key: key))
+    }
+  }
+
+  /// Keys that wait in `recent` and those that are merged, in the topic and in none; of one that was put anew the last.
+  private func keys(_ hashes: [UInt64], in topic: TopicID?) throws(LogError) -> [(topic: TopicID, key: StoredKey)] {
+    let columns = "topic, hash, content, position, accepted, until"
+    let names = hashes.map { "\(Int64(bitPattern: $0))" }.joined(separator: ",")
+    let condition = "hash IN (\(names)) AND (?1 IS NULL OR topic IN (?1, 0))"
     let rows = try connection.prepare(
       """
-      SELECT \(columns), 0 AS seq FROM keys k LEFT JOIN topics t ON t.id = k.topic WHERE \(condition)
-      UNION ALL SELECT \(columns), k.seq FROM recent k LEFT JOIN topics t ON t.id = k.topic WHERE \(condition)
+      SELECT \(columns), 0 AS seq FROM keys WHERE \(condition)
+      UNION ALL SELECT \(columns), seq FROM recent WHERE \(condition)
       ORDER BY seq
       """)
     rows.bind(1, topic)
     defer { rows.reset() }
-    var found: [EventTrace.Accepted] = []
+    var found: [(topic: TopicID, key: StoredKey)] = []
     while try rows.step() {
-      let hash = rows.unsigned(1)
-      let accepted = EventTrace.Accepted(
-        topic: rows.integer(0) == 0 ? nil : rows.text(6), owner: ownerOf[hash] ?? "",
-        key: StoredKey(
-          hash: hash, content: rows.unsigned(2), offset: rows.unsigned(3), accepted: rows.integer(4),
-          until: rows.integer(5)))
-      if let before = found.firstIndex(where: { $0.topic == accepted.topic && $0.key.hash == hash }) {
-        found[before] = accepted
-      } else if found.count < request.limit {
-        found.append(accepted)
+      let topic = rows.integer(0)
+      let key = StoredKey(
+        hash: rows.unsigned(1), content: rows.unsigned(2), offset: rows.unsigned(3), accepted: rows.integer(4),
+        until: rows.integer(5))
+      if let before = found.firstIndex(where: { $0.topic == topic && $0.key.hash == key.hash }) {
+        found[before].key = key
+      } else {
+        found.append((topic, key))
       }
     }
     return found
@@ -121,8 +135,10 @@ extension SQLiteEventLogReader: EventLogTracer {
     let condition = user == nil ? "c.position IS NOT NULL" : "d.user = ?4"
     let rows = try connection.prepare(
       """
-      SELECT d.user, d.id, d.device, d.platform, d.seen, max(c.position)
-      FROM devices d LEFT JOIN cursors c ON c.device = d.id AND c.topic IN (?1, ?3) WHERE \(condition)
+      SELECT d.user, d.id, d.device, d.platform, d.seen, max(c.position), c.began, m.since
+      FROM devices d LEFT JOIN cursors c ON c.device = d.id AND c.topic IN (?1, ?3)
+        LEFT JOIN members m ON m.topic = ?1 AND m.user = d.user
+      WHERE \(condition)
       GROUP BY d.id ORDER BY d.seen DESC LIMIT ?2
       """)
     rows.bind(1, id).bind(2, Int64(limit)).bind(3, try currentIdentity().awaited(topic))
@@ -136,7 +152,8 @@ extension SQLiteEventLogReader: EventLogTracer {
           device: StoredDevice(
             id: rows.integer(1), device: rows.text(2),
             platform: Platform(rawValue: UInt8(truncatingIfNeeded: rows.integer(3))) ?? .unknown,
-            seen: rows.integer(4)), cursor: rows.isNull(5) ? nil : rows.unsigned(5)))
+            seen: rows.integer(4)), cursor: rows.isNull(5) ? nil : rows.unsigned(5),
+          began: rows.isNull(6) ? 0 : rows.unsigned(6), since: rows.isNull(7) ? nil : rows.unsigned(7)))
     }
     return found
   }

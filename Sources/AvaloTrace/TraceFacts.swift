@@ -29,6 +29,10 @@ struct TraceFacts: Equatable {
     /// Up to where it acknowledged; `nil` when nothing yet.
     var cursor: UInt64?
     var isOpen: Bool
+    /// What lies up to here was never its own.
+    var began: UInt64 = 0
+    /// The first offset of the user's present membership.
+    var since: UInt64?
   }
 
   struct Topic: Equatable {
@@ -114,7 +118,8 @@ extension TraceFacts.Topic {
       devices: view.list("devices").map {
         TraceFacts.Device(
           user: $0.text("user"), device: $0.text("device"), platform: $0.text("platform"),
-          seenAt: $0.number("seenAt") ?? 0, cursor: $0.offset("cursor"), isOpen: $0["open"]?.boolean ?? false)
+          seenAt: $0.number("seenAt") ?? 0, cursor: $0.offset("cursor"), isOpen: $0["open"]?.boolean ?? false,
+          began: $0.offset("began") ?? 0, since: $0.offset("since"))
       })
   }
 }

@@ -50,13 +50,15 @@ package struct Tracer: Sendable {
         $0.list("instances").filter { $0.text("state") == "ready" }.map { "gateway.\($0.digits("slot"))" }
       } ?? []
     }
+    // What was noted by instances that are there no more is in the folder of those that are; the last one reads it all.
     for gateway in gateways {
-      if let user { try facts.add(await ask("/workers/\(gateway)/trace", [("user", user)])) }
+      let journal = ("journal", gateway == gateways.last ? "all" : "own")
+      if let user { try facts.add(await ask("/workers/\(gateway)/trace", [("user", user), journal])) }
       for topic in facts.topics {
-        try facts.add(await ask("/workers/\(gateway)/trace", [("topic", topic.name)]))
+        try facts.add(await ask("/workers/\(gateway)/trace", [("topic", topic.name), journal]))
         // What is said of a user's connections, whatever they were subscribed to.
         guard topic.name.hasPrefix("user:") else { continue }
-        try facts.add(await ask("/workers/\(gateway)/trace", [("user", String(topic.name.dropFirst(5)))]))
+        try facts.add(await ask("/workers/\(gateway)/trace", [("user", String(topic.name.dropFirst(5))), journal]))
       }
     }
     facts.removeDoubles()

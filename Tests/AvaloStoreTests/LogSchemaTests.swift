@@ -21,6 +21,7 @@ import Testing
     #expect(
       LogSchemaTests.shapes == [
         "1", "access", "clock", "reads", "broadcasts", "versions", "followers", "cursors", "requests", "passing",
+        "began",
       ])
   }
 

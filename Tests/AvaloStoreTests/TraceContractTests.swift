@@ -60,6 +60,31 @@ import Testing
     #expect(try offsets() == [1])
   }
 
+  /// What became of an event that was held outlives its key, under a name of its own.
+  @Test(arguments: Engine.allCases) func knowsWhatBecameOfAHeldEvent(_ engine: Engine) throws {
+    let bench = try LogBench(engine)
+    let own = key(bench, "shop", "evt_1", offset: 0)
+    try bench.transaction {
+      let topic = try bench.topic("user:a")
+      for fate: UInt64 in [1, 3] {
+        let note = StoredKey(
+          hash: bench.log.identity.hash(ofHeld: own.hash), content: UInt64(topic), offset: fate,
+          accepted: LogBench.start + Int64(fate), until: LogBench.start + 600_000)
+        try bench.log.put(note, topic: 0)
+      }
+    }
+    let reader = try bench.log.reader()
+    for _ in 1...2 {
+      func fates(_ topic: String?, owner: String = "shop") throws -> [String] {
+        try reader.trace(TraceRequest(eventID: "evt_1", owners: [owner], topic: topic, limit: 9)).fates
+          .map { "\($0.topic) \($0.owner) \($0.key.offset)" }
+      }
+      #expect(try fates(nil) == ["user:a shop 3"] && fates("user:a") == ["user:a shop 3"])
+      #expect(try fates("user:b") == [] && fates(nil, owner: "blog") == [])
+      try bench.settle()
+    }
+  }
+
   @Test(arguments: Engine.allCases) func knowsOfAnExpiredEventThatItWasAccepted(_ engine: Engine) throws {
     let bench = try LogBench(engine)
     try bench.transaction {
@@ -108,7 +133,9 @@ import Testing
       _ = try bench.log.register(user: "a", device: "tablet", platform: .web, seen: 20)
       _ = try bench.log.register(user: "b", device: "phone", platform: .web, seen: 40)
       try bench.log.put(StoredCursor(topic: bench.topic("user:a"), offset: 5), device: phone)
+      try bench.log.put(StoredCursor(topic: bench.topic("chat:c"), offset: 6, began: 6), device: phone)
       try bench.log.put(StoredCursor(topic: bench.topic("chat:c"), offset: 7), device: phone)
+      try bench.log.put(StoredMember(user: "a", since: 3), topic: bench.topic("chat:c"))
     }
     let reader = try bench.log.reader()
     func told(_ topic: String, limit: Int = 9) throws -> [String] {
@@ -119,6 +146,8 @@ import Testing
     #expect(try told("user:a") == ["a phone 5", "a tablet -"])
     #expect(try told("user:a", limit: 1) == ["a phone 5"])
     #expect(try told("chat:c") == ["a phone 7"])
+    let phone = try #require(try reader.devices(of: "chat:c", limit: 9).first)
+    #expect(phone.began == 6 && phone.since == 3, "where it began, however it moved")
     #expect(try told("user:b") == ["b phone -"])
     #expect(try told("chat:unknown") == [])
   }

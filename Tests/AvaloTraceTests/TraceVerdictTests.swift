@@ -5,8 +5,10 @@ import Testing
 
 /// Why a user got an event, or did not.
 @Suite struct TraceVerdictTests {
-  private func scheduler(state: String = "kept", cursor: Int? = 3, open: Bool = false) throws -> TraceFacts {
-    let cursor = cursor.map { #","cursor":\#($0)"# } ?? ""
+  private func scheduler(
+    state: String = "kept", cursor: Int? = 3, open: Bool = false, more: String = ""
+  ) throws -> TraceFacts {
+    let cursor = (cursor.map { #","cursor":\#($0)"# } ?? "") + more
     return try TraceFacts(
       json: (#"{"now":9000,"copies":[{"topic":"user:ann","state":"\#(state)","offset":5,"acceptedAt":1000}],"#
         + #""topics":[{"name":"user:ann","epoch":"1","head":7,"floor":0,"devices":[{"user":"ann","device":"phone","#
@@ -81,7 +83,31 @@ import Testing
   @Test(arguments: ["expired", "evicted"]) func whatIsGoneBeforeItWasWrittenIsLost(state: String) throws {
     let lost = try verdict(scheduler(state: state))
     #expect(lost.outcome == .lost && lost.text.contains(state))
-    #expect(try verdict(scheduler(state: state, cursor: 5)).outcome == .acknowledged)
+    // Its cursor is behind it all the same: what it was told there is not known, unless it was there in time.
+    let passed = try verdict(scheduler(state: state, cursor: 5))
+    #expect(passed.outcome == .passed && passed.text.hasPrefix("\(state), and the device's cursor is 5"))
+    let there = line("closed", #""clean":true,"opened":900,"topics":{"user:ann":6}"#)
+    #expect(try verdict(scheduler(state: state, cursor: 5), journal: [there]).outcome == .acknowledged)
+    let later = there.replacing("900", with: "2500")
+    #expect(try verdict(scheduler(state: state, cursor: 5), journal: [later]).outcome == .passed)
+    let live = try verdict(scheduler(state: state, cursor: 5), connections: [connection("live", through: 6)])
+    #expect(live.outcome == .acknowledged)
+  }
+
+  @Test func whatWasNeverTheDevicesIsNotAcknowledged() throws {
+    let before = try verdict(scheduler(cursor: 7, more: #","began":5"#))
+    #expect(before.outcome == .passed && before.text.contains("it began behind offset 5"))
+    #expect(try verdict(scheduler(cursor: 7, more: #","began":4"#)).outcome == .acknowledged)
+    let stranger = try verdict(scheduler(cursor: 7, more: #","since":6"#))
+    #expect(stranger.outcome == .passed && stranger.text.contains("membership, which begins at offset 6"))
+    #expect(try verdict(scheduler(cursor: 7, more: #","since":5"#)).outcome == .acknowledged)
+  }
+
+  /// After a restore offsets come again: a connection that ended before the event was accepted had another one there.
+  @Test func aConnectionThatEndedBeforeItWasAcceptedSaysNothing() throws {
+    let closed = line("closed", #""clean":true,"topics":{"user:ann":6}"#).replacing("3000", with: "999")
+    let away = try verdict(scheduler(), journal: [closed])
+    #expect(away.outcome == .waiting && away.text.contains("not connected since"))
   }
 
   @Test func aReportTellsTheWholeJourney() throws {

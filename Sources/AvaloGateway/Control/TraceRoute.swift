@@ -3,7 +3,7 @@ import AvaloReactor
 import AvaloSystem
 
 /// `GET /trace?topic=T` or `?user=U` (or both): the live connections of this gateway that are subscribed, where each
-/// stands, and what its journal knows of them. Described in docs/protocol/control.md.
+/// stands, and what its journal knows of them; with `&journal=all`, what the files of all instances do. Described in docs/protocol/control.md.
 struct TraceRoute: Sendable {
   let instance: String
   let hubs: [Mailbox<HubMail>]
@@ -30,8 +30,11 @@ struct TraceRoute: Sendable {
     // As they stand in a line: what is between quotes there can be nothing else.
     var texts = user.map { [#""user":"\#($0)""#] } ?? []
     if user == nil, let name = query.topic?.name { texts = [#""\#(name)""#] }
-    let lines = await journal?.lines(with: texts, limit: GatewayLimits.journalLinesMax) ?? []
-    return .json(document(connections, lines))
+    let lines =
+      request.parameter("journal") == "all"
+      ? await journal?.linesOfAll(with: texts, limit: GatewayLimits.journalLinesMax)
+      : await journal?.lines(with: texts, limit: GatewayLimits.journalLinesMax)
+    return .json(document(connections, lines ?? []))
   }
 
   private func document(_ connections: [TracedConnection], _ lines: [[UInt8]]) -> [UInt8] {

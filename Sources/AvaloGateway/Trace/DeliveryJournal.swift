@@ -68,6 +68,37 @@ final class DeliveryJournal: Sendable {
     }
   }
 
+  /// The same of all files in the folder: those of other instances, and of instances that were there before.
+  func linesOfAll(with texts: [String], limit: Int) async -> [[UInt8]] {
+    await withCheckedContinuation { continuation in
+      queue.async {
+        self.flush()
+        let found = self.allPaths().flatMap { DeliveryJournal.lines(in: $0, with: texts) }
+        // Each begins with its time, in as many digits.
+        let sorted = found.sorted { $0.lexicographicallyPrecedes($1) }
+        continuation.resume(returning: Array(sorted.suffix(limit)))
+      }
+    }
+  }
+
+  /// Of its own kind: what differs is the instance's slot.
+  private func allPaths() -> [String] {
+    guard let name = path.split(separator: "/").last, let slot = name.dropLast(".jsonl".count).lastIndex(of: ".") else {
+      return [older, path]
+    }
+    let kind = name[...slot]
+    let folder = String(path.dropLast(name.count))
+    guard let entries = opendir(folder) else { return [older, path] }
+    defer { closedir(entries) }
+    var names: [String] = []
+    while let entry = readdir(entries) {
+      let name = withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+      guard name.hasPrefix(kind), name.hasSuffix(".jsonl") || name.hasSuffix(".jsonl.1") else { continue }
+      names.append(folder + name)
+    }
+    return names.sorted()
+  }
+
   // MARK: - The file, on the queue
 
   private func flush() {

@@ -85,7 +85,7 @@ extension SchedulerCore {
   ) throws(LogError) -> UInt64 {
     let offset = isNewInbox && topics[topic].id != 0 ? try tail(ofInbox: topic) : topics[topic].head
     if isKept {
-      let cursor = StoredCursor(topic: number(of: topic), offset: offset, used: moment.wall)
+      let cursor = StoredCursor(topic: number(of: topic), offset: offset, used: moment.wall, began: offset)
       try log.put(cursor, device: devices.device(devices.session(session).device).id)
       stored.raise(cursor)
       turn.hasWrites = true

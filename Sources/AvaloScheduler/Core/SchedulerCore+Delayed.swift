@@ -94,6 +94,7 @@ extension SchedulerCore {
   /// Kept under an idempotency key of topic 0, whose content names the event's topic: so it is in the transaction that
   /// decides, and is forgotten in time.
   private enum Fate: UInt64 { case held = 1, delivered, cancelled }
+  static let cancelledFate = Fate.cancelled.rawValue
 
   private func note(_ fate: Fate, hash: UInt64, in topic: TopicID, until: Int64) throws(LogError) {
     try log.put(

@@ -73,7 +73,8 @@ struct TraceRoute: Sendable {
         }
         for index in same { copies[index].accepted = accepted }
         let isHeld = trace.held.contains { $0.topic == accepted.topic && $0.hash == accepted.key.hash }
-        guard same.isEmpty, !isHeld else { continue }
+        // One without an offset is nowhere: it is held, was taken back, or went with its user.
+        guard same.isEmpty, !isHeld, accepted.topic == nil || accepted.key.offset > 0 else { continue }
         copies.append(
           Copy(
             topic: accepted.topic, offset: accepted.topic == nil ? 0 : accepted.key.offset,
@@ -83,6 +84,13 @@ struct TraceRoute: Sendable {
         var copy = Copy(topic: held.topic, offset: 0, record: held.record, due: held.due)
         copy.accepted = trace.accepted.first { $0.topic == held.topic && $0.key.hash == held.hash }
         copies.append(copy)
+      }
+      for fate in trace.fates where fate.key.offset == SchedulerCore.cancelledFate {
+        guard !copies.contains(where: { $0.topic == fate.topic }) else { continue }
+        copies.append(
+          Copy(
+            topic: fate.topic, offset: 0,
+            accepted: EventTrace.Accepted(topic: fate.topic, owner: fate.owner, key: fate.key)))
       }
       return copies
     }
@@ -174,6 +182,8 @@ extension JSONWriter {
           $0.member("seenAt", device.device.seen)
           $0.member("open", topic.open.contains(device.device.id))
           if let cursor = device.cursor { $0.member("cursor", cursor) }
+          if device.began > 0 { $0.member("began", device.began) }
+          if let since = device.since { $0.member("since", since) }
         }
       }
     }

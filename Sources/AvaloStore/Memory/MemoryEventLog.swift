@@ -243,7 +243,10 @@ public final class MemoryEventLog: EventLog {
 
   public func put(_ cursor: StoredCursor, device: DeviceID) throws(LogError) {
     guard state.devices[device] != nil else { return }
-    let before = state.devices[device]!.cursors.updateValue(cursor, forKey: cursor.topic)
+    let before = state.devices[device]!.cursors[cursor.topic]
+    var cursor = cursor
+    cursor.began = before?.began ?? cursor.began
+    state.devices[device]!.cursors[cursor.topic] = cursor
     undo.append { [state] in state.devices[device]?.cursors[cursor.topic] = before }
   }
 

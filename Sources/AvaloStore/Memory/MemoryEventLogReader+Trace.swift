@@ -18,6 +18,12 @@ extension MemoryEventLogReader {
     var id = request.eventID
     for owner in Set(owners) {
       let hash = id.withUTF8 { state.identity.hash(owner: owner, eventID: UnsafeRawBufferPointer($0)) }
+      if let fate = state.topics[0].keys[state.identity.hash(ofHeld: hash)], Int(fate.content) < state.topics.count {
+        let topic = state.topics[Int(fate.content)].name
+        if request.topic == nil || request.topic == topic {
+          trace.fates.append(EventTrace.Fate(topic: topic, owner: owner, key: fate))
+        }
+      }
       for (place, log) in state.topics.enumerated()
       where place == 0 || request.topic == nil || log.name == request.topic {
         guard let key = log.keys[hash], trace.accepted.count < request.limit else { continue }
@@ -36,9 +42,11 @@ extension MemoryEventLogReader {
     let id = state.names[topic]
     let awaited = state.identity.awaited(topic)
     let found = state.devices.values.compactMap { device -> TracedDevice? in
-      let cursor = (id.flatMap { device.cursors[$0] } ?? device.cursors[awaited])?.offset
+      let cursor = id.flatMap { device.cursors[$0] } ?? device.cursors[awaited]
       guard cursor != nil || topic == "user:" + device.user else { return nil }
-      return TracedDevice(user: device.user, device: device.row, cursor: cursor)
+      return TracedDevice(
+        user: device.user, device: device.row, cursor: cursor?.offset, began: cursor?.began ?? 0,
+        since: id.flatMap { state.access.members[$0]?[device.user] })
     }
     return Array(found.sorted { $0.device.seen > $1.device.seen }.prefix(limit))
   }

@@ -18,6 +18,21 @@ import Testing
     #expect(await journal.lines(with: [#""user":"an""#], limit: 9).isEmpty)
   }
 
+  /// An instance that was replaced left its file behind, and who asks now wants to know.
+  @Test func readsWhatOtherInstancesNoted() async throws {
+    let folder = try TemporaryFolder()
+    func journal(_ name: String) -> DeliveryJournal { DeliveryJournal(path: "\(folder.path)/\(name)") }
+    let (one, two) = (journal("trace-gateway.0.jsonl"), journal("trace-gateway.11.jsonl"))
+    let edge = journal("trace-edge.0.jsonl")
+    for (place, at) in [(one, 1_764_000_000_003), (two, 1_764_000_000_001), (edge, 1_764_000_000_002)] {
+      place.note("parked", at: Int64(at)) { $0.member("user", "ann") }
+      _ = await place.lines(with: [], limit: 1)  // written
+    }
+    let found = texts(await one.linesOfAll(with: [#""user":"ann""#], limit: 9))
+    #expect(found.map { $0.prefix(20) } == [#"{"at":1764000000001,"#, #"{"at":1764000000003,"#])
+    #expect(await one.linesOfAll(with: [#""user":"ann""#], limit: 1).count == 1)
+  }
+
   @Test func isBoundedOnDiskAndOutlivesAProcess() async throws {
     let folder = try TemporaryFolder()
     let path = "\(folder.path)/trace.jsonl"
