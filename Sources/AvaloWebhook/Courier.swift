@@ -31,6 +31,8 @@ final class Courier: FollowerDelegate {
   private var missed: UInt64 = 0
   private var mayReadMore = false
   private var acknowledged: UInt64 = 0
+  /// Posts under way, by the event's sequence.
+  private var posts: [UInt64: Task<Void, Never>] = [:]
   /// Dead letters on their way into the log, by the number of their publish.
   private var letters: [UInt32: UInt64] = [:]
   private var isDraining = false
@@ -85,6 +87,7 @@ final class Courier: FollowerDelegate {
     if generation != following.generation || queue.read < following.acknowledged {
       // Another log, or another place in it: what was read here means nothing there.
       life += 1
+      posts.removeAll()
       generation = following.generation
       queue = DeliveryQueue(after: following.acknowledged)
       letters.removeAll()
@@ -95,6 +98,7 @@ final class Courier: FollowerDelegate {
     } else {
       // It forgot at most the last moments of what it was told. What is not done is read anew: some may be gone.
       life += 1
+      posts.removeAll()
       queue = DeliveryQueue(after: max(queue.acknowledged, following.acknowledged))
       letters.removeAll()
       acknowledged = min(acknowledged, following.acknowledged)
@@ -127,6 +131,8 @@ final class Courier: FollowerDelegate {
   func erased(_ erased: FollowedErased) {
     let forgotten = queue.forget(erased.topic, upTo: erased.upTo)
     metrics.skipped.with(WebhookMetrics.Skip.erased.rawValue).add(forgotten)
+    // It may wait for a connection all the time that a post may take.
+    for (sequence, post) in posts where queue[sequence]?.isErased == true { post.cancel() }
     pump()
   }
 
@@ -222,8 +228,8 @@ final class Courier: FollowerDelegate {
     let (poster, life, started) = (poster, life, now)
     let bound = NIOLoopBound((self, item), eventLoop: context.eventLoop)
     let (id, body, eventLoop) = (item.event.id, item.event.body(), context.eventLoop)
-    // Ends with the endpoint's answer, or its timeout.
-    Task {
+    // Ends with the endpoint's answer, or its timeout; cancelled when the event is nobody's any more.
+    posts[item.event.sequence] = Task {
       let outcome = await poster.post(id: id, body: body)
       eventLoop.execute { bound.value.0.posted(bound.value.1, at: started, outcome, life) }
     }
@@ -231,6 +237,12 @@ final class Courier: FollowerDelegate {
 
   private func posted(_ before: DeliveryQueue.Item, at started: Int64, _ outcome: Outcome, _ life: Int) {
     guard life == self.life else { return }
+    posts[before.event.sequence] = nil
+    if queue[before.event.sequence]?.isErased == true, outcome != .taken {
+      // Cut off, which says nothing of the endpoint.
+      skip(before, .erased)
+      return pump()
+    }
     metrics.postSeconds.observe(seconds: Double(now - started) / 1000)
     var item = before
     item.post(at: started)
