@@ -26,7 +26,8 @@ let package = Package(
   platforms: [.macOS(.v15)],
   products: [
     // All programs in one file (docs/decisions/0011-one-file-many-programs.md). Which they are stands in Program.swift.
-    .executable(name: "avalo", targets: ["avalo"])
+    .executable(name: "avalo", targets: ["avalo"]),
+    .library(name: "AvaloClient", targets: ["AvaloClient"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
@@ -114,7 +115,7 @@ let package = Package(
       ]),
 
     // A client, and the keys a development set-up needs: for the tools and the tests.
-    .target(name: "AvaloClient", dependencies: ["AvaloCore", "CAvalo", nio, nioPosix, nioHTTP, nioWebSocket]),
+    .target(name: "AvaloClient", dependencies: ["AvaloCore", nio, nioPosix, nioHTTP, nioSSL, nioWebSocket]),
     .target(name: "AvaloKeys", dependencies: ["AvaloCore", crypto]),
 
     // The tools.

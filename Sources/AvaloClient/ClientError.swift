@@ -12,6 +12,12 @@ public enum ClientError: Error, Sendable, Equatable, CustomStringConvertible {
   case refused(CallError)
   /// The server ended the connection.
   case closed(CloseReason)
+  /// There is no connection, and there will be none before something changes.
+  case disconnected(DisconnectReason)
+  /// Called when it makes no sense: the fault is the application's.
+  case misused(String)
+  /// Something could not be kept on this machine, or not read.
+  case storage(String)
 
   public var description: String {
     switch self {
@@ -20,7 +26,28 @@ public enum ClientError: Error, Sendable, Equatable, CustomStringConvertible {
     case .broken(let why): why
     case .refused(let error): "\(error.code.wireName): \(error.message)"
     case .closed(let reason): "the server closed the connection: \(reason)"
+    case .disconnected(let reason): "disconnected: \(reason.rawValue)"
+    case .misused(let why), .storage(let why): why
     }
+  }
+
+  /// Whether the same may succeed later, nothing else having changed.
+  public var isTransient: Bool {
+    switch self {
+    case .unreachable, .timedOut, .broken: true
+    case .closed(let reason): reason.isRetryable
+    case .refused(let error):
+      switch error.code {
+      case .unavailable, .deadlineExceeded, .resourceExhausted, .aborted, .internal, .unknown: true
+      default: false
+      }
+    case .disconnected, .misused, .storage: false
+    }
+  }
+
+  /// When trying again makes sense, in milliseconds, if the server said so.
+  public var retryAfterMilliseconds: Int? {
+    if case .refused(let error) = self { error.retryAfterMilliseconds } else { nil }
   }
 }
 

@@ -1,20 +1,22 @@
 /// Where a server listens.
 public enum Endpoint: Sendable, Hashable, CustomStringConvertible {
   case tcp(host: String, port: Int)
+  /// TCP with TLS.
+  case tls(host: String, port: Int)
   /// A Unix stream socket.
   case unix(path: String)
 
-  /// Reads `http://host:port` or `ws://host:port`, with or without a path; `nil` when it is neither.
-  ///
-  /// TLS (`https`, `wss`) is not spoken here yet.
+  /// Reads `http://host:port` or `https://host:port`, likewise `ws` and `wss`, with or without a path; `nil` when it is
+  /// none of them.
   public init?(url: String) {
     guard let parts = URLParts(url) else { return nil }
-    self = .tcp(host: parts.host, port: parts.port)
+    self = parts.isSecure ? .tls(host: parts.host, port: parts.port) : .tcp(host: parts.host, port: parts.port)
   }
 
   public var description: String {
     switch self {
-    case .tcp(let host, let port): host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
+    case .tcp(let host, let port), .tls(let host, let port):
+      host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
     case .unix(let path): path
     }
   }
@@ -26,16 +28,20 @@ public enum Endpoint: Sendable, Hashable, CustomStringConvertible {
   }
 }
 
-/// The parts of a plain URL that a connection needs.
+/// The parts of a URL that a connection needs.
 struct URLParts {
+  var isSecure: Bool
   var host: String
   var port: Int
   /// With its query; at least `/`.
   var target: String
 
   init?(_ url: String) {
-    guard let scheme = url.range(of: "://"), ["http", "ws"].contains(url[..<scheme.lowerBound].lowercased()) else {
-      return nil
+    guard let scheme = url.range(of: "://") else { return nil }
+    switch url[..<scheme.lowerBound].lowercased() {
+    case "http", "ws": isSecure = false
+    case "https", "wss": isSecure = true
+    default: return nil
     }
     let rest = url[scheme.upperBound...]
     let slash = rest.firstIndex { $0 == "/" || $0 == "?" } ?? rest.endIndex
@@ -54,7 +60,7 @@ struct URLParts {
     }
     guard !host.isEmpty, !host.contains("@") else { return nil }
     guard let portText else {
-      port = 80
+      port = isSecure ? 443 : 80
       return
     }
     guard let number = UInt16(portText), number > 0 else { return nil }

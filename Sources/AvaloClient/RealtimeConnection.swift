@@ -20,7 +20,7 @@ public final class RealtimeConnection: Sendable {
 
   /// Connects, authenticates, and waits for `ready`. Throws ``ClientError``.
   public static func open(
-    _ endpoint: Endpoint, _ request: ConnectRequest,
+    _ endpoint: Endpoint, _ request: ConnectRequest, security: TransportSecurity = TransportSecurity(),
     group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton
   ) async throws -> RealtimeConnection {
     var target = "/ws"
@@ -43,16 +43,14 @@ public final class RealtimeConnection: Sendable {
       .channelInitializer { [target] channel in
         channel.eventLoop.makeCompletedFuture {
           queue.attach(channel)
+          try security.addHandler(to: channel.pipeline.syncOperations, for: endpoint)
           try channel.pipeline.syncOperations.addHandler(
-            HandshakeHandler(authority: endpoint.authority, target: target, nonce: nonce, connection: handler.value))
+            HandshakeHandler(authority: endpoint.authority, target: target, nonce: nonce, end: handler.value))
         }
       }
     let channel: any Channel
     do {
-      switch endpoint {
-      case .tcp(let host, let port): channel = try await bootstrap.connect(host: host, port: port).get()
-      case .unix(let path): channel = try await bootstrap.connect(unixDomainSocketPath: path).get()
-      }
+      channel = try await bootstrap.connect(to: endpoint).get()
     } catch {
       let error = ClientError.unreachable("cannot connect to \(endpoint): \(describe(error))")
       opened.fail(error)

@@ -21,7 +21,7 @@ struct ServerOption: ParsableArguments {
   func endpoint() throws -> Endpoint {
     let url = url ?? Places.url()
     guard let endpoint = Endpoint(url: url) else {
-      throw ToolError.usage("\(url) is not a URL like http://127.0.0.1:8480 (https is not spoken here yet)")
+      throw ToolError.usage("\(url) is not a URL like http://127.0.0.1:8480")
     }
     return endpoint
   }

@@ -1,7 +1,14 @@
-import Glibc
 import NIOCore
 import NIOHTTP1
 import NIOPosix
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
 
 /// Asks one server over one kept-alive connection, made when it is needed and made anew when it has ended.
 ///
@@ -10,10 +17,15 @@ import NIOPosix
 public actor HTTPClient {
   public nonisolated let endpoint: Endpoint
   private let group: any EventLoopGroup
+  private let security: TransportSecurity
   private var connecting: Task<any Channel, any Error>?
 
-  public init(_ endpoint: Endpoint, group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton) {
+  public init(
+    _ endpoint: Endpoint, security: TransportSecurity = TransportSecurity(),
+    group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton
+  ) {
     self.endpoint = endpoint
+    self.security = security
     self.group = group
   }
 
@@ -54,16 +66,19 @@ public actor HTTPClient {
       if self.connecting == connecting { self.connecting = nil }
     }
     if let connecting { return try await connecting.value }
-    let attempt = Task { [endpoint, group] in try await HTTPClient.connect(endpoint, group) }
+    let attempt = Task { [endpoint, security, group] in try await HTTPClient.connect(endpoint, security, group) }
     connecting = attempt
     return try await attempt.value
   }
 
-  private static func connect(_ endpoint: Endpoint, _ group: any EventLoopGroup) async throws -> any Channel {
+  private static func connect(
+    _ endpoint: Endpoint, _ security: TransportSecurity, _ group: any EventLoopGroup
+  ) async throws -> any Channel {
     let bootstrap = ClientBootstrap(group: group)
       .connectTimeout(.milliseconds(Int64(ClientLimits.connectTimeoutMilliseconds)))
       .channelInitializer { channel in
         channel.eventLoop.makeCompletedFuture {
+          try security.addHandler(to: channel.pipeline.syncOperations, for: endpoint)
           try channel.pipeline.syncOperations.addHTTPClientHandlers()
           try channel.pipeline.syncOperations.addHandler(
             NIOHTTPClientResponseAggregator(maxContentLength: ClientLimits.answerBytesMax))
@@ -71,10 +86,7 @@ public actor HTTPClient {
         }
       }
     do {
-      switch endpoint {
-      case .tcp(let host, let port): return try await bootstrap.connect(host: host, port: port).get()
-      case .unix(let path): return try await bootstrap.connect(unixDomainSocketPath: path).get()
-      }
+      return try await bootstrap.connect(to: endpoint).get()
     } catch {
       throw ClientError.unreachable("cannot connect to \(endpoint): \(describe(error))")
     }

@@ -39,6 +39,11 @@ public struct ConnectRequest: Sendable, Equatable {
     if let deviceID { json.member("deviceId", deviceID) }
     if let name = platform.wireName { json.member("platform", name) }
     if let connectionID { json.member("connectionId", connectionID) }
+    ConnectRequest.write(subscriptions: subscriptions, positions: positions, to: &json)
+  }
+
+  /// The members that name topics.
+  static func write(subscriptions: [String]?, positions: [String: Position], to json: inout JSONWriter) {
     if let subscriptions {
       json.key("subscriptions")
       json.array { for topic in subscriptions { $0.string(topic) } }

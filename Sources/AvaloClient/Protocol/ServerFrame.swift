@@ -31,10 +31,25 @@ public enum ServerFrame: Sendable, Equatable {
     public var deviceID: String
     public var subscriptions: [String]
     public var denied: [Denied]
+    /// Unread messages by chat; `nil` when the server cannot say at the moment. 1000 is that many or more.
+    public var unread: [String: Int]?
+    /// The newest receipts of the chats subscribed to.
+    public var receipts: [Receipt]
     public var pingIntervalMilliseconds: Int
     /// When the token ends, in milliseconds since 1970.
     public var expiresAtMilliseconds: Int64?
     public var text: JSONText
+  }
+
+  /// Up to where a user has read a chat.
+  public struct Receipt: Sendable, Equatable {
+    public var chatID: String
+    public var userID: String
+    public var messageID: String
+    /// Milliseconds since 1970.
+    public var readAtMilliseconds: Int64
+    /// Of two for one chat and user the higher counts.
+    public var version: Int64
   }
 
   public struct Denied: Sendable, Equatable {
@@ -56,6 +71,8 @@ public enum ServerFrame: Sendable, Equatable {
 /// What somebody is told about the present: of a `presence:` topic, or who is typing in a chat.
 public struct Fact: Sendable, Equatable {
   public var topic: String
+  /// Of two states of one thing the higher counts; typing has none.
+  public var version: Int64?
   public var event: ReceivedEvent
   /// What is, rather than what has changed.
   public var isSnapshot: Bool
@@ -111,7 +128,7 @@ extension ServerFrame {
     if let event = view["event"], view["offset"] == nil {
       self = .fact(
         Fact(
-          topic: try view.need("topic", \.string), event: try ReceivedEvent(event),
+          topic: try view.need("topic", \.string), version: view["version"]?.integer, event: try ReceivedEvent(event),
           isSnapshot: view["snapshot"]?.boolean ?? false, text: text))
     } else if let event = view["event"] {
       self = .event(try Delivery(text, view, event))
@@ -155,13 +172,50 @@ extension ServerFrame.Ready {
     userID = try view.need("userId", \.string)
     deviceID = view["deviceId"]?.string ?? ""
     subscriptions = view["subscriptions"]?.elements.compactMap(\.string) ?? []
-    denied =
-      view["denied"]?.elements.map {
-        ServerFrame.Denied(topic: $0["topic"]?.string ?? "", code: $0["code"]?.string ?? "")
-      } ?? []
+    denied = ServerFrame.denied(view)
+    unread = ServerFrame.unread(view)
+    receipts = ServerFrame.receipts(view)
     pingIntervalMilliseconds = Int(try view.need("pingInterval", \.integer))
     expiresAtMilliseconds = view["expiresAt"]?.integer
     self.text = text
+  }
+}
+
+extension ServerFrame {
+  /// The members that `ready` and the answer to subscribing share.
+  static func denied(_ view: JSONView) -> [Denied] {
+    view["denied"]?.elements.map { Denied(topic: $0["topic"]?.string ?? "", code: $0["code"]?.string ?? "") } ?? []
+  }
+
+  static func unread(_ view: JSONView) -> [String: Int]? {
+    view["unread"]?.members.reduce(into: [:]) { counts, member in
+      if let chat = member.key.string, let count = member.value.integer { counts[chat] = Int(count) }
+    }
+  }
+
+  static func receipts(_ view: JSONView) -> [Receipt] {
+    view["receipts"]?.elements.compactMap { one in
+      guard let chat = one["chatId"]?.string, let user = one["userId"]?.string,
+        let message = one["messageId"]?.string, let version = one["version"]?.integer
+      else { return nil }
+      return Receipt(
+        chatID: chat, userID: user, messageID: message, readAtMilliseconds: one["readAt"]?.integer ?? 0,
+        version: version)
+    } ?? []
+  }
+}
+
+extension ServerFrame.Receipt {
+  /// As a `read_receipt` has it.
+  var payload: JSONText {
+    JSONText { json in
+      json.object {
+        $0.member("chatId", chatID)
+        $0.member("userId", userID)
+        $0.member("messageId", messageID)
+        $0.member("readAt", readAtMilliseconds)
+      }
+    }
   }
 }
 

@@ -4,9 +4,9 @@ import NIOWebSocket
 
 /// The live end of one connection: reads frames, wakes who waits for answers, keeps the connection warm.
 ///
-/// Made for one channel and confined to its event loop. It never reconnects and judges no offsets: that is the
-/// `RealtimeClient`'s.
-final class ConnectionHandler: ChannelInboundHandler {
+/// Made for one channel and confined to its event loop. It never reconnects and judges no offsets: that is
+/// ``RealtimeClient``'s.
+final class ConnectionHandler: ChannelInboundHandler, WebSocketEnd {
   typealias InboundIn = WebSocketFrame
   typealias OutboundOut = WebSocketFrame
 

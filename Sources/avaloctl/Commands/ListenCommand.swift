@@ -22,8 +22,6 @@ struct ListenCommand: AsyncParsableCommand {
   @OptionGroup var server: ServerOption
   @OptionGroup var config: ConfigOption
 
-  private struct Enough: Error {}
-
   func validate() throws {
     if let count, count < 1 { throw ValidationError("--count must be at least 1.") }
     for topic in topics where Topic(topic) == nil {
@@ -33,31 +31,47 @@ struct ListenCommand: AsyncParsableCommand {
 
   func run() async throws {
     try await reportingErrors {
-      var client = RealtimeClient(try server.endpoint(), authentication: try authentication())
-      client.deviceID = device
-      if !topics.isEmpty { client.subscriptions = ["user:" + user] + topics.filter { $0 != "user:" + user } }
-      var left = count ?? .max
-      do {
-        try await client.run { update in
-          Output.line(json ? EventLine.json(update) : EventLine.text(update))
-          if case .event = update {
-            left -= 1
-            if left == 0 { throw Enough() }
-          }
-        }
-      } catch is Enough {
-        // As many as were asked for.
+      var options = ClientOptions(try server.endpoint(), deviceID: device, topics: topics)
+      // It stays for as long as it is left running, however long the server is away.
+      options.reconnectAttemptsMax = .max
+      options.reconnectIntervalMilliseconds = 500
+      let client = RealtimeClient(options)
+      let token = try authentication()
+      try await withThrowingTaskGroup(of: Void.self) { group in
+        group.addTask { try await client.connect(userID: user, token: token) }
+        try await printUpdates(of: client)
+        group.cancelAll()
+      }
+      await client.shutdown()
+    }
+  }
+
+  /// Returns after so many events as were asked for.
+  private func printUpdates(of client: RealtimeClient) async throws {
+    var left = count ?? .max
+    var iterator = client.updates.makeAsyncIterator()
+    while let update = await iterator.next() {
+      if let line = json ? EventLine.json(update) : EventLine.text(update) { Output.line(line) }
+      switch update {
+      case .state(.disconnected(let reason)):
+        let ending = await client.lastEnding
+        guard ending.code != 0 else { throw ClientError.disconnected(reason) }
+        throw ClientError.closed(CloseReason(code: ending.code, text: ending.text))
+      case .event(let event) where event.offset != nil:
+        left -= 1
+        guard left > 0 else { return await iterator.finishCurrent() }
+      default: break
       }
     }
   }
 
-  private func authentication() throws -> @Sendable () async throws -> ConnectRequest.Authentication {
-    if let token { return { .token(token) } }
+  private func authentication() throws -> TokenSource {
+    if let token { return .fixed(token) }
     let keys = config.keys
     let chats = topics.compactMap(Topic.init).filter { $0.kind == "chat" }.map { String($0.id) }
     let user = user
     // Now already, so that a missing secret is said before anything is tried.
     _ = try TokenCommand.sign(user: user, chats: chats, lifetime: 3_600, with: keys)
-    return { .token(try TokenCommand.sign(user: user, chats: chats, lifetime: 3_600, with: keys)) }
+    return .provider { _ in try TokenCommand.sign(user: user, chats: chats, lifetime: 3_600, with: keys) }
   }
 }

@@ -67,6 +67,12 @@ public struct Progress: Sendable, Equatable {
     }
   }
 
+  /// The topic was given up.
+  public mutating func forget(_ topic: String) {
+    positions[topic] = nil
+    ahead[topic] = nil
+  }
+
   /// A replay has ended at `head`. Answers what was passed over without a word.
   public mutating func takeLive(topic: String, head: Position) -> ClosedRange<UInt64>? {
     let known = positions[topic]

@@ -5,6 +5,8 @@ struct PendingCalls<Waiter> {
   private var waiters: [Int: Waiter] = [:]
   private var next = 1
 
+  var isEmpty: Bool { waiters.isEmpty }
+
   /// The number the call goes out with; `nil` when too many wait.
   mutating func add(_ waiter: Waiter) -> Int? {
     guard waiters.count < ClientLimits.callsMax else { return nil }
@@ -26,4 +28,14 @@ struct PendingCalls<Waiter> {
     defer { waiters = [:] }
     return Array(waiters.values)
   }
+
+  /// Everyone of whom it is so.
+  mutating func take(where matches: (Waiter) -> Bool) -> [Waiter] {
+    let found = waiters.filter { matches($0.value) }
+    for number in found.keys { waiters[number] = nil }
+    return Array(found.values)
+  }
+
+  /// The least of something that each has.
+  func least<Value: Comparable>(_ value: (Waiter) -> Value) -> Value? { waiters.values.map(value).min() }
 }

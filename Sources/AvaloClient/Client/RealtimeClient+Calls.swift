@@ -1,0 +1,101 @@
+/// Calls of the server's functions: over the socket where there is one, otherwise over HTTP.
+extension RealtimeClient {
+  struct WaitingCall {
+    var name: String
+    /// When it has taken too long.
+    var due: Int64
+    var continuation: CheckedContinuation<JSONText, any Error>
+  }
+
+  /// The socket was lost before the answer; what was asked for may have happened.
+  private struct SocketLost: Error {}
+
+  /// Calls any function of the server: over the socket, or over HTTP while there is none or when it is lost before the
+  /// answer. All functions may be called twice: they say how it is, or name what they make.
+  ///
+  /// Throws ``ClientError``.
+  public func call(_ name: String, _ data: JSONText = .emptyObject, timeout: Duration? = nil) async throws -> JSONText {
+    let timeout = timeout ?? options.callTimeout
+    if isDuplex {
+      do {
+        return try await callOverSocket(name, data, timeout: timeout)
+      } catch is SocketLost {
+        // Over HTTP, then.
+      }
+    }
+    return try await callOverHTTP(name, data, timeout: timeout)
+  }
+
+  /// Over the socket alone: what is said of the connection itself.
+  func callOverSocket(_ name: String, _ data: JSONText, timeout: Duration) async throws -> JSONText {
+    try Task.checkCancellation()
+    let due = clock.now + Int64(timeout / .milliseconds(1))
+    let given = CallNumber()
+    return try await withTaskCancellationHandler {
+      try await withCheckedThrowingContinuation { continuation in
+        guard isDuplex, let link else { return continuation.resume(throwing: SocketLost()) }
+        guard let number = calls.add(WaitingCall(name: name, due: due, continuation: continuation)) else {
+          return continuation.resume(
+            throwing: ClientError.unreachable("\(ClientLimits.callsMax) calls wait for an answer already"))
+        }
+        if given.set(number) { tell(.callGivenUp(number)) }
+        link.send(.call(id: number, name: name, data: data))
+        // Its answer lies behind what is not read.
+        holdBack()
+        schedule()
+      }
+    } onCancel: {
+      if let number = given.cancel() { tell(.callGivenUp(number)) }
+    }
+  }
+
+  private func callOverHTTP(_ name: String, _ data: JSONText, timeout: Duration) async throws -> JSONText {
+    guard let tokens else { throw ClientError.misused("connect(userID:token:) comes first") }
+    // The last one will do until it is refused.
+    let token = if let lastToken { lastToken } else { try await freshToken(tokens, force: false) }
+    do {
+      return try await CallableClient(http, credential: token).call(name, data, timeout: timeout)
+    } catch ClientError.refused(let error) where error.code == .unauthenticated && tokens.isRefreshable {
+      let token = try await freshToken(tokens, force: true)
+      return try await CallableClient(http, credential: token).call(name, data, timeout: timeout)
+    }
+  }
+
+  private func freshToken(_ source: TokenSource, force: Bool) async throws -> String {
+    let user = userID
+    let token: String?
+    do {
+      token = try await source.get(forceRefresh: force)
+    } catch {
+      throw ClientError.unreachable("no token could be had: \(error)")
+    }
+    guard let token else { throw ClientError.refused(CallError(.unauthenticated, "nobody is signed in")) }
+    // Somebody else may have been connected meanwhile.
+    if user == userID { lastToken = token }
+    return token
+  }
+
+  // MARK: What becomes of calls
+
+  func takeAnswer(_ id: JSONText, _ result: Result<JSONText, CallError>) {
+    calls.take(id)?.continuation.resume(with: result.mapError { ClientError.refused($0) })
+    holdBack()
+  }
+
+  func giveUp(_ number: Int) {
+    calls.take(number: number)?.continuation.resume(throwing: CancellationError())
+    holdBack()
+  }
+
+  func expireCalls(_ now: Int64) {
+    for call in calls.take(where: { $0.due <= now }) {
+      call.continuation.resume(throwing: ClientError.timedOut("\(call.name) was not answered in time"))
+    }
+    holdBack()
+  }
+
+  /// The socket is gone.
+  func loseCalls() {
+    for call in calls.takeAll() { call.continuation.resume(throwing: SocketLost()) }
+  }
+}

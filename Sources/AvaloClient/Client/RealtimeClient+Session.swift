@@ -1,0 +1,173 @@
+/// Does what the machine says: tokens, transports, pings. Nothing is decided here but which of the pure values is asked.
+extension RealtimeClient {
+  func perform(_ action: ConnectionMachine.Action) {
+    switch action {
+    case .fetchToken(let generation, let force):
+      // Ends with the token, which comes to nothing when the machine has moved on.
+      Task { await fetchToken(generation, force) }
+    case .open(let generation, _): open(generation)
+    case .drop: drop()
+    case .probe:
+      liveness?.probe(clock.now)
+      watchLiveness()
+    }
+  }
+
+  // MARK: Tokens
+
+  private func fetchToken(_ generation: Int, _ force: Bool) async {
+    guard let source = tokens else { return }
+    do {
+      let token = try await source.get(forceRefresh: force)
+      if generation == machine.generation { lastToken = token }
+      run { machine, now in
+        token == nil
+          ? machine.tokenFailed(generation, isSignedOut: true, now: now) : machine.tokenReady(generation, now: now)
+      }
+    } catch {
+      guard generation == machine.generation else { return }
+      lastEnding = TransportEnding(text: "no token could be had: \(error)")
+      run { machine, now in machine.tokenFailed(generation, isSignedOut: false, now: now) }
+    }
+  }
+
+  /// Gives the connection a new token, without ending it.
+  func refreshToken(force: Bool) async {
+    let generation = machine.generation
+    guard let source = tokens else { return }
+    do {
+      guard let token = try await source.get(forceRefresh: force), generation == machine.generation else { return }
+      lastToken = token
+      if isDuplex { link?.send(.connect(ConnectRequest(.token(token)))) }
+    } catch {
+      tellReaders(Inbox.Item(update: .complaint(.unreachable("no token could be had: \(error)"))))
+    }
+  }
+
+  // MARK: Transports
+
+  /// Whether calls and acknowledgements can be sent.
+  var isDuplex: Bool { machine.phase == .connected && transport.isDuplex }
+
+  private func open(_ generation: Int) {
+    retryAfterMilliseconds = nil
+    guard let opening = makeOpening() else { return }
+    isReading = true
+    link = transport.open(opening) { [weak self] event in self?.tell(.transport(generation: generation, event)) }
+    holdBack()
+  }
+
+  private func makeOpening() -> TransportOpening? {
+    guard let userID, let lastToken else { return nil }
+    let names = topics.request(inbox: "user:" + userID, isDuplex: transport.isDuplex)
+    let positions = acknowledgements.positions(of: names)
+    inbox?.began(names, presenting: positions)
+    return TransportOpening(
+      endpoint: options.endpoint,
+      request: ConnectRequest(
+        .token(lastToken), deviceID: deviceID, platform: options.platform, subscriptions: names, positions: positions))
+  }
+
+  private func drop() {
+    flushAcknowledgements()
+    link?.close()
+    link = nil
+    liveness = nil
+    upgradeDue = nil
+    connectionID = nil
+    loseCalls()
+  }
+
+  func take(_ event: TransportEvent, of generation: Int) {
+    guard generation == machine.generation else { return }
+    switch event {
+    case .alive: liveness?.heard(clock.now)
+    case .frame(let frame):
+      liveness?.heard(clock.now)
+      take(frame, of: generation)
+    case .closed(let ending): closed(generation, ending)
+    }
+  }
+
+  private func take(_ frame: ServerFrame, of generation: Int) {
+    switch frame {
+    case .ready(let ready) where machine.phase == .opening: takeReady(ready, of: generation)
+    case .answer(let id, let result): takeAnswer(id, result)
+    case .pong: liveness?.pong(clock.now)
+    case .goaway(let milliseconds): retryAfterMilliseconds = milliseconds
+    case .expiring:
+      // Ends with the token; a connection that has gone meanwhile needs none.
+      if tokens?.isRefreshable == true { Task { await refreshToken(force: true) } }
+    case .error(let error):
+      retryAfterMilliseconds = error.retryAfterMilliseconds
+      tellReaders(Inbox.Item(update: .complaint(.refused(error))))
+    default:
+      for item in inbox?.take(frame) ?? [] { tellReaders(item) }
+      guard queue.count >= ClientLimits.updatesMax else { return }
+      closed(generation, TransportEnding(text: "nobody reads the updates"))
+    }
+  }
+
+  private func takeReady(_ ready: ServerFrame.Ready, of generation: Int) {
+    connectionID = ready.connectionID
+    let interval =
+      transport.isDuplex
+      ? min(options.pingIntervalMilliseconds, max(ready.pingIntervalMilliseconds, 1)) : ready.pingIntervalMilliseconds
+    liveness = Liveness(interval: Int64(interval), pings: transport.isDuplex, now: clock.now)
+    run { machine, now in machine.ready(generation, now: now) }
+    tellReaders(Inbox.Item(update: .ready(ready)))
+    for denied in ready.denied { tellReaders(Inbox.Item(update: .denied(denied))) }
+    for item in inbox?.take(ready.receipts) ?? [] { tellReaders(item) }
+    watchLiveness()
+    upgradeDue = machine.nextUpgrade(clock.now)
+    alignTopics()
+  }
+
+  private func closed(_ generation: Int, _ ending: TransportEnding) {
+    var ending = ending
+    ending.retryAfterMilliseconds = ending.retryAfterMilliseconds ?? retryAfterMilliseconds
+    lastEnding = ending
+    run { machine, now in machine.closed(generation, ending, now: now) }
+  }
+
+  // MARK: Whether the other side is there
+
+  var livenessDue: Int64? {
+    guard machine.phase == .connected, var liveness else { return nil }
+    if case .sleep(let until) = liveness.next(clock.now) { return until }
+    return clock.now
+  }
+
+  /// Looks after the connection, now.
+  func watchLiveness() {
+    while machine.phase == .connected, var liveness {
+      // What is not read, or not asked for yet, says nothing of the other side.
+      if !isReading || (!transport.isDuplex && queue.count > 0) { liveness.heard(clock.now) }
+      let wish = liveness.next(clock.now)
+      self.liveness = liveness
+      switch wish {
+      case .sleep: return
+      case .ping: if transport.isDuplex { link?.send(.ping(id: nil)) }
+      case .dead: return closed(machine.generation, TransportEnding(text: "the server has been silent for too long"))
+      }
+    }
+  }
+
+  // MARK: Better ways
+
+  /// On a lesser transport: looks now and then whether the best one passes, and changes to it.
+  func tryBetterTransport() {
+    upgradeDue = machine.nextUpgrade(clock.now)
+    let generation = machine.generation
+    guard machine.phase == .connected, let lastToken else { return }
+    let best = transports[0]
+    let opening = TransportOpening(endpoint: options.endpoint, request: ConnectRequest(.token(lastToken)))
+    // Ends by itself, after the time for a connection at the latest.
+    Task { await changeTransport(generation, passes: best.passes(opening)) }
+  }
+
+  private func changeTransport(_ generation: Int, passes: Bool) {
+    guard passes, generation == machine.generation else { return }
+    run { machine, now in machine.reopen(upgrade: true, now: now) }
+  }
+}

@@ -1,0 +1,115 @@
+/// Keeps what is subscribed to on the connection the same as what is wanted.
+extension RealtimeClient {
+  /// What a subscription was answered with.
+  public struct Subscribed: Sendable, Equatable {
+    public var topics: [String] = []
+    public var denied: [ServerFrame.Denied] = []
+    /// Unread messages by chat; `nil` when the server cannot say at the moment.
+    public var unread: [String: Int]?
+  }
+
+  /// Adds topics, now and for every later connection.
+  ///
+  /// Answers what the server granted; nothing where ``RealtimeUpdate/ready(_:)`` tells: while there is no connection, and
+  /// over polls, which begin again with the new topics. Throws ``ClientError``.
+  @discardableResult
+  public func subscribe(to names: [String]) async throws -> Subscribed { try await join(topics.add(names)) }
+
+  /// Takes topics away, now and for every later connection. When they are subscribed to again, they begin at the device's
+  /// own cursor.
+  public func unsubscribe(from names: [String]) async throws {
+    let gone = topics.remove(names)
+    for topic in gone { forget(topic) }
+    try await leave(gone)
+    // What was on its way is of no subscription that there is.
+    for topic in gone where !topics.contains(topic) { forget(topic) }
+  }
+
+  /// Hears how users are: first how each is now, then each change, as events of the type `presence_update`. At most 1 000
+  /// users. Counted: what was watched twice is watched until ``unwatchPresence(of:)`` was called twice.
+  public func watchPresence(of userIDs: [String]) async throws {
+    _ = try await join(topics.watch(userIDs.map { "presence:" + $0 }))
+  }
+
+  public func unwatchPresence(of userIDs: [String]) async throws {
+    try await leave(topics.unwatch(userIDs.map { "presence:" + $0 }))
+  }
+
+  /// The connection is there: what was wanted or not while it was made is made good.
+  func alignTopics() {
+    guard isDuplex, let userID else { return }
+    let (missing, left) = topics.differences(inbox: "user:" + userID)
+    guard !missing.isEmpty || !left.isEmpty else { return }
+    // Ends with the answers. One that is lost with the connection is made good by the next one.
+    Task {
+      do {
+        _ = try await join(missing)
+        try await leave(left)
+      } catch let error as ClientError {
+        tellReaders(Inbox.Item(update: .complaint(error)))
+      }
+    }
+  }
+
+  private func join(_ names: [String]) async throws -> Subscribed {
+    guard !names.isEmpty, machine.phase == .connected else { return Subscribed() }
+    guard isDuplex else {
+      run { machine, now in machine.reopen(now: now) }
+      return Subscribed()
+    }
+    let generation = machine.generation
+    topics.joined(names)
+    let positions = acknowledgements.positions(of: names)
+    inbox?.joining(names, presenting: positions)
+    // The members of a connect frame, and no others: the connection has a device already.
+    let data = JSONText { json in
+      json.object { ConnectRequest.write(subscriptions: names, positions: positions, to: &$0) }
+    }
+    do {
+      let answer = try await callOverSocket("subscribeToRealtimeEventsV1", data, timeout: options.callTimeout)
+      return take(subscribed: answer)
+    } catch {
+      // Lost with its connection: the next one begins with these topics.
+      if generation != machine.generation { return Subscribed() }
+      topics.left(names)
+      throw error
+    }
+  }
+
+  private func take(subscribed answer: JSONText) -> Subscribed {
+    let (subscribed, receipts) = answer.read { view in
+      (
+        Subscribed(
+          topics: view["subscriptions"]?.elements.compactMap(\.string) ?? [], denied: ServerFrame.denied(view),
+          unread: ServerFrame.unread(view)),
+        ServerFrame.receipts(view)
+      )
+    }
+    for denied in subscribed.denied { tellReaders(Inbox.Item(update: .denied(denied))) }
+    for item in inbox?.take(receipts) ?? [] { tellReaders(item) }
+    return subscribed
+  }
+
+  private func leave(_ names: [String]) async throws {
+    guard !names.isEmpty, machine.phase == .connected else { return }
+    guard isDuplex else {
+      run { machine, now in machine.reopen(now: now) }
+      return
+    }
+    let generation = machine.generation
+    topics.left(names)
+    let data = JSONText { json in json.object { ConnectRequest.write(subscriptions: names, positions: [:], to: &$0) } }
+    do {
+      _ = try await callOverSocket("unsubscribe", data, timeout: options.callTimeout)
+    } catch {
+      // Lost with its connection: the next one begins without them.
+      guard generation == machine.generation else { return }
+      throw error
+    }
+  }
+
+  private func forget(_ topic: String) {
+    inbox?.forget(topic)
+    acknowledgements.forget(topic)
+  }
+}

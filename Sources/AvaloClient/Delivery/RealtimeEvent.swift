@@ -1,0 +1,58 @@
+import AvaloCore
+
+/// One event, as it is handed to the application.
+public struct RealtimeEvent: Sendable, Equatable {
+  /// Where it was published: `user:ann`, `chat:c1`.
+  public var topic: String
+  /// Its place in its topic; keyed state, presence and typing have none.
+  public var offset: UInt64?
+  /// Of keyed state: the higher one counts.
+  public var version: Int64?
+  /// It lay in the log when its topic was subscribed to.
+  public var isReplay = false
+  /// It is urgent and overtook a running replay.
+  public var isAhead = false
+  /// What is, rather than what has changed just now.
+  public var isSnapshot = false
+  /// What was published.
+  public var content: ReceivedEvent
+  /// The whole frame that brought it.
+  public var frame: JSONText
+
+  public var eventID: String { content.eventID }
+  /// The wire name; a type of a later server is passed on as it is.
+  public var type: String { content.type }
+  /// `nil` for a type of a later server.
+  public var knownType: EventType? { EventType(wireName: content.type) }
+  public var sourceUserID: String? { content.sourceUserID }
+  /// A JSON object, byte for byte as it was published. Decode it with `JSONDecoder().decode(T.self, from: Data(payload.bytes))`,
+  /// or read it where it lies with ``JSONText/read(_:)``.
+  public var payload: JSONText { content.payload }
+  /// Milliseconds since 1970.
+  public var timestampMilliseconds: Int64 { content.timestampMilliseconds }
+  public var priority: Priority { content.priority }
+}
+
+/// Something that ``RealtimeClient`` tells, in the order in which it happened.
+public enum RealtimeUpdate: Sendable, Equatable {
+  case event(RealtimeEvent)
+  case state(ConnectionState)
+  /// A connection is there, its subscriptions are in place.
+  case ready(ServerFrame.Ready)
+  /// The next attempt follows after so many milliseconds; `TransportEnding` says what happened.
+  case lost(TransportEnding, retryAfterMilliseconds: Int)
+  /// The server said that these will not come.
+  case gap(ServerFrame.Gap)
+  /// These were passed over without a word: the server broke its promise.
+  case hole(topic: String, ClosedRange<UInt64>)
+  /// The topic was resumed where it had been left, and nothing was missed; so many events came meanwhile.
+  case recovered(topic: String, events: Int)
+  /// All that lay in the topic's log has come.
+  case live(topic: String, Position)
+  /// A topic was asked for and is not allowed.
+  case denied(ServerFrame.Denied)
+  /// The subscription has ended: the user has no right to the topic any more.
+  case unsubscribed(topic: String, CallError)
+  /// Something went wrong that no call answers for: the server complains, a token could not be had.
+  case complaint(ClientError)
+}

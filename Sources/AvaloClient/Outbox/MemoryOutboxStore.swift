@@ -1,0 +1,11 @@
+/// Entries that end with the program.
+public actor MemoryOutboxStore: OutboxStore {
+  private var entries = OutboxEntries()
+
+  public init() {}
+
+  public func add(_ entry: OutboxEntry, max: Int) -> Bool { entries.add(entry, max: max) != nil }
+  public func first(of user: String) -> OutboxEntry? { entries.first(of: user) }
+  public func all(of user: String) -> [OutboxEntry] { entries.all(of: user) }
+  public func remove(_ entry: OutboxEntry) { entries.remove(entry.sequence) }
+}

@@ -1,0 +1,175 @@
+import AvaloCore
+import NIOCore
+import NIOWebSocket
+import Synchronization
+
+/// The client's hold on one WebSocket, from the moment it is asked for. Used from any thread; what is to happen on the
+/// socket is done by its handler, on its event loop.
+final class WebSocketLink: TransportLink {
+  private let tell: @Sendable (TransportEvent) -> Void
+  private let state = Mutex(State())
+
+  private struct State {
+    var handler: NIOLoopBound<WebSocketLinkHandler>?
+    var channel: (any Channel)?
+    var isOver = false
+  }
+
+  init(_ tell: @escaping @Sendable (TransportEvent) -> Void) { self.tell = tell }
+
+  func attach(_ handler: NIOLoopBound<WebSocketLinkHandler>, _ channel: any Channel) {
+    let isOver = state.withLock {
+      $0.handler = handler
+      $0.channel = channel
+      return $0.isOver
+    }
+    // Nobody wants it any more.
+    if isOver { perform { $0.close() } }
+  }
+
+  func told(_ event: TransportEvent) {
+    if state.withLock({ !$0.isOver }) { tell(event) }
+  }
+
+  func ended(_ ending: TransportEnding) {
+    if end() { tell(.closed(ending)) }
+  }
+
+  func send(_ frame: ClientFrame) { perform { $0.send(frame) } }
+
+  func setReading(_ isReading: Bool) { perform { $0.setReading(isReading) } }
+
+  func close() {
+    if end() { perform { $0.close() } }
+  }
+
+  func waitUntilClosed() async {
+    let channel = state.withLock { $0.channel }
+    // It is never failed.
+    try? await channel?.closeFuture.get()
+  }
+
+  /// Whether it had not ended before.
+  private func end() -> Bool {
+    state.withLock { state in
+      defer { state.isOver = true }
+      return !state.isOver
+    }
+  }
+
+  private func perform(_ body: @escaping @Sendable (WebSocketLinkHandler) -> Void) {
+    guard let handler = state.withLock({ $0.handler }) else { return }
+    handler.eventLoop.execute { body(handler.value) }
+  }
+}
+
+/// The live end of a link: frames in and out, and nothing decided. Confined to its channel's event loop.
+final class WebSocketLinkHandler: ChannelInboundHandler, WebSocketEnd {
+  typealias InboundIn = WebSocketFrame
+  typealias OutboundOut = WebSocketFrame
+
+  private let greeting: ClientFrame
+  private let link: WebSocketLink
+  private let channel: any Channel
+  /// While there are frames to write.
+  private var context: ChannelHandlerContext?
+  /// How long the server may take to say good-bye, too: only then is it sure to have read what was sent.
+  private static let goodbyeGrace = TimeAmount.seconds(1)
+
+  init(greeting: ClientFrame, link: WebSocketLink, channel: any Channel) {
+    self.greeting = greeting
+    self.link = link
+    self.channel = channel
+  }
+
+  // MARK: What the link asks
+
+  func send(_ frame: ClientFrame) { write(.text, ByteBuffer(bytes: frame.text.bytes)) }
+
+  // One that has closed meanwhile has nothing to read.
+  func setReading(_ isReading: Bool) { channel.setOption(.autoRead, value: isReading).whenFailure { _ in } }
+
+  func close() {
+    guard let context else { return channel.close(promise: nil) }
+    write(.connectionClose, ByteBuffer(integer: UInt16(1000)))
+    context.eventLoop.scheduleTask(in: WebSocketLinkHandler.goodbyeGrace) { [channel] in channel.close(promise: nil) }
+  }
+
+  // MARK: What the server says
+
+  func neverOpened(_ error: ClientError) { link.ended(TransportEnding(text: error.description)) }
+
+  func begin() { send(greeting) }
+
+  func handlerAdded(context: ChannelHandlerContext) { self.context = context }
+  func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
+
+  func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    let frame = unwrapInboundIn(data)
+    switch frame.opcode {
+    case .text: take(Array(frame.unmaskedData.readableBytesView))
+    case .ping:
+      write(.pong, frame.unmaskedData)
+      link.told(.alive)
+    case .pong: link.told(.alive)
+    case .connectionClose:
+      var data = frame.unmaskedData
+      let code = data.readInteger(as: UInt16.self)
+      link.ended(TransportEnding(code: code.map(Int.init) ?? 1005, text: String(buffer: data)))
+      write(.connectionClose, code.map { ByteBuffer(integer: $0) } ?? ByteBuffer())
+      context.close(promise: nil)
+    default: breakOff(1003, "a frame of kind \(frame.opcode)")
+    }
+  }
+
+  func channelInactive(context: ChannelHandlerContext) {
+    link.ended(TransportEnding(code: 1006, text: "the connection broke"))
+    context.fireChannelInactive()
+  }
+
+  func errorCaught(context: ChannelHandlerContext, error: Error) { breakOff(1006, describe(error)) }
+
+  private func take(_ bytes: [UInt8]) {
+    do {
+      link.told(.frame(try ServerFrame(JSONText(validating: bytes))))
+    } catch {
+      breakOff(1007, "the server sent a frame that cannot be read: \(error)")
+    }
+  }
+
+  private func breakOff(_ code: Int, _ why: String) {
+    link.ended(TransportEnding(code: code, text: why))
+    channel.close(promise: nil)
+  }
+
+  private func write(_ opcode: WebSocketOpcode, _ data: ByteBuffer) {
+    guard let context else { return }
+    let frame = WebSocketFrame(fin: true, opcode: opcode, maskKey: .random(), data: data)
+    context.writeAndFlush(wrapOutboundOut(frame), promise: nil)
+  }
+}
+
+/// Only asks whether the upgrade is granted, and goes.
+final class WebSocketProbe: ChannelInboundHandler, WebSocketEnd {
+  typealias InboundIn = WebSocketFrame
+  typealias OutboundOut = WebSocketFrame
+
+  private let passed: EventLoopPromise<Bool>
+  private var context: ChannelHandlerContext?
+
+  init(_ passed: EventLoopPromise<Bool>) { self.passed = passed }
+
+  func handlerAdded(context: ChannelHandlerContext) { self.context = context }
+  func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
+
+  func begin() {
+    passed.succeed(true)
+    guard let context else { return }
+    let goodbye = WebSocketFrame(
+      fin: true, opcode: .connectionClose, maskKey: .random(), data: ByteBuffer(integer: UInt16(1000)))
+    context.writeAndFlush(wrapOutboundOut(goodbye), promise: nil)
+    context.close(promise: nil)
+  }
+
+  func neverOpened(_ error: ClientError) { passed.succeed(false) }
+}

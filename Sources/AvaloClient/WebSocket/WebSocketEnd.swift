@@ -1,0 +1,9 @@
+import NIOCore
+
+/// What a channel becomes when its handshake is over. On the channel's event loop.
+protocol WebSocketEnd: ChannelInboundHandler {
+  /// The pipeline is whole: frames can be written.
+  func begin()
+  /// The handshake failed, and this never was in the pipeline.
+  func neverOpened(_ error: ClientError)
+}

@@ -1,0 +1,34 @@
+import AvaloCore
+import Testing
+
+@testable import AvaloClient
+
+@Suite struct AcknowledgementsTests {
+  private func reached(_ topic: String, _ offset: UInt64, acknowledged: Bool = true) -> Inbox.Item.Reached {
+    Inbox.Item.Reached(
+      topic: topic, position: Position(epoch: Epoch(rawValue: 1), offset: offset), isAcknowledged: acknowledged)
+  }
+
+  @Test func gathersTheNewestOfEachTopicForAMoment() {
+    var acknowledgements = Acknowledgements()
+    for (topic, offset, now) in [("a", 1, 100), ("a", 2, 120), ("b", 7, 149)] as [(String, UInt64, Int64)] {
+      acknowledgements.add(reached(topic, offset), now: now)
+    }
+    #expect(acknowledgements.due == 150)
+    let sent = acknowledgements.take()
+    #expect(sent.mapValues(\.offset) == ["a": 2, "b": 7])
+    #expect(acknowledgements.due == nil)
+    let nothing = acknowledgements.take()
+    #expect(nothing.isEmpty)
+    #expect(acknowledgements.positions(of: ["b", "c"]).mapValues(\.offset) == ["b": 7])
+  }
+
+  @Test func whereATopicBeganIsKeptAndNotTold() {
+    var acknowledgements = Acknowledgements()
+    acknowledgements.add(reached("a", 4, acknowledged: false), now: 0)
+    #expect(acknowledgements.due == nil)
+    #expect(acknowledgements.positions["a"]?.offset == 4)
+    acknowledgements.forget("a")
+    #expect(acknowledgements.positions.isEmpty)
+  }
+}

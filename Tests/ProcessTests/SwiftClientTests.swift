@@ -1,0 +1,266 @@
+import AvaloClient
+import AvaloCore
+import AvaloTesting
+import Glibc
+import Synchronization
+import Testing
+
+/// The Swift client, whole, against a whole server.
+@Suite(.serialized) struct SwiftClientTests {
+  private static func start() async throws -> RunningServer {
+    try await RunningServer.start(environment: [
+      "AVALO_WORKERS__GATEWAY__SETTINGS__TOPICS__CHAT__SUBSCRIBE": "members",
+      "AVALO_WORKERS__GATEWAY__SETTINGS__TOPICS__CHAT__PUBLISH": "members",
+      // A worker that dies so often in a row is kept waiting; here it is to come back at once.
+      "AVALO_WORKERS__GATEWAY__RESTART__MAX": "100ms",
+    ])
+  }
+
+  private func options(_ server: RunningServer, _ device: String, topics: [String] = []) -> ClientOptions {
+    var options = ClientOptions(server.endpoint, deviceID: device, topics: topics)
+    options.reconnectIntervalMilliseconds = 50
+    options.reconnectAttemptsMax = 1_000
+    return options
+  }
+
+  private func token(_ server: RunningServer, _ user: String, chats: [String] = ["c1"]) -> TokenSource {
+    .provider { _ in server.token(user, chats: chats) }
+  }
+
+  private func note(_ text: String) -> JSONText {
+    JSONText { json in json.object { $0.member("text", text) } }
+  }
+
+  /// Whatever becomes of the gateway: killed, replaced by a new generation, or the client's own program started anew.
+  @Test func losesNothingAndShowsNothingTwiceHoweverTheConnectionEnds() async throws {
+    let server = try await Self.start()
+    let folder = TestFolder()
+    var options = options(server, "phone")
+    options.cursors = FileCursorStore(folder: folder.path)
+    let shown = Shown()
+    let backend = RealtimeServer(server.endpoint, apiKey: server.apiKey.text)
+    let published = Mutex<[String]>([])
+    let isOver = Mutex(false)
+
+    let publishing = Task {
+      var number = 0
+      while !isOver.withLock({ $0 }) {
+        let event = EventDraft(.notification, to: .user("ann"), payload: note("\(number)"), eventID: "evt-\(number)")
+        number += 1
+        var backend = backend
+        backend.retries = 1_000
+        _ = try await backend.publishRealtimeEvent(event)
+        published.withLock { $0.append(event.eventID) }
+      }
+    }
+
+    // Two runs of an application, one after the other.
+    for run in 1...2 {
+      let client = RealtimeClient(options)
+      let reading = Task { await shown.read(client) }
+      try await client.connect(userID: "ann", token: token(server, "ann"))
+      let before = shown.count
+      try await waitUntil("run \(run) shows events") { shown.count > before + 5 }
+      for _ in 0..<3 { try await killGateway(of: server) }
+      try await waitUntil("run \(run) shows events after the kills") { shown.count > before + 10 }
+      let answer = try await server.process.control("POST", "/workers/gateway/restart")
+      #expect(answer.status == 200)
+      try await waitUntil("run \(run) was sent on by the old generation") { shown.goaways >= run }
+      await client.disconnect()
+      try await client.connect()
+      // What was taken last is processed when the sequence has ended; the next run goes on behind it.
+      await client.shutdown()
+      await reading.value
+    }
+    isOver.withLock { $0 = true }
+    try await publishing.value
+
+    let client = RealtimeClient(options)
+    let reading = Task { await shown.read(client) }
+    try await client.connect(userID: "ann", token: token(server, "ann"))
+    let all = published.withLock { $0 }
+    try await waitUntil("everything published was shown") { shown.count >= all.count }
+    await client.shutdown()
+    await reading.value
+    #expect(shown.ids == all, "in order, nothing lost, nothing twice")
+    #expect(shown.complaints == [])
+    #expect(shown.recoveries > 0)
+    await backend.close()
+    try await server.stop()
+  }
+
+  @Test func tellsWhatWasDoneOfflineInOrderAndOnce() async throws {
+    let server = try await Self.start()
+    let folder = TestFolder()
+    let bob = RealtimeClient(options(server, "tablet", topics: ["chat:c1"]))
+    try await bob.connect(userID: "bob", token: token(server, "bob"))
+    var heard = bob.events(of: .chatMessage).makeAsyncIterator()
+
+    // Three things said offline, of which the program's end takes nothing.
+    let ann = RealtimeClient(options(server, "phone", topics: ["chat:c1"]))
+    try await ann.connect(userID: "ann", token: token(server, "ann"))
+    await ann.disconnect()
+    var ids: [String] = []
+    do {
+      let outbox = Outbox(ann, store: try FileOutboxStore(path: folder.path + "/outbox"))
+      for text in ["one", "two"] {
+        ids.append(try await outbox.publish(EventDraft(.chatMessage, to: .topic("chat:c1"), payload: note(text))))
+      }
+      await outbox.close()
+    }
+    await ann.shutdown()
+
+    let again = RealtimeClient(options(server, "phone", topics: ["chat:c1"]))
+    let outbox = Outbox(again, store: try await storeWhenFree(folder.path + "/outbox"))
+    try await again.connect(userID: "ann", token: token(server, "ann"))
+    ids.append(try await outbox.publish(EventDraft(.chatMessage, to: .topic("chat:c1"), payload: note("three"))))
+    var got: [String] = []
+    while got.count < 3, let event = await heard.next() { got.append(event.eventID) }
+    #expect(got == ids)
+    try await waitUntil("nothing is left to be told") { try await outbox.pending().isEmpty }
+
+    // The gateway dies under a call: it goes over HTTP when there is somebody again, and is kept once.
+    try await killGateway(of: server)
+    ids.append(try await outbox.publish(EventDraft(.chatMessage, to: .topic("chat:c1"), payload: note("four"))))
+    let fourth = try #require(await heard.next())
+    #expect(fourth.eventID == ids[3])
+    await outbox.close()
+    await again.shutdown()
+    await bob.shutdown()
+    try await server.stop()
+  }
+
+  @Test func callsTokensPresenceAndPolls() async throws {
+    let server = try await Self.start()
+    let bob = RealtimeClient(options(server, "tablet", topics: ["chat:c1"]))
+    try await bob.connect(userID: "bob", token: token(server, "bob"))
+    var presence = bob.events(of: .presenceUpdate).makeAsyncIterator()
+    try await bob.watchPresence(of: ["ann"])
+    #expect(await presence.next()?.presence?.userID == "ann")
+
+    // A token that is refused is refreshed by force, once; one that ends within a minute is replaced on the connection.
+    let asked = Mutex<[Bool]>([])
+    let ann = RealtimeClient(options(server, "phone", topics: ["chat:c1", "chat:c2"]))
+    try await ann.connect(
+      userID: "ann",
+      token: .provider { force in
+        let count = asked.withLock {
+          $0.append(force)
+          return $0.count
+        }
+        return count == 1 ? "nonsense" : server.token("ann", chats: ["c1"], lifetime: count == 2 ? 62 : 3_600)
+      })
+    try await waitUntil("the token was replaced") { asked.withLock { $0.count } >= 3 }
+    #expect(asked.withLock { $0 } == [false, true, true])
+    #expect(await ann.reconnectAttempts == 0)
+
+    // Calls over the socket, and over HTTP where there is none.
+    let mine = try await ann.updatePresence(PresenceUpdate(status: .set(.busy), customStatus: .set("at work")))
+    #expect(mine.status == .busy)
+    while let told = await presence.next()?.presence {
+      if told.1.status == .busy { break }
+    }
+    #expect(try await bob.presence(of: ["ann", "nobody"]).mapValues(\.status) == ["ann": .busy, "nobody": .offline])
+    var typing = bob.events(of: .typingIndicator).makeAsyncIterator()
+    try await ann.sendTyping(in: "c1")
+    #expect(await typing.next()?.sourceUserID == "ann")
+    let message = JSONText { json in
+      json.object {
+        $0.member("chatId", "c1")
+        $0.member("messageId", "m1")
+      }
+    }
+    let draft = EventDraft(.chatMessage, to: .topic("chat:c1"), payload: message)
+    let first = try await ann.publish(draft)
+    #expect(!first.isDuplicate)
+    #expect(try await bob.sendReadReceipt(in: "c1", upTo: "m1").markedCount == 1)
+    #expect(try await bob.markChatAsRead("c1").markedCount == 0)
+    await #expect(throws: ClientError.self) {
+      try await ann.publish(EventDraft(.chatMessage, to: .topic("chat:c2"), payload: message))
+    }
+    await ann.disconnect()
+    #expect(try await ann.publish(draft).isDuplicate, "the same id again, over HTTP")
+    let answer = try await bob.subscribe(to: ["chat:c9", "user:bob", "presence:eve"])
+    #expect(answer.denied.map(\.topic) == ["chat:c9"])
+
+    // Where WebSockets do not pass.
+    var polled = options(server, "slow")
+    polled.transports = [PollTransport()]
+    let eve = RealtimeClient(polled)
+    try await eve.connect(userID: "eve", token: token(server, "eve"))
+    let backend = RealtimeServer(server.endpoint, apiKey: server.apiKey.text)
+    let toEve = try await backend.broadcastToUsers(
+      ["eve", "zoe"], EventDraft(.notification, to: .none, payload: note("by poll")))
+    #expect(toEve.recipients == 2)
+    var events = eve.events.makeAsyncIterator()
+    #expect(await events.next()?.eventID == toEve.eventID)
+    try await backend.publishRealtimeEvent(EventDraft(.notification, to: .user("eve"), payload: note("two")))
+    #expect(await events.next()?.payload == note("two"))
+
+    for client in [ann, bob, eve] { await client.shutdown() }
+    await backend.close()
+    try await server.stop()
+  }
+
+  // MARK: - Steps
+
+  /// After a replacement the gateway is in another slot, and for a while there are two.
+  private func killGateway(of server: RunningServer) async throws {
+    let isThere: @Sendable (ServerProcess.Status.Instance) -> Bool = {
+      $0.role == "serving" && $0.pid != nil && $0.state == "ready"
+    }
+    try await server.process.wait(for: "the gateway to be there") {
+      $0.instances(of: "gateway").contains(where: isThere)
+    }
+    let pid = try #require(try await server.process.status().instances(of: "gateway").first(where: isThere)?.pid)
+    _ = kill(pid, SIGKILL)
+    try await server.process.wait(for: "the gateway to be ready again") { status in
+      status.instances(of: "gateway").contains { isThere($0) && $0.pid != pid }
+    }
+  }
+
+  /// The outbox of the run before has its file until its last task is over.
+  private func storeWhenFree(_ path: String) async throws -> FileOutboxStore {
+    let deadline = ContinuousClock.now + .seconds(30)
+    while true {
+      do {
+        return try FileOutboxStore(path: path)
+      } catch {
+        guard ContinuousClock.now < deadline else { throw error }
+        try await Task.sleep(for: .milliseconds(10))
+      }
+    }
+  }
+}
+
+/// What an application has shown to its user, over all its runs.
+private final class Shown: Sendable {
+  private struct State {
+    var ids: [String] = []
+    var goaways = 0
+    var recoveries = 0
+    var complaints: [String] = []
+  }
+  private let state = Mutex(State())
+
+  var ids: [String] { state.withLock { $0.ids } }
+  var count: Int { state.withLock { $0.ids.count } }
+  var goaways: Int { state.withLock { $0.goaways } }
+  var recoveries: Int { state.withLock { $0.recoveries } }
+  var complaints: [String] { state.withLock { $0.complaints } }
+
+  /// Until the client is shut down.
+  func read(_ client: RealtimeClient) async {
+    for await update in client.updates {
+      state.withLock { state in
+        switch update {
+        case .event(let event): state.ids.append(event.eventID)
+        case .lost(let ending, _): if ending.code == 4000 { state.goaways += 1 }
+        case .recovered: state.recoveries += 1
+        case .gap, .hole, .denied, .unsubscribed: state.complaints.append("\(update)")
+        case .state, .ready, .live, .complaint: break
+        }
+      }
+    }
+  }
+}
