@@ -12,7 +12,7 @@ BINARIES ?=
 PACKAGES := .build/package
 CLIENT_TOOLS := nodejs esbuild node-typescript node-react node-react-dom node-react-test-renderer
 
-.PHONY: help deps deps-test build run demo test test-all deps-clients clients test-clients screenshot soak conformance contract examples
+.PHONY: help deps deps-test build run demo test test-all deps-clients clients test-clients screenshot soak conformance contract examples client-docs
 .PHONY: lint format bench chaos upgrade-test package package-test
 .PHONY: systemd-test monitoring-test proxy-test pages install clean
 
@@ -54,6 +54,10 @@ chaos: deps-test ## kill each worker a hundred times under load
 
 clients: deps-clients ## build the client for the web, in clients/web/dist
 	node clients/web/build.mjs
+
+client-docs: ## the documentation of the Swift client, in .build/client-docs
+	swift build --target AvaloClient
+	@scripts/client-docs
 
 test-clients: deps-clients ## the client for the web: on a made-up clock, against a real server, and in Chromium
 	@scripts/install-packages chromium

@@ -23,7 +23,8 @@ let histogram = Target.Dependency.product(name: "Histogram", package: "hdrhistog
 
 let package = Package(
   name: "avalo-realtime",
-  platforms: [.macOS(.v15)],
+  // The client's; the rest is for Linux.
+  platforms: [.macOS(.v15), .iOS(.v18), .tvOS(.v18), .watchOS(.v11), .visionOS(.v2)],
   products: [
     // All programs in one file (docs/decisions/0011-one-file-many-programs.md). Which they are stands in Program.swift.
     .executable(name: "avalo", targets: ["avalo"]),

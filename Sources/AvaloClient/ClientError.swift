@@ -55,8 +55,10 @@ public enum ClientError: Error, Sendable, Equatable, CustomStringConvertible {
 public struct CloseReason: Sendable, Equatable, CustomStringConvertible {
   /// As in RFC 6455 §7.4 and docs/protocol/client.md; 1006 when the connection broke without a word.
   public var code: Int
+  /// In the server's words; empty when there were none.
   public var text: String
 
+  /// As a close frame has it.
   public init(code: Int, text: String = "") {
     self.code = code
     self.text = text

@@ -1,5 +1,6 @@
 /// Where a server listens.
 public enum Endpoint: Sendable, Hashable, CustomStringConvertible {
+  /// Plain TCP: for servers on this machine, or behind a proxy that ends TLS.
   case tcp(host: String, port: Int)
   /// TCP with TLS.
   case tls(host: String, port: Int)

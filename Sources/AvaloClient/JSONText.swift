@@ -2,6 +2,7 @@ import AvaloCore
 
 /// One JSON value as text, known to be well formed: kept as it came, read where it lies.
 public struct JSONText: Sendable, Hashable, CustomStringConvertible {
+  /// UTF-8.
   public let bytes: [UInt8]
 
   /// Checks a text that came from elsewhere.
@@ -15,6 +16,7 @@ public struct JSONText: Sendable, Hashable, CustomStringConvertible {
     self.bytes = bytes
   }
 
+  /// Checks a text that came from elsewhere.
   public init(validating text: String) throws(JSONError) { try self.init(validating: text.utf8) }
 
   /// What a writer wrote.
@@ -27,6 +29,7 @@ public struct JSONText: Sendable, Hashable, CustomStringConvertible {
   /// A part of a text that was checked.
   public init(_ view: JSONView) { bytes = Array(view.raw) }
 
+  /// `{}`
   public static let emptyObject = JSONText { $0.raw("{}") }
 
   public var description: String { String(decoding: bytes, as: UTF8.self) }

@@ -13,7 +13,7 @@ public enum ClientLimits {
   /// Updates that wait while the socket must be read for the answer to a call; beyond it the connection is given up, and
   /// the next one brings again what was not processed.
   public static let updatesMax = 16_384
-  /// Ids of events seen, to leave what comes twice: more than a reconnect ever brings again.
+  /// Events seen, to leave what comes twice: more than a reconnect ever brings again.
   public static let seenMax = 20_000
   /// Versions of keyed state, by chat and user.
   public static let versionsMax = 5_000

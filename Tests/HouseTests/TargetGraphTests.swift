@@ -73,4 +73,11 @@ import Testing
     let lines = try House.files("Sources/avalo", ".swift").map { try House.lines($0).count }.reduce(0, +)
     #expect(lines <= 150, "avalo only decides what to run: what that does belongs into a library that tests can import")
   }
+
+  /// It is for Apple's platforms, too. What a C library has is imported where there is one, by `#if canImport`.
+  @Test func theClientNeedsNoLinux() {
+    #expect(package.closure(of: "AvaloClient") == ["AvaloClient", "AvaloCore"])
+    let imports = package.imports(of: package.closure(of: "AvaloClient"))
+    #expect(imports.filter { !$0.hasPrefix("NIO") } == ["AvaloCore", "Synchronization"])
+  }
 }

@@ -39,18 +39,15 @@ import Testing
     options.cursors = FileCursorStore(folder: folder.path)
     let shown = Shown()
     let backend = RealtimeServer(server.endpoint, apiKey: server.apiKey.text)
-    let published = Mutex<[String]>([])
-    let isOver = Mutex(false)
-
     let publishing = Task {
       var number = 0
-      while !isOver.withLock({ $0 }) {
+      while !shown.isOver {
         let event = EventDraft(.notification, to: .user("ann"), payload: note("\(number)"), eventID: "evt-\(number)")
         number += 1
         var backend = backend
         backend.retries = 1_000
         _ = try await backend.publishRealtimeEvent(event)
-        published.withLock { $0.append(event.eventID) }
+        shown.published(event.eventID)
       }
     }
 
@@ -59,10 +56,9 @@ import Testing
       let client = RealtimeClient(options)
       let reading = Task { await shown.read(client) }
       try await client.connect(userID: "ann", token: token(server, "ann"))
-      let before = shown.count
-      try await waitUntil("run \(run) shows events") { shown.count > before + 5 }
+      try await showsWhatIsPublishedNow(shown)
       for _ in 0..<3 { try await killGateway(of: server) }
-      try await waitUntil("run \(run) shows events after the kills") { shown.count > before + 10 }
+      try await showsWhatIsPublishedNow(shown)
       let answer = try await server.process.control("POST", "/workers/gateway/restart")
       #expect(answer.status == 200)
       try await waitUntil("run \(run) was sent on by the old generation") { shown.goaways >= run }
@@ -72,13 +68,13 @@ import Testing
       await client.shutdown()
       await reading.value
     }
-    isOver.withLock { $0 = true }
+    shown.end()
     try await publishing.value
 
     let client = RealtimeClient(options)
     let reading = Task { await shown.read(client) }
     try await client.connect(userID: "ann", token: token(server, "ann"))
-    let all = published.withLock { $0 }
+    let all = shown.allPublished
     try await waitUntil("everything published was shown") { shown.count >= all.count }
     await client.shutdown()
     await reading.value
@@ -202,7 +198,68 @@ import Testing
     try await server.stop()
   }
 
+  @Test(.enabled(if: Needs.tool("openssl"), "needs openssl")) func speaksTLSAndTrustsOnlyWhomItIsToldTo() async throws {
+    let folder = TestFolder()
+    let openssl = try await TestProcess.start(
+      try #require(Needs.path(of: "openssl")),
+      [
+        "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+        "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1",
+        "-keyout", "\(folder.path)/tls.key", "-out", "\(folder.path)/tls.crt",
+      ])
+    let ending = try await openssl.ending()
+    try #require(ending == .exit(0), "\(openssl.output)")
+    let server = try await RunningServer.start(
+      document: """
+        workers:
+          gateway:
+            sockets:
+              client-tls: {listen: "127.0.0.1:0", per_instance: true, encrypted: true}
+            settings:
+              tls: {certificate: \(folder.path)/tls.crt, key: \(folder.path)/tls.key}
+        """)
+    let port = try await server.process.address(of: "client-tls", worker: "gateway").port
+    let trusting = TransportSecurity(trustRootsFile: "\(folder.path)/tls.crt")
+    let url = "https://localhost:\(port)"
+    let backend = RealtimeServer(try #require(Endpoint(url: url)), apiKey: server.apiKey.text, security: trusting)
+
+    // By name over a WebSocket, by address over polls.
+    for (url, transport) in [
+      (url, WebSocketTransport(security: trusting)), ("https://127.0.0.1:\(port)", PollTransport(security: trusting)),
+    ] as [(String, any RealtimeTransport)] {
+      var options = try ClientOptions(url: url, deviceID: transport.name)
+      options.transports = [transport]
+      options.security = trusting
+      let client = RealtimeClient(options)
+      try await client.connect(userID: transport.name, token: token(server, transport.name))
+      let result = try await backend.publishRealtimeEvent(
+        EventDraft(.notification, to: .user(transport.name), payload: note("private")))
+      var events = client.events.makeAsyncIterator()
+      #expect(await events.next()?.eventID == result.eventID)
+      await client.shutdown()
+    }
+
+    // A certificate that nobody vouches for.
+    var options = try ClientOptions(url: url)
+    options.transports = [WebSocketTransport()]
+    options.reconnectAttemptsMax = 0
+    let stranger = RealtimeClient(options)
+    await #expect(throws: ClientError.disconnected(.maxAttempts)) {
+      try await stranger.connect(userID: "ann", token: token(server, "ann"))
+    }
+    #expect(await stranger.lastEnding.text.lowercased().contains("certificate"))
+    await stranger.shutdown()
+    await backend.close()
+    try await server.stop()
+  }
+
   // MARK: - Steps
+
+  /// One that is published now and shown came over a connection that is there now.
+  private func showsWhatIsPublishedNow(_ shown: Shown) async throws {
+    let now = shown.allPublished.count
+    try await waitUntil("what is published is shown") { shown.count > now + 1 }
+  }
 
   /// After a replacement the gateway is in another slot, and for a while there are two.
   private func killGateway(of server: RunningServer) async throws {
@@ -233,13 +290,15 @@ import Testing
   }
 }
 
-/// What an application has shown to its user, over all its runs.
+/// What an application has shown to its user, over all its runs, beside what was published for them.
 private final class Shown: Sendable {
   private struct State {
     var ids: [String] = []
     var goaways = 0
     var recoveries = 0
     var complaints: [String] = []
+    var published: [String] = []
+    var isOver = false
   }
   private let state = Mutex(State())
 
@@ -248,6 +307,13 @@ private final class Shown: Sendable {
   var goaways: Int { state.withLock { $0.goaways } }
   var recoveries: Int { state.withLock { $0.recoveries } }
   var complaints: [String] { state.withLock { $0.complaints } }
+
+  var allPublished: [String] { state.withLock { $0.published } }
+  var isOver: Bool { state.withLock { $0.isOver } }
+
+  func published(_ id: String) { state.withLock { $0.published.append(id) } }
+  /// Nothing more is published.
+  func end() { state.withLock { $0.isOver = true } }
 
   /// Until the client is shut down.
   func read(_ client: RealtimeClient) async {

@@ -12,7 +12,9 @@ public struct EventDraft: Sendable, Equatable {
     case none
   }
 
+  /// What it is about.
   public var type: EventType
+  /// Whose inbox, or which topic.
   public var destination: Destination
   /// A JSON object, at most 64 KiB.
   public var payload: JSONText
@@ -22,14 +24,18 @@ public struct EventDraft: Sendable, Equatable {
   public var sourceUserID: String?
   /// Milliseconds since 1970; now when it is not given.
   public var timestampMilliseconds: Int64?
+  /// How long it is worth delivering: 1 … 2 592 000; by its type when it is not given.
   public var ttlSeconds: Int?
+  /// What goes first when there is a backlog.
   public var priority = Priority.normal
   /// Beside a payload that does not say it, say because it is encrypted.
   public var chatID: String?
+  /// As ``chatID``.
   public var messageID: String?
   /// Milliseconds since 1970: hold the event until then.
   public var deliverAtMilliseconds: Int64?
 
+  /// Needs what every event has; the rest is set on it.
   public init(_ type: EventType, to destination: Destination, payload: JSONText, eventID: String? = nil) {
     self.type = type
     self.destination = destination
@@ -62,7 +68,9 @@ public struct EventDraft: Sendable, Equatable {
 
 /// What became of a publish: it is kept.
 public struct PublishResult: Sendable, Equatable {
+  /// As it was published, or as it was drawn.
   public var eventID: String
+  /// Of an inbox: `user:{id}`.
   public var topic: String
   /// Where it lies; `nil` for an event that is held, or kept in no log.
   public var position: Position?

@@ -2,6 +2,7 @@ import AvaloCore
 
 /// How a user is, as far as the caller may see it.
 public struct UserPresence: Sendable, Equatable {
+  /// What they said, or what their devices say.
   public var status: PresenceStatus
   /// Milliseconds since 1970; 0 is never.
   public var lastSeenMilliseconds: Int64
@@ -9,18 +10,25 @@ public struct UserPresence: Sendable, Equatable {
   public var lastActiveMilliseconds: Int64
   /// `unknown` for who is offline.
   public var platform: Platform
+  /// A line under their name.
   public var customStatus: String?
+  /// What they are doing; `nil` also for whom it is hidden from.
   public var activity: String?
+  /// Where they are; `nil` also for whom it is hidden from.
   public var location: Location?
   /// Chats the user is typing in, as far as the caller is in them. Only ``RealtimeClient/presence(of:)`` tells it.
   public var isTypingIn: [String]
 
   /// About where somebody is: a place, or degrees that are rounded to a tenth, or both.
   public struct Location: Sendable, Equatable {
+    /// A town and its country, say.
     public var place: String?
+    /// Degrees, −90 … 90.
     public var latitude: Double?
+    /// Degrees, −180 … 180.
     public var longitude: Double?
 
+    /// Of a place, a spot, or both.
     public init(place: String? = nil, latitude: Double? = nil, longitude: Double? = nil) {
       self.place = place
       self.latitude = latitude
@@ -65,10 +73,13 @@ extension RealtimeEvent {
 public struct PresenceUpdate: Sendable, Equatable {
   /// To say something, or to take back what was said.
   public enum Change<Value: Sendable & Equatable>: Sendable, Equatable {
+    /// This, from now on.
     case set(Value)
+    /// Nothing, from now on.
     case clear
   }
 
+  /// Holds for as long as the device it is said on.
   public var status: Change<PresenceStatus>?
   /// Of this device.
   public var platform: Platform?
@@ -76,11 +87,14 @@ public struct PresenceUpdate: Sendable, Equatable {
   public var customStatus: Change<String>?
   /// At most 128 bytes.
   public var activity: Change<String>?
+  /// Rounded to a tenth of a degree before anything else happens to it.
   public var location: Change<UserPresence.Location>?
-  /// Who sees the activity, and who sees the location.
+  /// Who sees the activity: chat partners, unless said otherwise.
   public var activityVisibility: Visibility?
+  /// Who sees the location: chat partners, unless said otherwise.
   public var locationVisibility: Visibility?
 
+  /// At least one of them.
   public init(
     status: Change<PresenceStatus>? = nil, platform: Platform? = nil, customStatus: Change<String>? = nil,
     activity: Change<String>? = nil, location: Change<UserPresence.Location>? = nil,

@@ -7,6 +7,7 @@ public struct ClientOptions: Sendable {
   /// Names this installation: the server keeps, for each device, up to where it has processed its topics. Keep it over
   /// restarts of the application; without one, a name is drawn that ends with the client.
   public var deviceID: String?
+  /// What kind of device this is, for those who see the user's presence.
   public var platform = Platform.unknown
   /// Topics to begin with, beside the user's own inbox.
   public var topics: [String] = []
@@ -26,6 +27,7 @@ public struct ClientOptions: Sendable {
   /// The best one first. By default a WebSocket, and held polls where those do not pass.
   public var transports: [any RealtimeTransport]?
 
+  /// Of a server whose address is known already.
   public init(_ endpoint: Endpoint, deviceID: String? = nil, topics: [String] = []) {
     self.endpoint = endpoint
     self.deviceID = deviceID

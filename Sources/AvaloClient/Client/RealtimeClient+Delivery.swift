@@ -64,9 +64,8 @@ extension RealtimeClient {
       readers[id] = nil
       reader.continuation.resume(returning: update)
     }
-    // What nobody waits for may be done with at once.
-    if item.update == nil || queue.count > ClientLimits.updatesHigh { collectProcessed() }
-    holdBack()
+    // Readers may have passed it over.
+    collectProcessed()
   }
 
   // MARK: What was processed

@@ -2,7 +2,9 @@
 extension RealtimeClient {
   /// What a subscription was answered with.
   public struct Subscribed: Sendable, Equatable {
+    /// Those that were asked for and granted.
     public var topics: [String] = []
+    /// Those that were asked for and are not allowed.
     public var denied: [ServerFrame.Denied] = []
     /// Unread messages by chat; `nil` when the server cannot say at the moment.
     public var unread: [String: Int]?
@@ -31,6 +33,7 @@ extension RealtimeClient {
     _ = try await join(topics.watch(userIDs.map { "presence:" + $0 }))
   }
 
+  /// Takes back one ``watchPresence(of:)`` of each of these users. Throws ``ClientError``.
   public func unwatchPresence(of userIDs: [String]) async throws {
     try await leave(topics.unwatch(userIDs.map { "presence:" + $0 }))
   }

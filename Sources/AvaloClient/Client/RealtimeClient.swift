@@ -45,9 +45,11 @@ public actor RealtimeClient {
   /// The one that came last, for calls by the way.
   var lastToken: String?
 
+  /// Who is, or was last, to be connected.
   public private(set) var userID: String?
   /// The server's name for the connection; `nil` while there is none.
   public internal(set) var connectionID: String?
+  /// How the connection is.
   public private(set) var state = ConnectionState.disconnected(.client)
   private var waiting: [Int: CheckedContinuation<Void, any Error>] = [:]
   private var lastWaiting = 0
@@ -65,6 +67,7 @@ public actor RealtimeClient {
     case callGivenUp(Int)
   }
 
+  /// Does nothing yet: see ``connect(userID:token:)``.
   public init(_ options: ClientOptions) {
     self.init(options, clock: SystemClock(), draw: { Double.random(in: 0..<1) })
   }
@@ -105,6 +108,7 @@ public actor RealtimeClient {
   /// Returns when events are coming in. Throws ``ClientError/disconnected(_:)`` when that will not be: refused, given
   /// up, or disconnected meanwhile.
   public func connect(userID: String, token: TokenSource) async throws {
+    guard !isShutDown else { throw ClientError.misused("the client was shut down") }
     if userID != self.userID {
       let positions = await kept(for: userID)
       // Another call may have come first.

@@ -3,7 +3,8 @@
 /// Iterating begins with what waits: before there is any reader, updates are kept for the first one. Several readers each
 /// get everything. An update is processed, and then acknowledged, when every reader has asked for the one after it; a
 /// reader that leaves its loop has not processed the update that it left with, unless it says so by
-/// ``Iterator/finishCurrent()``. A reader that does not come back holds the socket back, not the memory.
+/// ``Iterator/finishCurrent()``. A reader that does not come back holds the socket back, not the memory; an application that
+/// is interested in nothing reads all the same, and drops it.
 ///
 /// Ends with the task, and with ``RealtimeClient/shutdown()``.
 public struct RealtimeUpdates<Element: Sendable>: AsyncSequence, Sendable {
@@ -15,6 +16,7 @@ public struct RealtimeUpdates<Element: Sendable>: AsyncSequence, Sendable {
     self.read = read
   }
 
+  /// One reader's place among what happens.
   public struct Iterator: AsyncIteratorProtocol {
     let client: RealtimeClient
     let read: @Sendable (RealtimeUpdate) -> Element?
@@ -25,6 +27,7 @@ public struct RealtimeUpdates<Element: Sendable>: AsyncSequence, Sendable {
       self.read = read
     }
 
+    /// The next one; what came before it is processed now. `nil` at the end, and when the task is cancelled.
     public mutating func next() async -> Element? {
       let place: Place
       if let known = self.place {

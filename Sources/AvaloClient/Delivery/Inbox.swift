@@ -22,7 +22,8 @@ struct Inbox {
   let userID: String
   /// How far came what was received, over all connections.
   private(set) var progress: Progress
-  /// Ids of events that were handed on.
+  /// Events that were handed on, by topic, offset and id: a log that was restored brings them again under another epoch.
+  /// The id alone says nothing, since every publisher chooses their own.
   private var seen = RecentKeys<Void>(max: ClientLimits.seenMax)
   /// Versions of keyed state that were handed on.
   private var versions = RecentKeys<Int64>(max: ClientLimits.versionsMax)
@@ -102,7 +103,7 @@ struct Inbox {
     }
     let moved = progress.positions[topic] != before && !delivery.isAhead
     let reached = moved ? reached(topic) : nil
-    guard finding != .duplicate, seen.insert(delivery.event.eventID, ()) else {
+    guard finding != .duplicate, seen.insert(Inbox.name(delivery), ()) else {
       if reached != nil { items.append(Item(reached: reached)) }
       return items
     }
@@ -112,6 +113,10 @@ struct Inbox {
       content: delivery.event, frame: delivery.text)
     items.append(Item(update: .event(event), reached: reached))
     return items
+  }
+
+  private static func name(_ delivery: Delivery) -> String {
+    "\(delivery.topic) \(delivery.offset) \(delivery.event.eventID)"
   }
 
   /// Of two states of one thing the higher version counts; what has no version always does.

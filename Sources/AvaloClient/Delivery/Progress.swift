@@ -5,6 +5,7 @@ import AvaloCore
 ///
 /// A pure value: frames in, findings out. It tells nobody and closes nothing.
 public struct Progress: Sendable, Equatable {
+  /// What a delivery is, given what came before it.
   public enum Finding: Sendable, Equatable {
     /// Next in order, or urgent and ahead: process it.
     case new
@@ -19,8 +20,10 @@ public struct Progress: Sendable, Equatable {
   /// Urgent events that were seen ahead of their turn, to leave them when another connection brings them in theirs.
   private var ahead: [String: Set<UInt64>] = [:]
 
+  /// Goes on from these.
   public init(positions: [String: Position] = [:]) { self.positions = positions }
 
+  /// Notes an event, and answers what it is.
   public mutating func take(_ delivery: Delivery) -> Finding {
     var position = positions[delivery.topic] ?? .none
     if let epoch = delivery.epoch, epoch != position.epoch {
@@ -55,6 +58,7 @@ public struct Progress: Sendable, Equatable {
     return passed
   }
 
+  /// Notes offsets that will not come.
   public mutating func take(_ gap: ServerFrame.Gap) {
     if let epoch = gap.epoch, epoch != positions[gap.topic]?.epoch {
       // The log began anew: what was processed says nothing about it.

@@ -19,23 +19,28 @@ public struct RealtimeEvent: Sendable, Equatable {
   /// The whole frame that brought it.
   public var frame: JSONText
 
+  /// The publisher's name for it: unique among what this publisher says in this topic, and no further.
   public var eventID: String { content.eventID }
   /// The wire name; a type of a later server is passed on as it is.
   public var type: String { content.type }
   /// `nil` for a type of a later server.
   public var knownType: EventType? { EventType(wireName: content.type) }
+  /// Who caused it, if that was said.
   public var sourceUserID: String? { content.sourceUserID }
   /// A JSON object, byte for byte as it was published. Decode it with `JSONDecoder().decode(T.self, from: Data(payload.bytes))`,
   /// or read it where it lies with ``JSONText/read(_:)``.
   public var payload: JSONText { content.payload }
   /// Milliseconds since 1970.
   public var timestampMilliseconds: Int64 { content.timestampMilliseconds }
+  /// What went first when there was a backlog.
   public var priority: Priority { content.priority }
 }
 
 /// Something that ``RealtimeClient`` tells, in the order in which it happened.
 public enum RealtimeUpdate: Sendable, Equatable {
+  /// Something was published.
   case event(RealtimeEvent)
+  /// The connection is another way now.
   case state(ConnectionState)
   /// A connection is there, its subscriptions are in place.
   case ready(ServerFrame.Ready)

@@ -11,6 +11,7 @@ public struct CallableClient: Sendable {
     self.credential = credential
   }
 
+  /// Makes an HTTP client of its own.
   public init(_ endpoint: Endpoint, credential: String? = nil) {
     self.init(HTTPClient(endpoint), credential: credential)
   }
@@ -31,6 +32,7 @@ public struct CallableClient: Sendable {
     return try CallableClient.result(of: try await client.send(request, timeout: timeout))
   }
 
+  /// Ends the HTTP client's connection; the next call makes a new one.
   public func close() async { await client.close() }
 
   /// Reads the callable protocol's answer. A status without a body of that protocol is told as it is.

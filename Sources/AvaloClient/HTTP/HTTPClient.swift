@@ -15,11 +15,13 @@ import NIOPosix
 /// Requests that are asked at the same time share the connection and are answered in order. A request that got no
 /// answer is never repeated: only who asked knows whether that is safe.
 public actor HTTPClient {
+  /// The one server it asks.
   public nonisolated let endpoint: Endpoint
   private let group: any EventLoopGroup
   private let security: TransportSecurity
   private var connecting: Task<any Channel, any Error>?
 
+  /// Does nothing yet.
   public init(
     _ endpoint: Endpoint, security: TransportSecurity = TransportSecurity(),
     group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton

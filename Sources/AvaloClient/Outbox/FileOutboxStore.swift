@@ -53,6 +53,7 @@ public final class FileOutboxStore: OutboxStore {
     content.withLock { $0.journal.entries.all(of: user) }
   }
 
+  /// Returns when the file says so.
   public func remove(_ entry: OutboxEntry) async throws {
     try await perform { content in
       let lines = content.journal.remove(entry.sequence)

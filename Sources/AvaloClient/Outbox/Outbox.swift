@@ -18,6 +18,7 @@ public actor Outbox {
   private var isConnected = false
   private var isDraining = false
   private var drainsAgain = false
+  private var isClosed = false
   private var failures = 0
   private var retry: Task<Void, Never>?
   private var watch: Task<Void, Never>?
@@ -114,6 +115,7 @@ public actor Outbox {
 
   /// Sends nothing any more; what waits stays where it is.
   public func close() {
+    isClosed = true
     isConnected = false
     watch?.cancel()
     retry?.cancel()
@@ -123,6 +125,7 @@ public actor Outbox {
   // MARK: Telling it
 
   private func follow(_ states: AsyncStream<ConnectionState>) {
+    guard !isClosed else { return }
     // Cancelled by `close`, and with the outbox.
     watch = Task { [weak self] in
       for await state in states { await self?.take(state) }
@@ -130,7 +133,7 @@ public actor Outbox {
   }
 
   private func take(_ state: ConnectionState) {
-    guard watch?.isCancelled == false else { return }
+    guard !isClosed else { return }
     isConnected = state == .connected
     failures = 0
     drainSoon()

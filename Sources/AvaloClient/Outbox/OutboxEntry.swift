@@ -2,15 +2,18 @@
 public struct OutboxEntry: Sendable, Equatable {
   /// Its place: a store gives it, and lower ones go first.
   public var sequence: Int64
+  /// Whose it is: told only while that user is connected.
   public var user: String
   /// The function to call.
   public var name: String
+  /// What the function takes.
   public var data: JSONText
   /// Of two entries with one key only the later counts.
   public var key: String?
   /// Milliseconds since 1970.
   public var expiresAtMilliseconds: Int64
 
+  /// The sequence is the store's to give.
   public init(
     sequence: Int64 = 0, user: String, name: String, data: JSONText, key: String? = nil, expiresAtMilliseconds: Int64
   ) {
@@ -32,6 +35,7 @@ public protocol OutboxStore: Sendable {
   func first(of user: String) async throws -> OutboxEntry?
   /// In their order.
   func all(of user: String) async throws -> [OutboxEntry]
+  /// By its sequence; one that is not there is no error.
   func remove(_ entry: OutboxEntry) async throws
 }
 

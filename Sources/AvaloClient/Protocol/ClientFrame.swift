@@ -2,12 +2,16 @@ import AvaloCore
 
 /// What a client says in one frame of `avalo.v1`. Shapes: docs/protocol/client.md.
 public enum ClientFrame: Sendable, Equatable {
+  /// Who connects; on a live connection, with a token alone, a new token.
   case connect(ConnectRequest)
+  /// A function's call, answered with its id.
   case call(id: Int, name: String, data: JSONText)
   /// Everything up to each of these is processed.
   case acknowledge([String: Position])
+  /// Asks for a pong.
   case ping(id: Int?)
 
+  /// As it goes over the wire.
   public var text: JSONText {
     JSONText { json in
       json.object { json in

@@ -2,6 +2,7 @@ import AvaloCore
 
 /// What a client says to be let in: the `connect` frame, and the data of `subscribeToRealtimeEventsV1`.
 public struct ConnectRequest: Sendable, Equatable {
+  /// How the server learns who it is.
   public enum Authentication: Sendable, Equatable {
     /// A user's token, sent in the first frame.
     case token(String)
@@ -9,9 +10,11 @@ public struct ConnectRequest: Sendable, Equatable {
     case ticket(url: String)
   }
 
+  /// Who connects.
   public var authentication: Authentication
   /// Names the device whose cursor moves with acknowledgements; without, the connection stands in.
   public var deviceID: String?
+  /// The kind of device.
   public var platform: Platform
   /// Made by the server when absent.
   public var connectionID: String?
@@ -20,6 +23,7 @@ public struct ConnectRequest: Sendable, Equatable {
   /// The last position processed of each topic, to resume after it.
   public var positions: [String: Position]
 
+  /// What is not given is the server's to decide.
   public init(
     _ authentication: Authentication, deviceID: String? = nil, platform: Platform = .unknown,
     connectionID: String? = nil, subscriptions: [String]? = nil, positions: [String: Position] = [:]

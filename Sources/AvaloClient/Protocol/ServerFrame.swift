@@ -4,6 +4,7 @@ import AvaloCore
 public enum ServerFrame: Sendable, Equatable {
   /// Authenticated; the subscriptions are in place, their replays begin.
   case ready(Ready)
+  /// An event of a log, with its place in it.
   case event(Delivery)
   /// An event that is of no log, such as a change of somebody's presence: without an offset, and not acknowledged.
   case fact(Fact)
@@ -13,6 +14,7 @@ public enum ServerFrame: Sendable, Equatable {
   case live(topic: String, Position)
   /// The answer to a call.
   case answer(id: JSONText, Result<JSONText, CallError>)
+  /// Answers a ping.
   case pong(id: JSONText?)
   /// The subscription has ended though nobody asked for it: the user's right to the topic has.
   case unsubscribed(topic: String, CallError)
@@ -25,19 +27,27 @@ public enum ServerFrame: Sendable, Equatable {
   /// What was wrong with a frame that was no call, or why the connection ends.
   case error(CallError)
 
+  /// What the server says when it lets a connection in.
   public struct Ready: Sendable, Equatable {
+    /// The server's name for the connection.
     public var connectionID: String
+    /// Who is connected; empty over polls.
     public var userID: String
+    /// Whose cursor moves with acknowledgements; empty over polls.
     public var deviceID: String
+    /// Topics that were granted.
     public var subscriptions: [String]
+    /// Topics that were not.
     public var denied: [Denied]
     /// Unread messages by chat; `nil` when the server cannot say at the moment. 1000 is that many or more.
     public var unread: [String: Int]?
     /// The newest receipts of the chats subscribed to.
     public var receipts: [Receipt]
+    /// How long the client may be silent.
     public var pingIntervalMilliseconds: Int
     /// When the token ends, in milliseconds since 1970.
     public var expiresAtMilliseconds: Int64?
+    /// The whole of it.
     public var text: JSONText
   }
 
@@ -52,11 +62,14 @@ public enum ServerFrame: Sendable, Equatable {
     public var version: Int64
   }
 
+  /// A topic that was asked for and is not allowed.
   public struct Denied: Sendable, Equatable {
     public var topic: String
+    /// The canonical status, such as `PERMISSION_DENIED`.
     public var code: String
   }
 
+  /// Offsets of a topic that will not come.
   public struct Gap: Sendable, Equatable {
     public var topic: String
     /// Absent when the topic's log was lost or restored.

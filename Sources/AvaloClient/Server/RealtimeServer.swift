@@ -56,12 +56,15 @@ public struct RealtimeServer: Sendable {
     }
   }
 
+  /// Ends the connection to the server; the next call makes a new one.
   public func close() async { await client.close() }
 }
 
 /// What became of a broadcast: the log has the event and every user.
 public struct BroadcastResult: Sendable, Equatable {
+  /// The event's, the same in every inbox.
   public var eventID: String
+  /// How many users have it, or will.
   public var recipients: Int
   /// Set for one that is served in the background; `getBroadcast` tells how far it is.
   public var broadcastID: String?

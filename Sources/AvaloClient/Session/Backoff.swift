@@ -6,7 +6,9 @@ enum Backoff {
   /// - `first`: the first bound, in milliseconds.
   /// - `draw`: a random number, 0 ≤ x < 1.
   static func delay(failures: Int, first: Int, draw: () -> Double) -> Int {
-    let doubled = first << min(max(failures - 1, 0), 20)
-    return Int(draw() * Double(min(ClientLimits.backoffMaxMilliseconds, doubled)))
+    let longest = ClientLimits.backoffMaxMilliseconds
+    let doublings = min(max(failures - 1, 0), 20)
+    let bound = first > longest >> doublings ? longest : first << doublings
+    return Int(draw() * Double(bound))
   }
 }

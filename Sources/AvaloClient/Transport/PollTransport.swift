@@ -11,6 +11,7 @@ public struct PollTransport: RealtimeTransport {
   private let security: TransportSecurity
   private let group: any EventLoopGroup
 
+  /// Polls over connections of their own.
   public init(
     security: TransportSecurity = TransportSecurity(),
     group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton

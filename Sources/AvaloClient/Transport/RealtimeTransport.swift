@@ -20,10 +20,12 @@ public protocol RealtimeTransport: Sendable {
 
 /// What a transport needs to make a connection.
 public struct TransportOpening: Sendable {
+  /// Where the server is.
   public var endpoint: Endpoint
   /// Who connects, with the token, and what for.
   public var request: ConnectRequest
 
+  /// Of both.
   public init(endpoint: Endpoint, request: ConnectRequest) {
     self.endpoint = endpoint
     self.request = request
@@ -36,6 +38,7 @@ public enum TransportEvent: Sendable {
   case frame(ServerFrame)
   /// Something came that is no frame, and a sign of life all the same.
   case alive
+  /// It is over.
   case closed(TransportEnding)
 }
 

@@ -9,6 +9,7 @@ public struct WebSocketTransport: RealtimeTransport {
   private let group: any EventLoopGroup
   private let security: TransportSecurity
 
+  /// On a loop of the group for each connection.
   public init(
     security: TransportSecurity = TransportSecurity(),
     group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton

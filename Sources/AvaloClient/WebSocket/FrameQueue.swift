@@ -57,6 +57,7 @@ public struct Frames: AsyncSequence, Sendable {
   public typealias Element = ServerFrame
   let queue: FrameQueue
 
+  /// The one reader's place.
   public struct Iterator: AsyncIteratorProtocol {
     let queue: FrameQueue
     var frames: AsyncStream<ServerFrame>.Iterator

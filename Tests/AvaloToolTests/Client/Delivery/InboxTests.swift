@@ -55,12 +55,27 @@ import Testing
     #expect(items.compactMap(\.reached).filter(\.isAcknowledged).map(\.position.offset) == [6, 7, 8])
   }
 
-  @Test func anEventThatCameUnderAnotherOffsetIsKnownByItsID() throws {
+  /// Each publisher chooses ids of their own: another place, or another topic, is another event.
+  @Test func theSameIDElsewhereIsAnotherEvent() throws {
     var inbox = resumed()
-    _ = try take(event(6, id: "same"), &inbox)
-    let again = try take(event(7, id: "same"), &inbox)
-    #expect(names(again) == [])
-    #expect(again.compactMap(\.reached).map(\.position.offset) == [7], "its place is reached all the same")
+    var items = try take(event(6, id: "order-42"), &inbox)
+    items += try take(event(7, id: "order-42"), &inbox)
+    items += try take(
+      frame(
+        #"{"event":{"eventId":"order-42","type":"chat_message","payload":{},"timestamp":1},"#
+          + #""topic":"chat:room","epoch":"0000000000000001","offset":7}"#), &inbox)
+    #expect(names(items).map { $0.prefix(8) } == ["order-42", "order-42", "order-42"])
+  }
+
+  @Test func whatARestoredLogBringsAgainUnderItsNewEpochIsLeftOut() throws {
+    var inbox = resumed()
+    _ = try take(event(6, id: "known"), &inbox)
+    var items = try take(frame(#"{"gap":{"topic":"user:u","reason":"epoch","epoch":"0000000000000002"}}"#), &inbox)
+    items += try take(event(6, id: "known", more: #","epoch":"0000000000000002""#), &inbox)
+    items += try take(event(7, id: "new"), &inbox)
+    #expect(names(items) == ["gap epoch", "new replay"])
+    let epoch = Epoch(rawValue: 2)
+    #expect(items.compactMap(\.reached?.position) == [6, 7].map { Position(epoch: epoch, offset: $0) })
   }
 
   @Test func tellsAGapAndThatNothingWasRecovered() throws {

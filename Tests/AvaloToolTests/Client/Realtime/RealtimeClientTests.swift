@@ -287,6 +287,38 @@ import Testing
     try await client.connect()
   }
 
+  @Test func goesOverToALesserTransportAndBackWhenTheBestPasses() async throws {
+    let lesser = FakeTransport("lesser", isDuplex: false)
+    let client = try make { $0.transports = [transport, lesser] }
+    let connecting = Task { try await client.connect(userID: "u", token: .fixed("t")) }
+    try await transport.openings.next().end(1006)
+    try await next(client).end(1006)
+    try await until { await client.machine.phase == .waiting }
+    clock.advance(by: 30_000)
+    let fallback = try await lesser.openings.next()
+    try fallback.ready()
+    try await connecting.value
+    #expect(await client.transportName == "lesser")
+    // What was processed is told to it, as the reason to ask for more.
+    try fallback.event(1, epoch: "1")
+    var events = client.events.makeAsyncIterator()
+    _ = await events.next()
+    await events.finishCurrent()
+    clock.advance(by: 50)
+    #expect(try await fallback.said().contains(#""offset":1"#))
+    // Another topic means another beginning.
+    #expect(try await client.subscribe(to: ["chat:c"]) == RealtimeClient.Subscribed())
+    let again = try await lesser.openings.next()
+    #expect(again.opening.request.subscriptions == ["user:u", "chat:c"])
+    #expect(again.opening.request.positions["user:u"]?.offset == 1)
+    try again.ready()
+    try await until { await client.upgradeDue != nil }
+    // It is the second look.
+    clock.advance(by: 60_000)
+    _ = try await transport.openings.next()
+    #expect(await client.transportName == "fake")
+  }
+
   // MARK: Tokens
 
   @Test func asksForATokenBeforeEveryAttemptAndOnceByForceAfterARefusal() async throws {
