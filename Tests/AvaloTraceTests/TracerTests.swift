@@ -48,8 +48,8 @@ import Testing
         "/workers/gateway/api-keys",
         "/workers/scheduler/trace?event=e&topic=user:ann&owners=blog,shop",
         "/status",
-        "/workers/gateway.0/trace?topic=user:ann", "/workers/gateway.0/trace?user=ann",
-        "/workers/gateway.7/trace?topic=user:ann", "/workers/gateway.7/trace?user=ann",
+        "/workers/gateway.0/trace?topic=user:ann&journal=own", "/workers/gateway.0/trace?user=ann&journal=own",
+        "/workers/gateway.7/trace?topic=user:ann&journal=all", "/workers/gateway.7/trace?user=ann&journal=all",
       ])
   }
 
