@@ -189,11 +189,12 @@ package final class ConnectionLife {
   }
 
   /// Everything is written and the end is decided: the application is told; then the peer gets time to see our end and
-  /// to answer, because a socket closed at once takes the Close frame with it when unread bytes wait on our side.
+  /// to answer, because a socket closed at once takes the Close frame with it when unread bytes wait on our side. That
+  /// holds for a peer that closed first, too: it may have sent more behind its Close frame.
   private func finish(_ index: UInt32) {
     tellClosed(index)
     let slot = writer.slots + Int(index)
-    if !slot.pointee.flags.isDisjoint(with: [.closeReceived, .peerFinished]) { return end(index) }
+    if slot.pointee.flags.contains(.peerFinished) { return end(index) }
     slot.pointee.flags.insert(.lingering)
     carrier?.shutWriting(index)
   }

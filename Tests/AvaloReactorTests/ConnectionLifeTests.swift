@@ -167,8 +167,13 @@ private func code(_ frame: (UInt8, [UInt8])?) -> Int? {
     #expect(written.map { code($0) } == [1000])
     loop.turn()
     #expect(loop.notes.notes == [.opened, .closed(clean: true)])
-    #expect(loop.carrier.cutOff == [connection.slot], "both Close frames went: nothing to wait for")
+    #expect(loop.carrier.shut == [connection.slot] && loop.carrier.cutOff == [], "what it sent behind is still unread")
+    loop.turn(connection, .text("later"))
+    #expect(loop.carrier.cutOff == [])
+    loop.life.peerFinished(connection.slot)
+    #expect(loop.carrier.cutOff == [connection.slot])
     #expect(loop.writer.connectionCount == 0)
+    #expect(loop.notes.notes == [.opened, .closed(clean: true)], "closed is told once")
   }
 
   @Test func answersAnEmptyCloseWithAnEmptyOne() throws {
