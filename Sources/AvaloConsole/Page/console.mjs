@@ -20,7 +20,7 @@ let turn = 0;
 /** `#connections?user=ann`. */
 function address() {
   const [name, query = ''] = location.hash.slice(1).split('?');
-  return { name: name in searches ? name : 'overview', params: Object.fromEntries(new URLSearchParams(query)) };
+  return { name: Object.hasOwn(searches, name) ? name : 'overview', params: Object.fromEntries(new URLSearchParams(query)) };
 }
 
 function show() {

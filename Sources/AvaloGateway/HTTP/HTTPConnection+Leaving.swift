@@ -25,6 +25,7 @@ extension HTTPConnection {
   func leave(to head: ByteBuffer, _ context: ChannelHandlerContext) {
     guard !isLeaving else { return }
     isLeaving = true
+    lastProgress = context.eventLoop.now  // a client that does not read what is on its way has its usual time
     context.eventLoop.assumeIsolated().execute {
       self.flush()
       guard let context = self.context, context.channel.isActive else { return }

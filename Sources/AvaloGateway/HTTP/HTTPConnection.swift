@@ -53,7 +53,7 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
   private var isIdle = false {
     didSet { if isIdle != oldValue { service.isIdle(isIdle) } }
   }
-  private var lastProgress = NIODeadline.uptimeNanoseconds(0)
+  var lastProgress = NIODeadline.uptimeNanoseconds(0)
   private var timer: (task: Scheduled<Void>, at: NIODeadline)?
 
   init(service: HTTPService, peer: HTTPPeer, handshake: LaterHandshake? = nil) {
@@ -315,7 +315,7 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
   private func deadline(_ context: ChannelHandlerContext) -> NIODeadline {
     let limits = service.calls.access.current.settings.limits
     if outputClosed { return lastProgress + amount(GatewayLimits.httpLingerTimeMax) }
-    if !context.channel.isWritable { return lastProgress + amount(GatewayLimits.httpWriteTimeMax) }
+    if isLeaving || !context.channel.isWritable { return lastProgress + amount(GatewayLimits.httpWriteTimeMax) }
     switch reading {
     case .head(let since), .body(_, let since): return since + amount(limits.httpReadTime)
     case .nothing, .over:
@@ -341,7 +341,7 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
   }
 
   private func timeIsUp(_ context: ChannelHandlerContext) {
-    guard !outputClosed, context.channel.isWritable else { return context.close(promise: nil) }
+    guard !outputClosed, !isLeaving, context.channel.isWritable else { return context.close(promise: nil) }
     switch reading {
     case .head, .body:
       let seconds = service.calls.access.current.settings.limits.httpReadTime.inSeconds

@@ -16,11 +16,11 @@ actor WorkerChecks {
 
   /// The configuration, good in every respect.
   func read(folder: String, context: ConfigurationContext) async throws(ConfigurationError) -> Configuration {
-    var (configuration, files) = Configuration.readWithFiles(directory: folder, context: context)
+    let (configuration, read) = Configuration.readWithFiles(directory: folder, context: context)
     // Whose program is there is asked even when something else is wrong: everything is to be told at once.
-    configuration.workers.removeAll { access($0.executable, X_OK) != 0 }
-    let found = await withTaskGroup(of: (String, [SettingsProblem]).self) { [configuration] group in
-      for worker in configuration.workers where worker.check != nil {
+    var files = read
+    let found = await withTaskGroup(of: (String, [SettingsProblem]).self) { group in
+      for worker in configuration.workers where worker.check != nil && access(worker.executable, X_OK) == 0 {
         group.addTask { (worker.name, await self.check(worker, configuration, context)) }
       }
       var found: [String: [SettingsProblem]] = [:]

@@ -7,7 +7,7 @@ final class RestoreTarget {
   let state: String
   /// What nobody else may use meanwhile.
   private var locks: [Int32] = []
-  /// What the folder's owner is, the files become.
+  /// Whose the state folder is.
   private let owner: (user: uid_t, group: gid_t)
   private let now = WallClock.milliseconds()
 
@@ -15,9 +15,8 @@ final class RestoreTarget {
   init(state: String) throws {
     self.state = state
     if mkdir(state, 0o711) != 0, errno != EEXIST { throw ToolError.system("make the folder", state) }
-    var status = stat()
-    guard stat(state, &status) == 0 else { throw ToolError.system("look at", state) }
-    owner = (status.st_uid, status.st_gid)
+    guard let found = RestoreTarget.owner(of: state) else { throw ToolError.system("look at", state) }
+    owner = found
     // avalod's own lock (see docs/operations.md).
     guard try lock("\(state)/avalod.state.lock") else {
       throw ToolError.failed("avalod runs on \(state). Stop it first: systemctl stop avalod")
@@ -68,9 +67,10 @@ final class RestoreTarget {
 
   /// A new file for a draft. The folder is made if there is none.
   func create(_ path: String) throws -> Int32 {
-    if let slash = path.lastIndex(of: "/"), slash > path.startIndex {
-      let folder = String(path[..<slash])
-      if mkdir(folder, 0o750) == 0 { _ = chown(folder, owner.user, owner.group) }
+    let folder = RestoreTarget.folder(of: path)
+    if mkdir(folder, 0o750) == 0 {
+      let owner = RestoreTarget.owner(of: RestoreTarget.folder(of: folder)) ?? owner
+      _ = chown(folder, owner.user, owner.group)
     }
     let draft = RestoreTarget.draft(path)
     unlink(draft)
@@ -82,22 +82,34 @@ final class RestoreTarget {
   /// Puts a draft in its place, with the owner and the rights of what lies there, which is moved aside with its
   /// write-ahead log. Answers where that is now; `nil` when nothing was there.
   func put(_ path: String) throws -> String? {
-    var aside: String?
     var before = stat()
     let draft = RestoreTarget.draft(path)
     if stat(path, &before) == 0 {
       _ = chown(draft, before.st_uid, before.st_gid)
       _ = chmod(draft, before.st_mode & 0o777)
-      let kept = "\(path).before-restore-\(now)"
-      for suffix in ["-wal", "-shm", ""] where access(path + suffix, F_OK) == 0 {
-        guard rename(path + suffix, kept + suffix) == 0 else { throw ToolError.system("move", path + suffix) }
-      }
-      aside = kept
     } else {
+      let owner = RestoreTarget.owner(of: RestoreTarget.folder(of: path)) ?? owner
       _ = chown(draft, owner.user, owner.group)
+    }
+    // A write-ahead log that lies there alone would be taken for the new file's.
+    let kept = "\(path).before-restore-\(now)"
+    var aside: String?
+    for suffix in ["-wal", "-shm", ""] where access(path + suffix, F_OK) == 0 {
+      guard rename(path + suffix, kept + suffix) == 0 else { throw ToolError.system("move", path + suffix) }
+      aside = kept
     }
     guard rename(draft, path) == 0 else { throw ToolError.system("write", path) }
     try FileBytes.syncFolder(of: path)
     return aside
+  }
+
+  private static func folder(of path: String) -> String {
+    path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+  }
+
+  /// Whose a file or folder is; `nil` when there is none.
+  private static func owner(of path: String) -> (user: uid_t, group: gid_t)? {
+    var status = stat()
+    return stat(path, &status) == 0 ? (status.st_uid, status.st_gid) : nil
   }
 }

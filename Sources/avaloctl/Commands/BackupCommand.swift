@@ -24,9 +24,12 @@ struct BackupCommand: AsyncParsableCommand {
       }
       let archive = try ArchiveWriter(file, BackupManifest(version: version, createdAt: WallClock.milliseconds()))
       try await Snapshots(control).with { copies in
+        var names: Set<String> = []
         for copy in copies {
           let place = copy.file.hasPrefix(state + "/") ? String(copy.file.dropFirst(state.count + 1)) : copy.file
-          let name = copy.file.split(separator: "/").last.map(String.init) ?? copy.file
+          var name = copy.file.split(separator: "/").last.map(String.init) ?? copy.file
+          // Two workers' files may have one name in two folders.
+          while !names.insert(name).inserted { name = "other-" + name }
           try archive.add(copy.path, as: BackupManifest.state + name, place: place)
         }
       }

@@ -37,6 +37,7 @@ struct RestoreCommand: AsyncParsableCommand {
       var places: [String: String] = [:]
       for file in wanted {
         let place = try target.path(of: file, config: config.path, inPlace: inPlace)
+        guard !places.values.contains(place) else { throw ToolError.failed("the backup has two files for \(place)") }
         places[file.name] = place
         if file.name.hasPrefix(BackupManifest.state) { try target.claim(database: place) }
       }

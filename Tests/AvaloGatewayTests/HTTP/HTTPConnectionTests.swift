@@ -544,6 +544,39 @@ import Testing
     fixture.channel.embeddedEventLoop.advanceTime(by: .seconds(1))
     #expect(!fixture.channel.isActive)
   }
+
+  /// Its answers are on their way and do not arrive, so it cannot become a WebSocket.
+  @Test(.timeLimit(.minutes(1))) func aClientThatDoesNotReadAndWantsAWebSocketIsClosed() async throws {
+    let fixture = try await HTTPFixture()
+    let loop = fixture.channel.embeddedEventLoop
+    let channel = EmbeddedChannel(loop: loop)
+    try channel.pipeline.syncOperations.addHandler(Clog())
+    let door = FrontDoor(policy: { _ in .accept(subprotocol: nil) }, http: { _, _ in }, transports: .none)
+    try fixture.service.serve(
+      channel, secure: false, handshake: LaterHandshake(door: door, isPlain: true, peer: PeerAddress()))
+    channel.connect(to: try SocketAddress(ipAddress: "127.0.0.1", port: 1), promise: nil)
+    try channel.writeInbound(
+      ByteBuffer(
+        string: "GET /healthz HTTP/1.1\r\nHost: h\r\n\r\nGET /ws HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\n"
+          + "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"))
+    loop.advanceTime(by: .seconds(19))
+    #expect(channel.isActive)
+    loop.advanceTime(by: .seconds(60))
+    #expect(!channel.isActive)
+  }
+}
+
+/// A peer that takes nothing: what is written stays on its way, though the channel is not full.
+private final class Clog: ChannelOutboundHandler {
+  typealias OutboundIn = Any
+  private var held: [EventLoopPromise<Void>] = []
+  func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+    if let promise { held.append(promise) }
+  }
+  func flush(context: ChannelHandlerContext) {}
+  func handlerRemoved(context: ChannelHandlerContext) {
+    for promise in held { promise.fail(ChannelError.ioOnClosedChannel) }
+  }
 }
 
 /// Counts reads that reach the socket.

@@ -113,6 +113,15 @@ import Testing
     #expect(throws: ToolError.self) { try RestoreTarget(state: folder.path) }
   }
 
+  @Test func aWriteAheadLogThatIsLeftAloneIsMovedAside() throws {
+    let target = try RestoreTarget(state: folder.path)
+    let path = "\(folder.path)/a"
+    try folder.write("old", to: "a-wal")
+    close(try target.create(path))
+    let aside = try #require(try target.put(path))
+    #expect(access(path, F_OK) == 0 && access(path + "-wal", F_OK) != 0 && access(aside + "-wal", F_OK) == 0)
+  }
+
   @Test func aDatabaseOutsideTheFolderIsPutBackWhenThatWasAskedForAndNobodyUsesIt() throws {
     let target = try RestoreTarget(state: folder.path)
     let file = BackupManifest.File(name: "state/a", bytes: 0, sha256: "", place: "\(folder.path)/elsewhere/a")
