@@ -4,6 +4,12 @@ public enum ClientLimits {
 
   /// One frame from the server: a payload of 64 KiB with its envelope, escapes included, and room to grow.
   public static let frameBytesMax = 1 << 20
+  /// One line of an event stream: a frame, with its field's name and the few bytes around it in a streamed call.
+  static let streamLineBytesMax = frameBytesMax + 64
+  /// The data of one event of a stream: the same frame, into however many lines somebody on the way has broken it.
+  static let streamEventBytesMax = frameBytesMax + 64
+  /// What is answered in place of a stream: a refusal, or a proxy's page that is only shown in part.
+  static let refusalBytesMax = 64 << 10
   /// One HTTP answer: a page of metrics of many workers is the largest.
   public static let answerBytesMax = 16 << 20
   /// Updates that wait for their reader, after which the socket is not read: the server then holds the rest.
@@ -30,8 +36,8 @@ public enum ClientLimits {
   static let failuresPerTransport = 2
   /// When, on a lesser transport, the best one is tried again: soon (the server may just have been away), then rarely.
   static let upgradeDelays: [Int64] = [5_000, 60_000, 300_000]
-  /// What a poll may subscribe to, by the protocol.
-  static let pollTopicsMax = 32
+  /// What a stream or a poll may subscribe to, by the protocol.
+  static let streamTopicsMax = 32
   /// How long a poll is held by the server.
   static let pollHoldMilliseconds = 25_000
 

@@ -95,6 +95,23 @@ struct TestPeer: Sendable {
     channel.writeAndFlush(HTTPServerResponsePart.end(nil), promise: nil)
   }
 
+  /// Begins an answer that comes in parts.
+  func beginStream() {
+    var head = HTTPResponseHead(version: .http1_1, status: .ok)
+    head.headers.add(name: "Content-Type", value: "text/event-stream; charset=utf-8")
+    channel.writeAndFlush(HTTPServerResponsePart.head(head), promise: nil)
+  }
+
+  /// A part of it, on its own.
+  func stream(_ bytes: some Sequence<UInt8>) {
+    channel.writeAndFlush(HTTPServerResponsePart.body(.byteBuffer(ByteBuffer(bytes: bytes))), promise: nil)
+  }
+
+  /// A frame in a streamed call.
+  func stream(message: String) { stream("data: {\"message\":\(message)}\n\n".utf8) }
+
+  func endStream() { channel.writeAndFlush(HTTPServerResponsePart.end(nil), promise: nil) }
+
   /// `ready` for user `u` with the given topics.
   func sayReady(user: String = "u", topics: [String] = ["user:u"], pingInterval: Int = 25_000) {
     let list = topics.map { #""\#($0)""# }.joined(separator: ",")

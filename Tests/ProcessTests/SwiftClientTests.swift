@@ -39,17 +39,7 @@ import Testing
     options.cursors = FileCursorStore(folder: folder.path)
     let shown = Shown()
     let backend = RealtimeServer(server.endpoint, apiKey: server.apiKey.text)
-    let publishing = Task {
-      var number = 0
-      while !shown.isOver {
-        let event = EventDraft(.notification, to: .user("ann"), payload: note("\(number)"), eventID: "evt-\(number)")
-        number += 1
-        var backend = backend
-        backend.retries = 1_000
-        _ = try await backend.publishRealtimeEvent(event)
-        shown.published(event.eventID)
-      }
-    }
+    let publishing = publish(with: backend, shown)
 
     // Two runs of an application, one after the other.
     for run in 1...2 {
@@ -81,6 +71,47 @@ import Testing
     #expect(shown.ids == all, "in order, nothing lost, nothing twice")
     #expect(shown.complaints == [])
     #expect(shown.recoveries > 0)
+    await backend.close()
+    try await server.stop()
+  }
+
+  /// Where WebSockets do not pass.
+  @Test func overAStreamNothingIsLostAndNothingIsShownTwiceEither() async throws {
+    let server = try await Self.start()
+    var options = options(server, "phone")
+    options.transports = [StreamTransport()]
+    let shown = Shown()
+    let backend = RealtimeServer(server.endpoint, apiKey: server.apiKey.text)
+    let publishing = publish(with: backend, shown)
+    let client = RealtimeClient(options)
+    let reading = Task { await shown.read(client) }
+    try await client.connect(userID: "ann", token: token(server, "ann"))
+    #expect(await client.transportName == "sse")
+    for _ in 0..<3 {
+      try await showsWhatIsPublishedNow(shown)
+      try await killGateway(of: server)
+    }
+    try await showsWhatIsPublishedNow(shown)
+    let answer = try await server.process.control("POST", "/workers/gateway/restart")
+    #expect(answer.status == 200)
+    try await waitUntil("it was sent on by the old generation") { shown.goaways >= 1 }
+    shown.end()
+    try await publishing.value
+    let all = shown.allPublished
+    try await waitUntil("everything published was shown") { shown.count >= all.count }
+    await client.shutdown()
+    await reading.value
+    #expect(shown.ids == all, "in order, nothing lost, nothing twice")
+    #expect(shown.complaints == [])
+    #expect(shown.recoveries >= 3)
+
+    // How somebody is comes over a stream as well.
+    let watching = RealtimeClient(options)
+    try await watching.connect(userID: "bob", token: token(server, "bob"))
+    var presence = watching.events(of: .presenceUpdate).makeAsyncIterator()
+    try await watching.watchPresence(of: ["ann"])
+    #expect(await presence.next()?.presence?.userID == "ann")
+    await watching.shutdown()
     await backend.close()
     try await server.stop()
   }
@@ -223,9 +254,10 @@ import Testing
     let url = "https://localhost:\(port)"
     let backend = RealtimeServer(try #require(Endpoint(url: url)), apiKey: server.apiKey.text, security: trusting)
 
-    // By name over a WebSocket, by address over polls.
+    // By name over a WebSocket and a stream, by address over polls.
     for (url, transport) in [
-      (url, WebSocketTransport(security: trusting)), ("https://127.0.0.1:\(port)", PollTransport(security: trusting)),
+      (url, WebSocketTransport(security: trusting)), (url, StreamTransport(security: trusting)),
+      ("https://127.0.0.1:\(port)", PollTransport(security: trusting)),
     ] as [(String, any RealtimeTransport)] {
       var options = try ClientOptions(url: url, deviceID: transport.name)
       options.transports = [transport]
@@ -254,6 +286,21 @@ import Testing
   }
 
   // MARK: - Steps
+
+  /// Notifies ann of something, again and again, until what is shown is over.
+  private func publish(with backend: RealtimeServer, _ shown: Shown) -> Task<Void, any Error> {
+    Task {
+      var backend = backend
+      backend.retries = 1_000
+      var number = 0
+      while !shown.isOver {
+        let event = EventDraft(.notification, to: .user("ann"), payload: note("\(number)"), eventID: "evt-\(number)")
+        number += 1
+        _ = try await backend.publishRealtimeEvent(event)
+        shown.published(event.eventID)
+      }
+    }
+  }
 
   /// One that is published now and shown came over a connection that is there now.
   private func showsWhatIsPublishedNow(_ shown: Shown) async throws {
@@ -285,47 +332,6 @@ import Testing
       } catch {
         guard ContinuousClock.now < deadline else { throw error }
         try await Task.sleep(for: .milliseconds(10))
-      }
-    }
-  }
-}
-
-/// What an application has shown to its user, over all its runs, beside what was published for them.
-private final class Shown: Sendable {
-  private struct State {
-    var ids: [String] = []
-    var goaways = 0
-    var recoveries = 0
-    var complaints: [String] = []
-    var published: [String] = []
-    var isOver = false
-  }
-  private let state = Mutex(State())
-
-  var ids: [String] { state.withLock { $0.ids } }
-  var count: Int { state.withLock { $0.ids.count } }
-  var goaways: Int { state.withLock { $0.goaways } }
-  var recoveries: Int { state.withLock { $0.recoveries } }
-  var complaints: [String] { state.withLock { $0.complaints } }
-
-  var allPublished: [String] { state.withLock { $0.published } }
-  var isOver: Bool { state.withLock { $0.isOver } }
-
-  func published(_ id: String) { state.withLock { $0.published.append(id) } }
-  /// Nothing more is published.
-  func end() { state.withLock { $0.isOver = true } }
-
-  /// Until the client is shut down.
-  func read(_ client: RealtimeClient) async {
-    for await update in client.updates {
-      state.withLock { state in
-        switch update {
-        case .event(let event): state.ids.append(event.eventID)
-        case .lost(let ending, _): if ending.code == 4000 { state.goaways += 1 }
-        case .recovered: state.recoveries += 1
-        case .gap, .hole, .denied, .unsubscribed: state.complaints.append("\(update)")
-        case .state, .ready, .live, .complaint: break
-        }
       }
     }
   }

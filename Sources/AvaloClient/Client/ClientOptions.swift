@@ -24,7 +24,7 @@ public struct ClientOptions: Sendable {
   public var cursors: (any CursorStore)?
   /// For `https` and `wss` endpoints.
   public var security = TransportSecurity()
-  /// The best one first. By default a WebSocket, and held polls where those do not pass.
+  /// The best one first. By default a WebSocket, a stream where those do not pass, and held polls where nothing streams.
   public var transports: [any RealtimeTransport]?
 
   /// Of a server whose address is known already.

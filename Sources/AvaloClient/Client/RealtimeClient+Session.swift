@@ -59,7 +59,8 @@ extension RealtimeClient {
 
   private func makeOpening() -> TransportOpening? {
     guard let userID, let lastToken else { return nil }
-    let names = topics.request(inbox: "user:" + userID, isDuplex: transport.isDuplex)
+    let names = topics.request(
+      inbox: "user:" + userID, isDuplex: transport.isDuplex, isPolled: transport.isPolled)
     let positions = acknowledgements.positions(of: names)
     inbox?.began(names, presenting: positions)
     return TransportOpening(
@@ -142,7 +143,7 @@ extension RealtimeClient {
   func watchLiveness() {
     while machine.phase == .connected, var liveness {
       // What is not read, or not asked for yet, says nothing of the other side.
-      if !isReading || (!transport.isDuplex && queue.count > 0) { liveness.heard(clock.now) }
+      if !isReading || (transport.isPolled && queue.count > 0) { liveness.heard(clock.now) }
       let wish = liveness.next(clock.now)
       self.liveness = liveness
       switch wish {

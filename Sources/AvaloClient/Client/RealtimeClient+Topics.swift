@@ -13,7 +13,7 @@ extension RealtimeClient {
   /// Adds topics, now and for every later connection.
   ///
   /// Answers what the server granted; nothing where ``RealtimeUpdate/ready(_:)`` tells: while there is no connection, and
-  /// over polls, which begin again with the new topics. Throws ``ClientError``.
+  /// over streams and polls, which begin again with the new topics. Throws ``ClientError``.
   @discardableResult
   public func subscribe(to names: [String]) async throws -> Subscribed { try await join(topics.add(names)) }
 
@@ -40,7 +40,8 @@ extension RealtimeClient {
 
   /// The connection is there: what was wanted or not while it was made is made good.
   func alignTopics() {
-    guard isDuplex, let userID else { return }
+    guard let userID else { return }
+    guard isDuplex else { return beginAgainIfOtherTopicsAreWanted(userID) }
     let (missing, left) = topics.differences(inbox: "user:" + userID)
     guard !missing.isEmpty || !left.isEmpty else { return }
     // Ends with the answers. One that is lost with the connection is made good by the next one.
@@ -52,6 +53,13 @@ extension RealtimeClient {
         tellReaders(Inbox.Item(update: .complaint(error)))
       }
     }
+  }
+
+  /// What only brings is told its topics when it begins.
+  private func beginAgainIfOtherTopicsAreWanted(_ userID: String) {
+    var wanted = topics
+    _ = wanted.request(inbox: "user:" + userID, isDuplex: false, isPolled: transport.isPolled)
+    if wanted.current != topics.current { run { machine, now in machine.reopen(now: now) } }
   }
 
   private func join(_ names: [String]) async throws -> Subscribed {

@@ -80,7 +80,10 @@ public actor RealtimeClient {
     http = HTTPClient(options.endpoint, security: options.security)
     transports =
       options.transports
-      ?? [WebSocketTransport(security: options.security), PollTransport(security: options.security)]
+      ?? [
+        WebSocketTransport(security: options.security), StreamTransport(security: options.security),
+        PollTransport(security: options.security),
+      ]
     machine = ConnectionMachine(
       reconnectInterval: options.reconnectIntervalMilliseconds, attemptsMax: options.reconnectAttemptsMax,
       transports: transports.count, draw: draw)

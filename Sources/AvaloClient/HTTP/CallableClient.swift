@@ -20,7 +20,14 @@ public struct CallableClient: Sendable {
   public func call(
     _ name: String, _ data: JSONText, timeout: Duration = .milliseconds(ClientLimits.answerTimeoutMilliseconds)
   ) async throws -> JSONText {
+    let request = CallableClient.request(name, data, credential: credential)
+    return try CallableClient.result(of: try await client.send(request, timeout: timeout))
+  }
+
+  /// - `accept`: what kind of answer is wanted, if not the usual one.
+  static func request(_ name: String, _ data: JSONText, credential: String?, accept: String? = nil) -> HTTPRequest {
     var headers = [(name: "content-type", value: "application/json")]
+    if let accept { headers.append((name: "accept", value: accept)) }
     if let credential { headers.append((name: "authorization", value: "Bearer \(credential)")) }
     let body = JSONText { json in
       json.object {
@@ -28,8 +35,7 @@ public struct CallableClient: Sendable {
         $0.raw(data.bytes)
       }
     }
-    let request = HTTPRequest("POST", "/" + name, headers: headers, body: body.bytes)
-    return try CallableClient.result(of: try await client.send(request, timeout: timeout))
+    return HTTPRequest("POST", "/" + name, headers: headers, body: body.bytes)
   }
 
   /// Ends the HTTP client's connection; the next call makes a new one.

@@ -26,18 +26,7 @@ final class HTTPExchangeHandler: ChannelDuplexHandler {
       return
     }
     waiting.append(exchange.reply)
-    let request = exchange.request
-    var head = HTTPRequestHead(version: .http1_1, method: HTTPMethod(rawValue: request.method), uri: request.target)
-    head.headers.add(name: "host", value: exchange.authority)
-    for header in request.headers { head.headers.add(name: header.name, value: header.value) }
-    if !request.body.isEmpty || request.method == "POST" {
-      head.headers.add(name: "content-length", value: "\(request.body.count)")
-    }
-    context.write(wrapOutboundOut(.head(head)), promise: nil)
-    if !request.body.isEmpty {
-      context.write(
-        wrapOutboundOut(.body(.byteBuffer(context.channel.allocator.buffer(bytes: request.body)))), promise: nil)
-    }
+    for part in exchange.request.parts(for: exchange.authority) { context.write(wrapOutboundOut(part), promise: nil) }
     context.write(wrapOutboundOut(.end(nil)), promise: promise)
   }
 
@@ -74,5 +63,17 @@ final class HTTPExchangeHandler: ChannelDuplexHandler {
     self.failure = failure
     context.close(promise: nil)
     while let reply = waiting.popFirst() { reply.fail(failure) }
+  }
+}
+
+extension HTTPRequest {
+  /// As it is written, but for its end.
+  func parts(for authority: String) -> [HTTPClientRequestPart] {
+    var head = HTTPRequestHead(version: .http1_1, method: HTTPMethod(rawValue: method), uri: target)
+    head.headers.add(name: "host", value: authority)
+    for header in headers { head.headers.add(name: header.name, value: header.value) }
+    guard !body.isEmpty || method == "POST" else { return [.head(head)] }
+    head.headers.add(name: "content-length", value: "\(body.count)")
+    return body.isEmpty ? [.head(head)] : [.head(head), .body(.byteBuffer(ByteBuffer(bytes: body)))]
   }
 }

@@ -45,9 +45,10 @@ struct TopicInterest {
 
   /// What to open a connection with. A transport that only brings carries few topics, and a poll would be answered at
   /// once, again and again, with how somebody is.
-  mutating func request(inbox: String, isDuplex: Bool) -> [String] {
+  mutating func request(inbox: String, isDuplex: Bool, isPolled: Bool = false) -> [String] {
     var all = unique([inbox] + wanted + watched.keys.sorted())
-    if !isDuplex { all = Array(all.filter { !$0.hasPrefix("presence:") }.prefix(ClientLimits.pollTopicsMax)) }
+    if isPolled { all.removeAll { $0.hasPrefix("presence:") } }
+    if !isDuplex { all = Array(all.prefix(ClientLimits.streamTopicsMax)) }
     current = Set(all)
     return all
   }

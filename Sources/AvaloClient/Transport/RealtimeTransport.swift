@@ -3,10 +3,13 @@ import AvaloCore
 /// A way to carry a connection. The client is given some, the best one first; whoever has another network stack writes
 /// one of their own.
 public protocol RealtimeTransport: Sendable {
-  /// For people: `websocket`, `poll`.
+  /// For people: `websocket`, `sse`, `poll`.
   var name: String { get }
   /// Whether calls, acknowledgements and pings go over it; otherwise it only brings, and has a few topics.
   var isDuplex: Bool { get }
+  /// Whether it brings more only when what it brought is processed: its silence until then says nothing, and it has no
+  /// presence. By default so for what is not duplex.
+  var isPolled: Bool { get }
 
   /// Begins a connection at once, and tells what becomes of it, in order, from any thread: `closed` is told once, and
   /// last, unless the link is closed from here.
@@ -16,6 +19,10 @@ public protocol RealtimeTransport: Sendable {
 
   /// Whether it would pass here, found out beside a connection that is carried otherwise.
   func passes(_ opening: TransportOpening) async -> Bool
+}
+
+extension RealtimeTransport {
+  public var isPolled: Bool { !isDuplex }
 }
 
 /// What a transport needs to make a connection.

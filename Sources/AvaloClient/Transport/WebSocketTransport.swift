@@ -21,10 +21,10 @@ public struct WebSocketTransport: RealtimeTransport {
   public func open(
     _ opening: TransportOpening, _ tell: @escaping @Sendable (TransportEvent) -> Void
   ) -> any TransportLink {
-    let link = WebSocketLink(tell)
+    let link = ChannelLink(tell)
     connect(opening.endpoint) { channel in
       let handler = WebSocketLinkHandler(greeting: .connect(opening.request), link: link, channel: channel)
-      link.attach(NIOLoopBound(handler, eventLoop: channel.eventLoop), channel)
+      link.attach(handler, channel)
       return handler
     }.whenFailure { error in
       link.ended(TransportEnding(text: "cannot connect to \(opening.endpoint): \(describe(error))"))

@@ -23,13 +23,17 @@ import Testing
     #expect([one, two, three] == [["presence:a"], ["presence:b"], []])
   }
 
-  @Test func whatOnlyBringsCarriesFewTopicsAndNoPresence() {
-    var topics = TopicInterest((0..<40).map { "chat:\($0)" })
+  @Test func whatOnlyBringsCarriesFewTopicsAndPollsNoPresence() {
+    var topics = TopicInterest((0..<20).map { "chat:\($0)" })
     _ = topics.watch(["presence:a"])
-    let asked = topics.request(inbox: "user:u", isDuplex: false)
-    #expect(asked.count == 32)
-    #expect(asked.first == "user:u")
-    #expect(!asked.contains("presence:a"))
+    let polled = topics.request(inbox: "user:u", isDuplex: false, isPolled: true)
+    #expect(polled.count == 21 && polled.first == "user:u")
+    #expect(!polled.contains("presence:a"))
+    let streamed = topics.request(inbox: "user:u", isDuplex: false)
+    #expect(streamed.last == "presence:a")
+    topics.add((20..<40).map { "chat:\($0)" })
+    let few = topics.request(inbox: "user:u", isDuplex: false)
+    #expect(few.count == 32 && few.first == "user:u")
   }
 
   @Test func tellsWhatChangedWhileAConnectionWasMade() {

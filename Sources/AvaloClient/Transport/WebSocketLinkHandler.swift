@@ -1,82 +1,21 @@
 import AvaloCore
 import NIOCore
 import NIOWebSocket
-import Synchronization
 
-/// The client's hold on one WebSocket, from the moment it is asked for. Used from any thread; what is to happen on the
-/// socket is done by its handler, on its event loop.
-final class WebSocketLink: TransportLink {
-  private let tell: @Sendable (TransportEvent) -> Void
-  private let state = Mutex(State())
-
-  private struct State {
-    var handler: NIOLoopBound<WebSocketLinkHandler>?
-    var channel: (any Channel)?
-    var isOver = false
-  }
-
-  init(_ tell: @escaping @Sendable (TransportEvent) -> Void) { self.tell = tell }
-
-  func attach(_ handler: NIOLoopBound<WebSocketLinkHandler>, _ channel: any Channel) {
-    let isOver = state.withLock {
-      $0.handler = handler
-      $0.channel = channel
-      return $0.isOver
-    }
-    // Nobody wants it any more.
-    if isOver { perform { $0.close() } }
-  }
-
-  func told(_ event: TransportEvent) {
-    if state.withLock({ !$0.isOver }) { tell(event) }
-  }
-
-  func ended(_ ending: TransportEnding) {
-    if end() { tell(.closed(ending)) }
-  }
-
-  func send(_ frame: ClientFrame) { perform { $0.send(frame) } }
-
-  func setReading(_ isReading: Bool) { perform { $0.setReading(isReading) } }
-
-  func close() {
-    if end() { perform { $0.close() } }
-  }
-
-  func waitUntilClosed() async {
-    let channel = state.withLock { $0.channel }
-    // It is never failed.
-    try? await channel?.closeFuture.get()
-  }
-
-  /// Whether it had not ended before.
-  private func end() -> Bool {
-    state.withLock { state in
-      defer { state.isOver = true }
-      return !state.isOver
-    }
-  }
-
-  private func perform(_ body: @escaping @Sendable (WebSocketLinkHandler) -> Void) {
-    guard let handler = state.withLock({ $0.handler }) else { return }
-    handler.eventLoop.execute { body(handler.value) }
-  }
-}
-
-/// The live end of a link: frames in and out, and nothing decided. Confined to its channel's event loop.
-final class WebSocketLinkHandler: ChannelInboundHandler, WebSocketEnd {
+/// A WebSocket as the end of a link: frames in and out, and nothing decided. Confined to its channel's event loop.
+final class WebSocketLinkHandler: ChannelInboundHandler, WebSocketEnd, LinkEnd {
   typealias InboundIn = WebSocketFrame
   typealias OutboundOut = WebSocketFrame
 
   private let greeting: ClientFrame
-  private let link: WebSocketLink
+  private let link: ChannelLink
   private let channel: any Channel
   /// While there are frames to write.
   private var context: ChannelHandlerContext?
   /// How long the server may take to say good-bye, too: only then is it sure to have read what was sent.
   private static let goodbyeGrace = TimeAmount.seconds(1)
 
-  init(greeting: ClientFrame, link: WebSocketLink, channel: any Channel) {
+  init(greeting: ClientFrame, link: ChannelLink, channel: any Channel) {
     self.greeting = greeting
     self.link = link
     self.channel = channel
@@ -85,9 +24,6 @@ final class WebSocketLinkHandler: ChannelInboundHandler, WebSocketEnd {
   // MARK: What the link asks
 
   func send(_ frame: ClientFrame) { write(.text, ByteBuffer(bytes: frame.text.bytes)) }
-
-  // One that has closed meanwhile has nothing to read.
-  func setReading(_ isReading: Bool) { channel.setOption(.autoRead, value: isReading).whenFailure { _ in } }
 
   func close() {
     guard let context else { return channel.close(promise: nil) }
