@@ -73,10 +73,11 @@ export class Person {
     client.on(RealtimeEventType.TYPING_INDICATOR, ({ payload }) => {
       if (payload.chatId === chat && payload.userId === other.id) this.#typing(payload.isTyping ? payload.expiresInMs : 0);
     });
-    client.on(RealtimeEventType.READ_RECEIPT, ({ payload }) => {
+    client.on(RealtimeEventType.READ_RECEIPT, ({ payload, snapshot }) => {
       if (payload.chatId !== chat) return;
       if (payload.userId === other.id) this.messages.readUpTo(payload.messageId);
-      else this.#setUnread(0);
+      // The count at the connection's beginning knows what was read before it.
+      else if (!snapshot) this.#setUnread(0);
     });
     this.element.addEventListener('focusin', () => this.#readIfSeen());
     this.element.addEventListener('pointerdown', () => this.#readIfSeen(true));

@@ -66,7 +66,7 @@ export class RealtimeWebSocketClient {
       changed: () => this.#changed(),
       log: (message, facts) => options.debug && console.debug(`[avalo] ${message}`, facts ?? ''),
     });
-    this.#calls = new Calls(this.#caller, this.#tokens, this.#runner, options.callTimeout ?? 10_000);
+    this.#calls = new Calls(this.#caller, this.#tokens, this.#runner, options.callTimeout ?? 10_000, () => this.#userId);
     this.#acks = new Acks(run => {
       const timer = environment.setTimeout(run, limits.ackDelay);
       return () => environment.clearTimeout(timer);
@@ -102,6 +102,7 @@ export class RealtimeWebSocketClient {
     if (userId !== this.#userId) {
       this.#run(machine => machine.disconnect());
       this.#userId = userId;
+      this.#tokens.forget();
       this.#inbox = new Inbox(userId, recall(this.#options.positions, this.#positionsKey), this.#emitter, this.#acks);
     }
     const isSame = token === this.#tokens.source;

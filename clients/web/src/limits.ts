@@ -2,6 +2,10 @@
 
 /** The longest delay between two attempts: longer, and people reach for the reload button. */
 export const backoffMax = 30_000;
+/** The longest that the server may ask to wait: more is a mistake of its operator, and of timers the browser's. */
+export const retryAfterMax = 3_600_000;
+/** The shortest time between two pings, whatever is asked for. */
+export const pingIntervalMin = 100;
 /** A connection that has held for so long was a success: the next failure is the first. */
 export const stableAfter = 5_000;
 /** From the token to `ready`. The server gives up on a silent one after the same time. */

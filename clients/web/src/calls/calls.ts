@@ -12,7 +12,7 @@ export class Calls {
   /** @param timeout milliseconds that one attempt may take */
   constructor(
     private readonly caller: Caller, private readonly tokens: Tokens, private readonly runner: Runner,
-    readonly timeout: number,
+    readonly timeout: number, private readonly user: () => string | null,
   ) {
     this.#pending = new PendingCalls(caller.environment);
   }
@@ -32,7 +32,9 @@ export class Calls {
     return this.#pending.call(name, data, ms, text => this.runner.sendText(text));
   }
 
+  /** Of the user of this moment, and never as the next one. */
   async call(name: string, data: unknown, ms = this.timeout): Promise<any> {
+    const user = this.user();
     if (this.runner.isDuplex && this.#pending.hasRoom) {
       try {
         return await this.overSocket(name, data, ms);
@@ -45,11 +47,20 @@ export class Calls {
       throw new RealtimeError('FAILED_PRECONDITION', 'connect(userId, authToken) comes first');
     }
     if (!this.caller.environment.isOnline()) throw new RealtimeError('UNAVAILABLE', 'there is no network');
+    const check = () => {
+      if (user !== this.user()) throw new RealtimeError('CANCELLED', 'another user was connected');
+    };
+    const overHTTP = async (isForced: boolean) => {
+      check();
+      const token = await this.tokens.any(isForced);
+      check();
+      return callOverHTTP(this.caller, name, data, token, ms);
+    };
     try {
-      return await callOverHTTP(this.caller, name, data, await this.tokens.any(false), ms);
+      return await overHTTP(false);
     } catch (thrown) {
       if ((thrown as RealtimeError).code !== 'UNAUTHENTICATED' || !this.tokens.isRefreshable) throw thrown;
-      return await callOverHTTP(this.caller, name, data, await this.tokens.any(true), ms);
+      return await overHTTP(true);
     }
   }
 }

@@ -18,7 +18,9 @@ export class UnreadBook {
     const set = (chatId: string, to: number) => {
       if (count(chatId) !== to) this.#set({ ...this.value, [chatId]: to });
     };
+    let isCounted = false;
     client.on('ready', ({ unread }) => {
+      isCounted = !!unread;
       if (!unread) return;
       this.#since.clear();
       this.#set(unread);
@@ -35,8 +37,9 @@ export class UnreadBook {
       if (since.size > unreadMessagesMax) since.delete(since.keys().next().value!);
       if (counts) set(chatId, count(chatId) + 1);
     });
-    client.on('read_receipt', ({ payload: { chatId, userId, messageId } }) => {
-      if (userId !== client.getConnectionInfo().userId) return;
+    client.on('read_receipt', ({ payload: { chatId, userId, messageId }, snapshot }) => {
+      // The count at the connection's beginning knows what was read before it.
+      if ((snapshot && isCounted) || userId !== client.getConnectionInfo().userId) return;
       // Read up to there, what came after it is still unread: all that came since, when it lies before.
       const since = [...(this.#since.get(chatId) ?? [])];
       const left = since.slice(since.findIndex(([id]) => id === messageId) + 1);

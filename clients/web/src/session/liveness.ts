@@ -2,7 +2,7 @@
  * Whether the other side is there. Anything that comes in is a sign of life; silence is asked about with a ping, and
  * silence after a ping ends the connection, whatever the socket says of itself. Pure: times come in, wishes go out.
  */
-import { lateGrace, pongGrace, probeGrace } from '../limits.js';
+import { lateGrace, pingIntervalMin, pongGrace, probeGrace } from '../limits.js';
 
 export type Wish =
   | { do: 'ping' }
@@ -19,12 +19,14 @@ export class Liveness {
   #deadline = Infinity;
   #nextPing: number;
   #excused = false;
+  readonly #interval: number;
 
   /**
    * @param interval milliseconds
    * @param pings whether the transport can ask; one that cannot is only listened to
    */
-  constructor(private readonly interval: number, private readonly pings: boolean, now: number) {
+  constructor(interval: number, private readonly pings: boolean, now: number) {
+    this.#interval = Math.max(interval, pingIntervalMin);
     // The first one at once, to know the latency.
     this.#nextPing = pings ? now : Infinity;
     this.heard(now);
@@ -33,7 +35,7 @@ export class Liveness {
   /** Something came in. */
   heard(now: number): void {
     this.#excused = false;
-    this.#deadline = this.pings ? Infinity : now + this.interval + pongGrace;
+    this.#deadline = this.pings ? Infinity : now + this.#interval + pongGrace;
   }
 
   pong(now: number): void {
@@ -57,7 +59,7 @@ export class Liveness {
       return { do: 'sleep', ms: lateGrace };
     }
     if (now >= this.#nextPing) {
-      this.#nextPing = now + this.interval;
+      this.#nextPing = now + this.#interval;
       this.#asked = now;
       this.#deadline = Math.min(this.#deadline, now + pongGrace);
       return { do: 'ping' };

@@ -170,7 +170,8 @@ export class Machine {
     ];
   }
 
-  #failed(retryAfterMs = 0, asked = false): Action[] {
+  #failed(told = 0, asked = false): Action[] {
+    const retryAfterMs = Math.min(told, limits.retryAfterMax);
     this.wasTried = true;
     if (!this.#online) {
       this.phase = 'offline';

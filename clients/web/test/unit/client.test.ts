@@ -162,6 +162,17 @@ describe('a lost connection', () => {
     assert.equal(bench.client.getState(), 'connected');
   });
 
+  test('stays away for an hour at most, whatever it is told', async () => {
+    const bench = new Bench();
+    const socket = await bench.connected();
+    socket.say({ goaway: { retryAfterMs: Number.MAX_SAFE_INTEGER } });
+    socket.end(4000);
+    await bench.clock.pass(3_599_000);
+    assert.equal(bench.sockets.length, 1);
+    await bench.clock.pass(2_000);
+    assert.equal(bench.sockets.length, 2);
+  });
+
   test('obeys goaway', async () => {
     const bench = new Bench();
     const socket = await bench.connected();
@@ -223,6 +234,30 @@ describe('tokens', () => {
     await bench.client.getPresence(['x']);
     assert.equal(bench.posts[0]!.token, 'of bob');
   });
+
+  test('of one source that speaks for whoever is signed in are not kept for the next one', async () => {
+    const bench = new Bench();
+    bench.answers.getPresenceV1 = () => ({ presence: {} });
+    let who = 'ann';
+    let give: () => void = () => {};
+    const source = () => {
+      const token = `of ${who}`;
+      return new Promise<string>(resolve => (give = () => resolve(token)));
+    };
+    void bench.client.connect('ann', source);
+    await settle();
+    const late = give;
+    who = 'bob';
+    void bench.client.connect('bob', source);
+    await settle();
+    late();
+    await settle();
+    const call = bench.client.getPresence(['x']);
+    await settle();
+    give();
+    await call;
+    assert.deepEqual(bench.posts.map(post => post.token), ['of bob']);
+  });
 });
 
 describe('calls', () => {
@@ -257,6 +292,29 @@ describe('calls', () => {
     assert.equal((await call).markedCount, 2);
     assert.equal((await bench.client.sendReadReceipt('c', 'm')).markedCount, 2);
     assert.deepEqual(bench.posts.map(post => post.token), ['token', 'token']);
+  });
+
+  test('of one user are never made as the next one', async () => {
+    const bench = new Bench();
+    bench.answers.markChatAsReadV1 = () => ({ markedCount: 1 });
+    const socket = await bench.connected();
+    const call = bench.client.markChatAsRead('c');
+    assert.equal(socket.all('call').length, 1);
+    void bench.client.connect('bob', 'of bob');
+    await assert.rejects(call, { code: 'CANCELLED' });
+    assert.deepEqual(bench.posts, []);
+  });
+
+  test('whose token was refused when another user is there are not made as that one', async () => {
+    const bench = new Bench();
+    void bench.client.connect('ann', () => 'of ann');
+    await settle();
+    bench.answers.markChatAsReadV1 = () => {
+      void bench.client.connect('bob', () => 'of bob');
+      return { error: { status: 'UNAUTHENTICATED', message: 'old' } };
+    };
+    await assert.rejects(bench.client.markChatAsRead('c'), { code: 'CANCELLED' });
+    assert.deepEqual(bench.posts.map(post => post.token), ['of ann']);
   });
 
   test('over HTTP with a refused token get another one, once', async () => {

@@ -13,6 +13,12 @@ describe('a connection that can be asked', () => {
     assert.deepEqual(liveness.next(25_000), { do: 'ping' });
   });
 
+  test('is not asked for ever, whatever the interval', () => {
+    const liveness = new Liveness(0, true, 0);
+    assert.deepEqual(liveness.next(0), { do: 'ping' });
+    assert.deepEqual(liveness.next(0), { do: 'sleep', ms: 100 });
+  });
+
   test('is dead when nothing comes within the grace, and not a moment earlier', () => {
     const liveness = new Liveness(25_000, true, 0);
     liveness.next(0);

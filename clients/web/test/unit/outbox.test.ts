@@ -44,6 +44,23 @@ describe('an outbox', () => {
     assert.deepEqual(await outbox.pending(), []);
   });
 
+  test('tells nothing as another user, and all of it when its own is back', async () => {
+    const { bench, outbox, heard } = await make();
+    bench.answers.publishRealtimeEvent = () => ({ success: true });
+    await outbox.publish(message('a'));
+    const first = await bench.accept();
+    await settle();
+    assert.equal(first.all('call').length, 1);
+    void bench.client.connect('bob', 'of bob');
+    const second = await bench.accept();
+    await settle();
+    assert.deepEqual([heard, bench.posts, second.all('call')], [[], [], []]);
+    void bench.client.connect('ann', 'token');
+    await answer(await bench.accept());
+    assert.deepEqual(heard, ['sent a']);
+    assert.deepEqual(bench.posts, []);
+  });
+
   test('sends one at a time, so that none overtakes', async () => {
     const { bench, outbox } = await make();
     await outbox.publish(message('a'));

@@ -71,6 +71,25 @@ test('hooks show what comes, each event once', async () => {
   assert.deepEqual(shown(), ['connected', 'busy', [], { c: 1 }]);
 });
 
+test('what was read before the connection is in its count already', async () => {
+  const bench = new Bench();
+  const { shown } = await mount(bench);
+  const receipts = [{ chatId: 'c', userId: 'ann', messageId: 'm0', readAt: 1, version: 1 }];
+  await act(async () => void (await bench.accept({ unread: { c: 5 }, receipts })));
+  assert.deepEqual(shown()[3], { c: 5 });
+  // Where the server could not count, they are all there is.
+  await act(async () => {
+    bench.socket.say({
+      event: { eventId: 'm', type: 'chat_message', payload: { chatId: 'c', messageId: 'm1' }, timestamp: 1, sourceUserId: 'bob' },
+      topic: 'chat:c', offset: 1, epoch: 'e',
+    });
+    bench.socket.end(1006);
+    await bench.clock.pass(3_000);
+    await bench.accept({ receipts: [{ ...receipts[0], messageId: 'm1', version: 2 }] });
+  });
+  assert.deepEqual(shown()[3], { c: 0 });
+});
+
 test('a receipt leaves unread what came after it, whether or not its message was seen here', async () => {
   const bench = new Bench();
   const { shown } = await mount(bench);
