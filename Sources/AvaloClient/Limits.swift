@@ -19,6 +19,11 @@ public enum ClientLimits {
   /// Updates that wait while the socket must be read for the answer to a call; beyond it the connection is given up, and
   /// the next one brings again what was not processed.
   public static let updatesMax = 16_384
+  /// Frames that have come and were not looked at, after which the socket is not read: more than a reader that keeps up
+  /// ever leaves.
+  static let framesHigh = 4_096
+  /// The socket is read again when no more than so many are left.
+  static let framesLow = 1_024
   /// Events seen, to leave what comes twice: more than a reconnect ever brings again.
   public static let seenMax = 20_000
   /// Versions of keyed state, by chat and user.
@@ -28,6 +33,8 @@ public enum ClientLimits {
 
   /// To make a connection, from the token on, and to be told `ready`. The server gives up on a silent one after the same.
   public static let connectTimeoutMilliseconds = 10_000
+  /// The longest that the server may ask to wait: more is a mistake of its operator, and nobody would come back.
+  public static let retryAfterMaxMilliseconds = 3_600_000
   /// The longest delay between two attempts: longer, and people reach for the restart button.
   public static let backoffMaxMilliseconds = 30_000
   /// A connection that has held for so long was a success: the next failure is the first.
@@ -43,6 +50,9 @@ public enum ClientLimits {
 
   // MARK: Whether the other side is there
 
+  /// Between two pings, whatever the server or the application says: no oftener than is of use, and often enough that a
+  /// dead connection is found within the hour.
+  static let pingIntervals: ClosedRange<Int64> = 100...3_600_000
   /// Silence behind the ping interval after which a ``RealtimeConnection`` counts as dead.
   public static let pingGraceMilliseconds = 10_000
   /// How long after a ping something must come in. The server's own grace.

@@ -42,7 +42,6 @@ public final class RealtimeConnection: Sendable {
       .channelOption(.tcpOption(.tcp_nodelay), value: 1)
       .channelInitializer { [target] channel in
         channel.eventLoop.makeCompletedFuture {
-          queue.attach(channel)
           try security.addHandler(to: channel.pipeline.syncOperations, for: endpoint)
           try channel.pipeline.syncOperations.addHandler(
             HandshakeHandler(authority: endpoint.authority, target: target, nonce: nonce, end: handler.value))

@@ -13,17 +13,24 @@ extension RealtimeClient {
   /// Calls any function of the server: over the socket, or over HTTP while there is none or when it is lost before the
   /// answer. All functions may be called twice: they say how it is, or name what they make.
   ///
-  /// Throws ``ClientError``.
+  /// Throws ``ClientError``; `disconnected` when another user was connected before it could be made as this one.
   public func call(_ name: String, _ data: JSONText = .emptyObject, timeout: Duration? = nil) async throws -> JSONText {
+    try await call(name, data, as: userID, timeout: timeout)
+  }
+
+  /// Of that user and of nobody else, whoever is connected meanwhile.
+  func call(_ name: String, _ data: JSONText, as user: String?, timeout: Duration? = nil) async throws -> JSONText {
+    try check(user)
     let timeout = timeout ?? options.callTimeout
     if isDuplex {
       do {
         return try await callOverSocket(name, data, timeout: timeout)
       } catch is SocketLost {
-        // Over HTTP, then.
+        // Over HTTP, then; unless it was lost to another user.
+        try check(user)
       }
     }
-    return try await callOverHTTP(name, data, timeout: timeout)
+    return try await callOverHTTP(name, data, as: user, timeout: timeout)
   }
 
   /// Over the socket alone: what is said of the connection itself.
@@ -49,20 +56,26 @@ extension RealtimeClient {
     }
   }
 
-  private func callOverHTTP(_ name: String, _ data: JSONText, timeout: Duration) async throws -> JSONText {
+  private func check(_ user: String?) throws(ClientError) {
+    guard user == userID else { throw .disconnected(.client) }
+  }
+
+  /// The tokens are those of the user of this moment, and no others are used.
+  private func callOverHTTP(
+    _ name: String, _ data: JSONText, as user: String?, timeout: Duration
+  ) async throws -> JSONText {
     guard let tokens else { throw ClientError.misused("connect(userID:token:) comes first") }
     // The last one will do until it is refused.
-    let token = if let lastToken { lastToken } else { try await freshToken(tokens, force: false) }
+    let token = if let lastToken { lastToken } else { try await freshToken(tokens, of: user, force: false) }
     do {
       return try await CallableClient(http, credential: token).call(name, data, timeout: timeout)
     } catch ClientError.refused(let error) where error.code == .unauthenticated && tokens.isRefreshable {
-      let token = try await freshToken(tokens, force: true)
+      let token = try await freshToken(tokens, of: user, force: true)
       return try await CallableClient(http, credential: token).call(name, data, timeout: timeout)
     }
   }
 
-  private func freshToken(_ source: TokenSource, force: Bool) async throws -> String {
-    let user = userID
+  private func freshToken(_ source: TokenSource, of user: String?, force: Bool) async throws -> String {
     let token: String?
     do {
       token = try await source.get(forceRefresh: force)

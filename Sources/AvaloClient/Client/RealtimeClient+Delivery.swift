@@ -99,6 +99,8 @@ extension RealtimeClient {
 
   func kept(for user: String) async -> [String: Position] {
     guard let cursors = options.cursors else { return [:] }
+    // Theirs may be among what is saved just now.
+    await waitUntilSaved()
     do {
       return try await cursors.load(user: user)
     } catch {
@@ -108,19 +110,21 @@ extension RealtimeClient {
     }
   }
 
-  /// Saves what there is; what comes while it is saved is saved after it.
+  /// Saves what there is; what comes while it is saved is saved after it, of whichever user.
   private func saveCursors() {
-    guard let cursors = options.cursors, let userID, saving == nil else { return }
-    let positions = acknowledgements.positions
-    // Ends when it is saved.
+    guard let cursors = options.cursors, let userID else { return }
+    unsaved[userID] = acknowledgements.positions
+    guard saving == nil else { return }
+    // Ends when all is saved.
     saving = Task {
-      do {
-        try await cursors.save(positions, user: userID)
-      } catch {
-        tellReaders(Inbox.Item(update: .complaint(.storage("positions cannot be kept: \(error)"))))
+      while let (user, positions) = unsaved.popFirst() {
+        do {
+          try await cursors.save(positions, user: user)
+        } catch {
+          tellReaders(Inbox.Item(update: .complaint(.storage("positions cannot be kept: \(error)"))))
+        }
       }
       saving = nil
-      if userID == self.userID, acknowledgements.positions != positions { saveCursors() }
     }
   }
 

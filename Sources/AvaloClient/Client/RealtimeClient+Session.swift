@@ -53,7 +53,14 @@ extension RealtimeClient {
     retryAfterMilliseconds = nil
     guard let opening = makeOpening() else { return }
     isReading = true
-    link = transport.open(opening) { [weak self] event in self?.tell(.transport(generation: generation, event)) }
+    let frames = PendingFrames()
+    self.frames = frames
+    let link = transport.open(opening) { [weak self] event in
+      if case .frame = event { frames.came() }
+      self?.tell(.transport(generation: generation, event))
+    }
+    self.link = link
+    frames.attach(link)
     holdBack()
   }
 
@@ -73,6 +80,7 @@ extension RealtimeClient {
     flushAcknowledgements()
     link?.close()
     link = nil
+    frames.detach()
     liveness = nil
     upgradeDue = nil
     connectionID = nil
@@ -85,6 +93,7 @@ extension RealtimeClient {
     case .alive: liveness?.heard(clock.now)
     case .frame(let frame):
       liveness?.heard(clock.now)
+      if frames.taken() { link?.setReading(isReading) }
       take(frame, of: generation)
     case .closed(let ending): closed(generation, ending)
     }

@@ -40,7 +40,7 @@ extension RealtimeClient {
 
   /// The connection is there: what was wanted or not while it was made is made good.
   func alignTopics() {
-    guard let userID else { return }
+    guard machine.phase == .connected, let userID else { return }
     guard isDuplex else { return beginAgainIfOtherTopicsAreWanted(userID) }
     let (missing, left) = topics.differences(inbox: "user:" + userID)
     guard !missing.isEmpty || !left.isEmpty else { return }

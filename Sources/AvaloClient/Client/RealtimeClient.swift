@@ -23,6 +23,8 @@ public actor RealtimeClient {
   var machine: ConnectionMachine
   var liveness: Liveness?
   var link: (any TransportLink)?
+  /// Of the link.
+  var frames = PendingFrames()
   var transport: any RealtimeTransport { transports[machine.ladder.current] }
   /// What the server said of coming back on this connection.
   var retryAfterMilliseconds: Int?
@@ -37,6 +39,8 @@ public actor RealtimeClient {
   var readers: [UpdateQueue.ReaderID: WaitingReader] = [:]
   var isReading = true
   var saving: Task<Void, Never>?
+  /// Positions that are to be saved, by user.
+  var unsaved: [String: [String: Position]] = [:]
 
   var topics: TopicInterest
   var calls = PendingCalls<WaitingCall>()
@@ -55,6 +59,8 @@ public actor RealtimeClient {
   private var lastWaiting = 0
   private var watchers: [Int: AsyncStream<ConnectionState>.Continuation] = [:]
   private var lastWatcher = 0
+  /// Who is to be connected when their positions are read; `nil` when nobody is any more.
+  private var wanted: String?
   private var timer: (due: Int64, task: Task<Void, Never>)?
   private(set) var isShutDown = false
 
@@ -98,6 +104,7 @@ public actor RealtimeClient {
 
   deinit {
     link?.close()
+    frames.detach()
     timer?.task.cancel()
     inputs.finish()
     for watcher in watchers.values { watcher.finish() }
@@ -112,8 +119,11 @@ public actor RealtimeClient {
   /// up, or disconnected meanwhile.
   public func connect(userID: String, token: TokenSource) async throws {
     guard !isShutDown else { throw ClientError.misused("the client was shut down") }
+    wanted = userID
     if userID != self.userID {
       let positions = await kept(for: userID)
+      // Disconnected meanwhile, or somebody else is wanted.
+      guard wanted == userID else { throw ClientError.disconnected(.client) }
       // Another call may have come first.
       if userID != self.userID { begin(as: userID, positions) }
     }
@@ -122,7 +132,7 @@ public actor RealtimeClient {
   }
 
   private func begin(as userID: String, _ positions: [String: Position]) {
-    disconnect()
+    endConnection()
     if self.userID != nil { queue.clear() }
     self.userID = userID
     inbox = Inbox(userID: userID, positions: positions)
@@ -145,6 +155,11 @@ public actor RealtimeClient {
 
   /// Ends the connection; nothing comes back until `connect`. What was processed is acknowledged before.
   public func disconnect() {
+    wanted = nil
+    endConnection()
+  }
+
+  private func endConnection() {
     flushAcknowledgements()
     run { machine, _ in machine.disconnect() }
   }

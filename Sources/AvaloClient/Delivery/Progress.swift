@@ -44,17 +44,17 @@ public struct Progress: Sendable, Equatable {
     }
     guard delivery.offset > position.offset else { return .duplicate }
     // What came ahead is not written a second time on its connection, but may be on the next one.
-    let passed = passAhead(delivery.topic, from: position.offset, before: delivery.offset)
+    let passed = passAhead(delivery.topic, from: position.offset, through: delivery.offset - 1)
     let cameAhead = ahead[delivery.topic]?.remove(delivery.offset) != nil
     positions[delivery.topic] = Position(epoch: position.epoch, offset: delivery.offset)
     if passed + 1 != delivery.offset { return .hole((passed + 1)...(delivery.offset - 1)) }
     return cameAhead ? .duplicate : .new
   }
 
-  /// The highest offset below `end` up to which all is known, given that it is up to `offset`.
-  private mutating func passAhead(_ topic: String, from offset: UInt64, before end: UInt64) -> UInt64 {
+  /// The highest offset, no more than `last`, up to which all is known, given that it is up to `offset`.
+  private mutating func passAhead(_ topic: String, from offset: UInt64, through last: UInt64) -> UInt64 {
     var passed = offset
-    while passed + 1 < end, ahead[topic]?.remove(passed + 1) != nil { passed += 1 }
+    while passed < last, ahead[topic]?.remove(passed + 1) != nil { passed += 1 }
     return passed
   }
 
@@ -86,7 +86,7 @@ public struct Progress: Sendable, Equatable {
       positions[topic] = known
       return nil
     }
-    let passed = passAhead(topic, from: known.offset, before: head.offset + 1)
+    let passed = passAhead(topic, from: known.offset, through: head.offset)
     return passed < head.offset ? (passed + 1)...head.offset : nil
   }
 }

@@ -38,6 +38,8 @@ struct DurableFile: ~Copyable {
     guard ftruncate(file, off_t(bytes)) == 0, lseek(file, off_t(bytes), SEEK_SET) == off_t(bytes),
       DurableFile.write(lines, to: file), fsync(file) == 0
     else { throw DurableFile.failure(path) }
+    // It may have been made just now.
+    if bytes == 0 { DurableFile.syncFolder(of: path) }
     return bytes + lines.count
   }
 
@@ -80,7 +82,7 @@ struct DurableFile: ~Copyable {
     syncFolder(of: path)
   }
 
-  /// A rename is there for good when its folder is.
+  /// A name is there for good when its folder is.
   private static func syncFolder(of path: String) {
     let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? "."
     let descriptor = open(folder, O_RDONLY | O_CLOEXEC)

@@ -62,6 +62,8 @@ extension CallError {
     self.init(
       StatusCode.allCases.first { $0.wireName == name } ?? .unknown,
       view["message"]?.string ?? "the server gave no reason",
-      retryAfterMilliseconds: (view["details"]?["retryAfterMs"]?.integer).map(Int.init))
+      retryAfterMilliseconds: (view["details"]?["retryAfterMs"]?.integer).map {
+        Int(min(max($0, 0), Int64(ClientLimits.retryAfterMaxMilliseconds)))
+      })
   }
 }

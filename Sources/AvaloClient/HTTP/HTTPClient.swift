@@ -35,7 +35,11 @@ public actor HTTPClient {
   public func send(_ request: HTTPRequest, timeout: Duration = .milliseconds(ClientLimits.answerTimeoutMilliseconds))
     async throws -> HTTPReply
   {
-    let channel = try await connection()
+    try await send(request, on: connection(), timeout: timeout)
+  }
+
+  /// Over a connection that may have ended meanwhile.
+  nonisolated func send(_ request: HTTPRequest, on channel: any Channel, timeout: Duration) async throws -> HTTPReply {
     let reply = channel.eventLoop.makePromise(of: HTTPReply.self)
     let exchange = HTTPExchange(request: request, authority: endpoint.authority, reply: reply)
     let deadline = channel.eventLoop.scheduleTask(in: TimeAmount(timeout)) {
@@ -44,10 +48,16 @@ public actor HTTPClient {
         let context = try channel.pipeline.syncOperations.context(handlerType: HTTPExchangeHandler.self)
         try channel.pipeline.syncOperations.handler(type: HTTPExchangeHandler.self).timeOut(context, error)
       } catch {
-        // The pipeline is gone with its channel, and whoever waited was told so.
+        // The pipeline is gone with its channel, and whoever waited was told so; to tell it twice does no harm.
+        reply.fail(error)
       }
     }
-    channel.writeAndFlush(exchange, promise: nil)
+    let taken = channel.eventLoop.makePromise(of: Void.self)
+    // The handler was gone with the connection, and nobody else tells who waits.
+    taken.futureResult.whenFailure { error in
+      reply.fail(ClientError.unreachable("the connection ended before the request: \(describe(error))"))
+    }
+    channel.writeAndFlush(exchange, promise: taken)
     defer { deadline.cancel() }
     return try await reply.futureResult.get()
   }
@@ -73,7 +83,7 @@ public actor HTTPClient {
     return try await attempt.value
   }
 
-  private static func connect(
+  static func connect(
     _ endpoint: Endpoint, _ security: TransportSecurity, _ group: any EventLoopGroup
   ) async throws -> any Channel {
     let bootstrap = ClientBootstrap(group: group)

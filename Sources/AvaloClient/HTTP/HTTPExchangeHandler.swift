@@ -18,6 +18,7 @@ final class HTTPExchangeHandler: ChannelDuplexHandler {
   private var waiting = CircularBuffer<EventLoopPromise<HTTPReply>>()
   private var failure: ClientError?
 
+  /// The promise is kept when the request is taken: from then on its reply tells what became of it.
   func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
     let exchange = unwrapOutboundIn(data)
     if let failure {
@@ -26,8 +27,9 @@ final class HTTPExchangeHandler: ChannelDuplexHandler {
       return
     }
     waiting.append(exchange.reply)
+    promise?.succeed()
     for part in exchange.request.parts(for: exchange.authority) { context.write(wrapOutboundOut(part), promise: nil) }
-    context.write(wrapOutboundOut(.end(nil)), promise: promise)
+    context.write(wrapOutboundOut(.end(nil)), promise: nil)
   }
 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {

@@ -177,7 +177,7 @@ public actor Outbox {
   private func send(_ entry: OutboxEntry) async throws -> Bool {
     let answer: JSONText
     do {
-      answer = try await client.call(entry.name, entry.data)
+      answer = try await client.call(entry.name, entry.data, as: entry.user)
     } catch {
       switch OutboxPolicy.outcome(error) {
       case .wait: return false

@@ -49,12 +49,15 @@ public struct RealtimeServer: Sendable {
         return try await client.call(name, data, timeout: timeout)
       } catch let error as ClientError where error.isTransient && failures < retries {
         failures += 1
-        let bound = min(5_000, 200 << (2 * (failures - 1)))
+        let bound = RealtimeServer.longestDelay(failures)
         let delay = max(error.retryAfterMilliseconds ?? 0, Int.random(in: bound / 2...bound))
         try await Task.sleep(for: .milliseconds(delay))
       }
     }
   }
+
+  /// Milliseconds, after so many failures.
+  static func longestDelay(_ failures: Int) -> Int { min(5_000, 200 << min(2 * (failures - 1), 10)) }
 
   /// Ends the connection to the server; the next call makes a new one.
   public func close() async { await client.close() }

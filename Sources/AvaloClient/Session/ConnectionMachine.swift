@@ -209,6 +209,7 @@ struct ConnectionMachine {
       attempts += 1
       if attempts > attemptsMax { return stop(.maxAttempts) }
     }
+    let retryAfter = min(max(retryAfter, 0), ClientLimits.retryAfterMaxMilliseconds)
     let delay =
       isAsked
       ? retryAfter : max(retryAfter, Backoff.delay(failures: attempts, first: reconnectInterval, draw: draw))

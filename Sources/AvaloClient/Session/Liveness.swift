@@ -24,7 +24,7 @@ struct Liveness {
   /// - `interval`: milliseconds.
   /// - `pings`: whether the transport can ask; one that cannot is only listened to.
   init(interval: Int64, pings: Bool, now: Int64) {
-    self.interval = interval
+    self.interval = min(max(interval, ClientLimits.pingIntervals.lowerBound), ClientLimits.pingIntervals.upperBound)
     self.pings = pings
     // The first one at once, to know the latency.
     nextPing = pings ? now : .max

@@ -15,15 +15,27 @@ final class ChannelLink: TransportLink {
   private let state = Mutex(State())
 
   private struct State {
-    /// While there is a channel that is not closed.
+    /// While there is a channel that has reached the server and is not closed.
     var end: NIOLoopBound<any LinkEnd>?
     var channel: (any Channel)?
+    /// One for each of the server's addresses that is tried.
+    var channels: [any Channel] = []
     var isOver = false
   }
 
   init(_ tell: @escaping @Sendable (TransportEvent) -> Void) { self.tell = tell }
 
-  /// On the channel's event loop.
+  /// One of the server's addresses is tried.
+  func trying(_ channel: any Channel) {
+    let isOver = state.withLock {
+      $0.channels.append(channel)
+      return $0.isOver
+    }
+    // Not before it is registered.
+    if isOver { channel.eventLoop.execute { channel.close(promise: nil) } }
+  }
+
+  /// One of the channels has reached the server. On its event loop.
   func attach(_ end: any LinkEnd, _ channel: any Channel) {
     let bound = NIOLoopBound(end, eventLoop: channel.eventLoop)
     let isOver = state.withLock {
@@ -53,13 +65,15 @@ final class ChannelLink: TransportLink {
   }
 
   func close() {
-    if end() { perform { $0.close() } }
+    guard end() else { return }
+    let (isConnected, channels) = state.withLock { ($0.end != nil, $0.channels) }
+    if isConnected { return perform { $0.close() } }
+    for channel in channels { channel.close(promise: nil) }
   }
 
   func waitUntilClosed() async {
-    let channel = state.withLock { $0.channel }
-    // It is never failed.
-    try? await channel?.closeFuture.get()
+    // They are never failed.
+    for channel in state.withLock({ $0.channels }) { try? await channel.closeFuture.get() }
   }
 
   /// Whether it had not ended before.

@@ -108,7 +108,7 @@ struct PollAnswer {
     for one in cursor.split(separator: ",") {
       guard let equals = one.lastIndex(of: "="), let dot = one[equals...].lastIndex(of: "."),
         let epoch = Epoch(String(one[one.index(after: equals)..<dot])),
-        let offset = UInt64(one[one.index(after: dot)...])
+        let offset = Int64(one[one.index(after: dot)...]).flatMap(UInt64.init(exactly:))
       else { continue }
       found[String(one[..<equals])] = Position(epoch: epoch, offset: offset)
     }

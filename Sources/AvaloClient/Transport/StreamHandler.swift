@@ -31,6 +31,7 @@ final class StreamHandler: ChannelInboundHandler, LinkEnd {
   // MARK: What the server says
 
   func channelActive(context: ChannelHandlerContext) {
+    link.attach(self, channel)
     for part in request.parts(for: authority) { context.write(wrapOutboundOut(part), promise: nil) }
     context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
     context.fireChannelActive()

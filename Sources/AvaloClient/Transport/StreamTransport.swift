@@ -35,14 +35,15 @@ public struct StreamTransport: RealtimeTransport {
       "subscribeToRealtimeEventsV1", opening.request.data, credential: token, accept: StreamTransport.eventStream)
     ClientBootstrap(group: group)
       .connectTimeout(.milliseconds(Int64(ClientLimits.connectTimeoutMilliseconds)))
+      // Once for each address that is tried (RFC 8305 §5).
       .channelInitializer { [security] channel in
-        channel.eventLoop.makeCompletedFuture {
+        link.trying(channel)
+        return channel.eventLoop.makeCompletedFuture {
           let pipeline = channel.pipeline.syncOperations
           try security.addHandler(to: pipeline, for: endpoint)
           try pipeline.addHTTPClientHandlers()
           let handler = StreamHandler(request, authority: endpoint.authority, link: link, channel: channel)
           try pipeline.addHandler(handler)
-          link.attach(handler, channel)
         }
       }
       .connect(to: endpoint)

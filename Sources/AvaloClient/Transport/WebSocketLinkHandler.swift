@@ -35,6 +35,8 @@ final class WebSocketLinkHandler: ChannelInboundHandler, WebSocketEnd, LinkEnd {
 
   func neverOpened(_ error: ClientError) { link.ended(TransportEnding(text: error.description)) }
 
+  func connected(_ channel: any Channel) { link.attach(self, channel) }
+
   func begin() { send(greeting) }
 
   func handlerAdded(context: ChannelHandlerContext) { self.context = context }
@@ -106,6 +108,8 @@ final class WebSocketProbe: ChannelInboundHandler, WebSocketEnd {
     context.writeAndFlush(wrapOutboundOut(goodbye), promise: nil)
     context.close(promise: nil)
   }
+
+  func connected(_ channel: any Channel) {}
 
   func neverOpened(_ error: ClientError) { passed.succeed(false) }
 }

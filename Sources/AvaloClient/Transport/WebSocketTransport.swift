@@ -23,9 +23,8 @@ public struct WebSocketTransport: RealtimeTransport {
   ) -> any TransportLink {
     let link = ChannelLink(tell)
     connect(opening.endpoint) { channel in
-      let handler = WebSocketLinkHandler(greeting: .connect(opening.request), link: link, channel: channel)
-      link.attach(handler, channel)
-      return handler
+      link.trying(channel)
+      return WebSocketLinkHandler(greeting: .connect(opening.request), link: link, channel: channel)
     }.whenFailure { error in
       link.ended(TransportEnding(text: "cannot connect to \(opening.endpoint): \(describe(error))"))
     }
@@ -33,27 +32,42 @@ public struct WebSocketTransport: RealtimeTransport {
   }
 
   public func passes(_ opening: TransportOpening) async -> Bool {
-    let passed = group.next().makePromise(of: Bool.self)
-    connect(opening.endpoint) { _ in WebSocketProbe(passed) }.whenFailure { _ in passed.succeed(false) }
+    await passes(opening, within: .milliseconds(Int64(ClientLimits.connectTimeoutMilliseconds)))
+  }
+
+  /// What is swallowed on the way does not pass.
+  func passes(_ opening: TransportOpening, within time: TimeAmount) async -> Bool {
+    let loop = group.next()
+    let passed = loop.makePromise(of: Bool.self)
+    let connecting = connect(opening.endpoint) { _ in WebSocketProbe(passed) }
+    connecting.whenFailure { _ in passed.succeed(false) }
+    let deadline = loop.scheduleTask(in: time) { passed.succeed(false) }
     // The promise is never failed.
-    return (try? await passed.futureResult.get()) ?? false
+    let answer = (try? await passed.futureResult.get()) ?? false
+    deadline.cancel()
+    // Whatever the answer, and also when it is reached only now.
+    connecting.whenSuccess { $0.close(promise: nil) }
+    return answer
   }
 
   private func connect(
     _ endpoint: Endpoint, _ makeEnd: @escaping @Sendable (any Channel) -> any WebSocketEnd
   ) -> EventLoopFuture<any Channel> {
-    let nonce = (0..<16).map { _ in UInt8.random(in: .min ... .max) }
-    let bootstrap = ClientBootstrap(group: group)
+    ClientBootstrap(group: group)
       .connectTimeout(.milliseconds(Int64(ClientLimits.connectTimeoutMilliseconds)))
       .channelOption(.tcpOption(.tcp_nodelay), value: 1)
-      .channelInitializer { [security] channel in
-        channel.eventLoop.makeCompletedFuture {
-          let pipeline = channel.pipeline.syncOperations
-          try security.addHandler(to: pipeline, for: endpoint)
-          try pipeline.addHandler(
-            HandshakeHandler(authority: endpoint.authority, target: "/ws", nonce: nonce, end: makeEnd(channel)))
-        }
+      // Once for each address that is tried (RFC 8305 §5).
+      .channelInitializer { channel in
+        channel.eventLoop.makeCompletedFuture { try addHandlers(to: channel, for: endpoint, makeEnd(channel)) }
       }
-    return bootstrap.connect(to: endpoint)
+      .connect(to: endpoint)
+  }
+
+  func addHandlers(to channel: any Channel, for endpoint: Endpoint, _ end: any WebSocketEnd) throws {
+    let pipeline = channel.pipeline.syncOperations
+    let nonce = (0..<16).map { _ in UInt8.random(in: .min ... .max) }
+    try security.addHandler(to: pipeline, for: endpoint)
+    try pipeline.addHandler(
+      HandshakeHandler(authority: endpoint.authority, target: "/ws", nonce: nonce, end: end))
   }
 }

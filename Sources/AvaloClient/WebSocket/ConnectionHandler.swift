@@ -48,6 +48,8 @@ final class ConnectionHandler: ChannelInboundHandler, WebSocketEnd {
 
   func handlerAdded(context: ChannelHandlerContext) { self.context = context }
 
+  func connected(_ channel: any Channel) { frames.attach(channel) }
+
   /// The pipeline is whole: frames can be written.
   func begin() {
     if let greeting { send(greeting) }

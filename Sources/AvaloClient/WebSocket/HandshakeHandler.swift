@@ -26,6 +26,7 @@ final class HandshakeHandler: ChannelInboundHandler, RemovableChannelHandler {
   }
 
   func channelActive(context: ChannelHandlerContext) {
+    end.connected(context.channel)
     let request = """
       GET \(target) HTTP/1.1\r
       Host: \(authority)\r

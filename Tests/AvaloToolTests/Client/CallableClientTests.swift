@@ -1,5 +1,6 @@
 import AvaloCore
 import Glibc
+import NIOPosix
 import Synchronization
 import Testing
 
@@ -114,5 +115,18 @@ import Testing
     await client.close()
     try await server.stop()
     unlink(path)
+  }
+
+  @Test func aConnectionThatEndedBeforeTheRequestIsTold() async throws {
+    let server = try await TestServer.start { _, _ in }
+    let client = HTTPClient(server.endpoint)
+    let channel = try await HTTPClient.connect(
+      server.endpoint, TransportSecurity(), MultiThreadedEventLoopGroup.singleton)
+    try await channel.close()
+    let error = await #expect(throws: ClientError.self) {
+      _ = try await client.send(HTTPRequest("GET", "/status"), on: channel, timeout: .seconds(30))
+    }
+    guard case .unreachable = error else { return #expect(Bool(false), "\(String(describing: error))") }
+    try await server.stop()
   }
 }

@@ -138,4 +138,10 @@ import Testing
         Set(handled).union(told).isSuperset(of: last == 0 ? [] : Set(1...last)), "seed \(seed): something is missing")
     }
   }
+
+  @Test func theGreatestOffsetIsOneAsWell() {
+    var progress = Progress(positions: ["user:u": Position(epoch: ProgressTests.epoch, offset: .max - 2)])
+    let head = Position(epoch: ProgressTests.epoch, offset: .max)
+    #expect(progress.takeLive(topic: "user:u", head: head) == (UInt64.max - 1)...UInt64.max)
+  }
 }

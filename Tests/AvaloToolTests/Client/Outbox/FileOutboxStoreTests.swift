@@ -1,5 +1,6 @@
 import AvaloCore
 import AvaloTesting
+import Glibc
 import Testing
 
 @testable import AvaloClient
@@ -74,5 +75,21 @@ import Testing
     let bytes = try #require(try DurableFile.read(path)).count
     #expect(bytes < 40_000, "\(bytes)")
     #expect(try await store.all(of: "u").map(\.name) == ["stays"])
+  }
+
+  @Test func whatIsKeptIsKeptAlsoWhereNoFileCanBeWrittenAnew() async throws {
+    do {
+      let store = try await open()
+      // Where the smaller file would be made.
+      #expect(mkdir(path + ".new", 0o700) == 0)
+      for round in 0..<300 {
+        #expect(try await store.add(entry("passes \(round)"), max: 10))
+        try await store.remove(try #require(try await store.first(of: "u")))
+      }
+      #expect(try await store.add(entry("stays"), max: 10))
+    }
+    let again = try await open()
+    #expect(try await again.all(of: "u").map(\.name) == ["stays"])
+    rmdir(path + ".new")
   }
 }

@@ -54,4 +54,8 @@ import Testing
         == #"{"eventId":"e","type":"chat_message","topic":"chat:c","payload":{},"ttl":60,"priority":"urgent","chatId":"c"}"#
     )
   }
+
+  @Test func waitsNoLongerHoweverOftenItFailed() {
+    #expect([1, 2, 3, 4, 29, 1_000].map(RealtimeServer.longestDelay) == [200, 800, 3_200, 5_000, 5_000, 5_000])
+  }
 }

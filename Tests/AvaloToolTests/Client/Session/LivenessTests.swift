@@ -53,4 +53,13 @@ import Testing
     #expect(liveness.next(35_000) == .sleep(until: 55_000))
     #expect(liveness.next(55_000) == .dead)
   }
+
+  @Test func anIntervalOfNothingIsNoReasonToAskForEver() {
+    for interval in [Int64.min, 0, .max] {
+      var liveness = Liveness(interval: interval, pings: true, now: 5)
+      #expect(liveness.next(5) == .ping)
+      guard case .sleep(let until) = liveness.next(5) else { return #expect(Bool(false), "\(interval)") }
+      #expect(until > 5)
+    }
+  }
 }

@@ -10,6 +10,7 @@ import Testing
       PollAnswer.positions("user:ann=0000000142d1c0aa.17,chat:a.b=0000000142d1c0aa.2,chat:new")
         == ["user:ann": Position(epoch: epoch, offset: 17), "chat:a.b": Position(epoch: epoch, offset: 2)])
     #expect(PollAnswer.positions("") == [:])
+    #expect(PollAnswer.positions("chat:a=0000000142d1c0aa.18446744073709551615") == [:])
     #expect(PollAnswer.positions("a=b.c,=.,x=0000000142d1c0aa.") == [:])
   }
 
