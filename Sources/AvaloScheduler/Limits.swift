@@ -64,6 +64,9 @@ public enum SchedulerLimits {
   public static let seenMilliseconds: Int64 = 3600 * 1000
   /// When a device last used a cursor is written at most this often, beside being moved: it is looked at in months.
   static let cursorUsedMilliseconds: Int64 = 24 * 3600 * 1000
+  /// And this often in the time after which an unused cursor is forgotten, where that is short: what is noted is at most
+  /// two such shares old, which leaves half of that time.
+  static let cursorUsedShare: Int64 = 4
   /// Between two looks for devices nobody has seen for long.
   public static let deviceSweepMilliseconds: Int64 = 10_000
   /// A log that failed is tried again this often.

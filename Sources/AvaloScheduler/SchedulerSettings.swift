@@ -21,6 +21,11 @@ public struct SchedulerSettings: Sendable, Equatable {
 
   public init() {}
 
+  /// What was not noted as used for as long is noted again.
+  var cursorUsedMilliseconds: Int64 {
+    min(SchedulerLimits.cursorUsedMilliseconds, deviceUnseenMilliseconds / SchedulerLimits.cursorUsedShare)
+  }
+
   /// The log's file, of a process whose state lies in `folder`.
   func logFile(in folder: String) -> LogFile {
     LogFile(path: file.hasPrefix("/") ? file : "\(folder)/\(file)", durability: durability)

@@ -71,7 +71,8 @@ public struct FollowRequest: Sendable, Equatable {
 public struct FollowPage: Sendable {
   /// Everything of the types up to and including this sequence is on the page, or gone.
   public var through: UInt64
-  /// Events of the types that expired, were evicted or erased before they were read.
+  /// Events of the types that expired, were evicted or erased before they were read. An erasure counts from the commit
+  /// that begins it on, not from when the events have gone.
   public var gone = 0
   public var rows: [Row] = []
 

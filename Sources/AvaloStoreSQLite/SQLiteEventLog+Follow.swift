@@ -74,7 +74,9 @@ struct FollowReader {
   init(_ db: Connection) throws(LogError) {
     followed = try db.prepare(
       """
-      SELECT f.seq, f.type, f.topic, f.position, f.event, t.name FROM followed f JOIN topics t ON t.id = f.topic
+      SELECT f.seq, f.type, f.topic, f.position, f.event, t.name, max(t.floor, coalesce(e.position, 0))
+      FROM followed f JOIN topics t ON t.id = f.topic
+      LEFT JOIN erasures e ON substr(t.name, 1, 5) = 'user:' AND e.user = substr(t.name, 6)
       WHERE f.seq > ? ORDER BY f.seq LIMIT ?
       """)
     record = try db.prepare("SELECT topic, position, record FROM events WHERE id = ?")
@@ -99,9 +101,10 @@ struct FollowReader {
     return page
   }
 
-  /// The row's event, unless it expired or is gone.
+  /// The row's event, unless it expired or is gone. A broadcast's record may be there for the sake of others: of an inbox
+  /// that is erased, or is being erased, nothing goes on.
   private func event(at now: Int64) throws(LogError) -> [UInt8]? {
-    guard followed.integer(4) >> SQLiteLimits.eventNumberBits > now,
+    guard followed.unsigned(3) > followed.unsigned(6), followed.integer(4) >> SQLiteLimits.eventNumberBits > now,
       try record.bind(1, followed.integer(4)).step()
     else { return nil }
     defer { record.reset() }

@@ -82,6 +82,30 @@ import Testing
     #expect(try self.page(bench, now: LogBench.start + 10).gone == 3)
   }
 
+  /// A broadcast's record stays for its other inboxes; what one of them had of it is gone with the rest.
+  @Test(arguments: Engine.allCases) func nothingOfAnErasedInboxIsRead(_ engine: Engine) throws {
+    let bench = try LogBench(engine)
+    try bench.transaction {
+      let shared = try bench.log.appendShared(expires: LogBench.start + 1000, record: record("{}"), count: 2)
+      for user in ["user:a", "user:b"] {
+        try bench.log.append(topic: bench.topic(user), offset: 1, shared: shared)
+        try bench.log.followLast(.notification)
+      }
+      try follow(bench, "user:a")
+      try follow(bench, "chat:a")
+    }
+    // From the commit on that begins it, whenever its events go.
+    try bench.transaction { try bench.log.put(StoredErasure(user: "a", upTo: 2)) }
+    try bench.transaction { try follow(bench, "user:a") }
+    let begun = try page(bench)
+    #expect(begun.rows.map(\.topic) == ["user:b", "chat:a", "user:a"] && begun.rows.last?.offset == 3)
+    #expect(begun.gone == 2)
+    _ = try bench.transaction { try bench.log.evict(topic: bench.topic("user:a"), upTo: 2, freeing: 0) }
+    try bench.transaction { try bench.log.removeErasure(of: "a") }
+    let done = try page(bench)
+    #expect(done.rows == begun.rows && done.gone == 2 && done.through == begun.through)
+  }
+
   @Test(arguments: Engine.allCases) func whatIsRolledBackIsFollowedByNobody(_ engine: Engine) throws {
     let bench = try LogBench(engine)
     try bench.transaction { try follow(bench, "user:a") }

@@ -13,14 +13,14 @@ extension SchedulerCore {
     guard try mayPass(entrance, origin) else { return }
     if let open = link.sessions[attach.session] { close(session: open, of: link) }
     guard let (device, isNew) = try device(attach, origin) else { return }
-    let place = devices.open(attach.session, link: link.place, device: device.id, seen: device.seen)
+    let place = devices.open(attach.session, link: link.place, device: device.id, seen: device.seen, at: moment.wall)
     link.sessions[attach.session] = place
     turn.openedSessions.append((link, attach.session))
     if moment.wall - device.seen >= SchedulerLimits.seenMilliseconds || device.platform != attach.platform, !isNew {
       try seen(device, platform: attach.platform)
     }
     var stored = isNew ? DeviceCursors() : try cursors(of: device)
-    try forgetUnused(&stored, of: device, attach.token.user)
+    try forgetUnused(&stored, of: device, attach)
     guard
       let answers = try answers(
         attach.topics, of: attach.token.user, session: place, stored: &stored, isNewDevice: isNew, origin)
@@ -87,7 +87,7 @@ extension SchedulerCore {
       guard let left else { continue }
       topics[topic].holds -= 1
       if devices.cursor(ofDevice: device, topic: topic) == nil {
-        part(left, of: devices.device(device).id)
+        part(left, of: devices.device(device).id, after: devices.session(session).quietSince)
       } else {
         markDirty(device, topic: topic)
       }
@@ -167,7 +167,7 @@ extension SchedulerCore {
     link.sessions[closed.session.number] = nil
     for cursor in closed.session.cursors {
       topics[cursor.topic].holds -= 1
-      if closed.isLast { part(cursor, of: closed.device) }
+      if closed.isLast { part(cursor, of: closed.device, after: closed.session.quietSince) }
     }
     if closed.isLast {
       guard closed.device >= 0, moment.wall - closed.seen >= SchedulerLimits.seenMilliseconds else { return }
@@ -178,9 +178,10 @@ extension SchedulerCore {
     }
   }
 
-  /// No session of the device has the cursor any more. What was acknowledged and nobody wrote yet is kept until it is.
-  private func part(_ cursor: SessionCursor, of device: DeviceID) {
-    guard device >= 0, cursor.isDirty else { return }
+  /// No session of the device has the cursor any more. What was acknowledged and nobody wrote yet is kept until it is; so is
+  /// that it was in use until now, where nobody noted it for long.
+  private func part(_ cursor: SessionCursor, of device: DeviceID, after quietSince: Int64) {
+    guard device >= 0, cursor.isDirty || moment.wall - quietSince >= settings.cursorUsedMilliseconds else { return }
     // An offset proves the number, also while the log cannot be asked.
     let number = cursor.offset > 0 && topics[cursor.topic].id != 0 ? topics[cursor.topic].id : number(of: cursor.topic)
     parted[device, default: PartedDevice()].add(

@@ -74,7 +74,7 @@ extension SchedulerCore {
     guard let known = openCursor(besides: session, topic: topic) ?? row?.offset else { return nil }
     let offset = min(known, head)
     // What was not used for long is written back with what moved.
-    let isDirty = row.map { moment.wall - $0.used >= SchedulerLimits.cursorUsedMilliseconds } ?? false
+    let isDirty = row.map { moment.wall - $0.used >= settings.cursorUsedMilliseconds } ?? false
     add(topic, offset, isDirty: isDirty, isAwaited: row.map { $0.topic < 0 } ?? false, to: session)
     return offset
   }
@@ -104,12 +104,13 @@ extension SchedulerCore {
 
   // MARK: How many
 
-  /// Forgets the cursors of a device that comes in which it has not used for as long as an unseen device is remembered.
-  func forgetUnused(_ stored: inout DeviceCursors, of device: StoredDevice, _ user: String) throws(LogError) {
+  /// Forgets the cursors of a device that comes in which it has not used for as long as an unseen device is remembered, and does not
+  /// ask for now.
+  func forgetUnused(_ stored: inout DeviceCursors, of device: StoredDevice, _ attach: Attach) throws(LogError) {
     let now = clock.deletionTime(moment)
     let unused = stored.rows.filter { now - $0.used >= settings.deviceUnseenMilliseconds }
     guard !unused.isEmpty, health == .healthy else { return }
-    let spared = try spared(of: device.id, user)
+    let spared = try spared(of: device.id, attach.token.user, for: attach.topics)
     for cursor in unused where !spared.contains(cursor.topic) {
       try forget(cursor.topic, of: device.id, in: &stored)
       metrics.cursorsForgotten(.unused)
@@ -121,11 +122,7 @@ extension SchedulerCore {
   private func spareCursors(
     _ stored: DeviceCursors, of user: String, session: Int32, for wanted: [Attach.Wanted]
   ) throws(LogError) -> [TopicID] {
-    var spared = try spared(of: devices.device(devices.session(session).device).id, user)
-    for one in wanted {
-      let names = names(of: try place(ofTopic: one.topic.name))
-      spared.formUnion([names.topic, names.awaited])
-    }
+    let spared = try spared(of: devices.device(devices.session(session).device).id, user, for: wanted)
     return stored.newestFirst.filter { !spared.contains($0) }
   }
 
@@ -136,11 +133,17 @@ extension SchedulerCore {
     turn.hasWrites = true
   }
 
-  /// Never forgotten for others: what is open, and the user's inbox, which holds what the device was promised. Under both
-  /// names: it may have been kept before its topic had a row.
-  private func spared(of device: DeviceID, _ user: String) throws(LogError) -> Set<TopicID> {
+  /// Never forgotten: what is open or asked for now, and the user's inbox, which holds what the device was promised. Under
+  /// both names: it may have been kept before its topic had a row.
+  private func spared(
+    of device: DeviceID, _ user: String, for wanted: [Attach.Wanted]
+  ) throws(LogError) -> Set<TopicID> {
     let inbox = names(of: try place(ofTopic: "user:" + user))
     var spared: Set = [inbox.topic, inbox.awaited]
+    for one in wanted {
+      let names = names(of: try place(ofTopic: one.topic.name))
+      spared.formUnion([names.topic, names.awaited])
+    }
     guard let place = devices.place(of: device) else { return spared }
     for session in devices.device(place).sessions {
       for cursor in devices.session(session).cursors {

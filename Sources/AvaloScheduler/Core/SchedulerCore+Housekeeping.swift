@@ -264,7 +264,22 @@ extension SchedulerCore {
       }
     }
     for row in worthIt {
-      if let place = devices.place(of: row.id) { devices.withDevice(place) { $0.seen = now } }
+      guard let place = devices.place(of: row.id) else { continue }
+      devices.withDevice(place) { $0.seen = now }
+      noteUse(of: place)
+    }
+  }
+
+  /// Connected all the while, it uses its cursors, however quiet it is: they are written back. A crash forgets no more of
+  /// that than a pause between two such notes.
+  private func noteUse(of device: Int32) {
+    for session in devices.device(device).sessions {
+      guard moment.wall - devices.session(session).quietSince >= settings.cursorUsedMilliseconds else { continue }
+      devices.withSession(session) { state in
+        state.quietSince = moment.wall
+        for index in state.cursors.indices { state.cursors[index].isDirty = true }
+      }
+      queue(device)
     }
   }
 

@@ -6,6 +6,8 @@ struct SessionState {
   let number: UInt64
   let link: Int32
   let device: Int32
+  /// Since when nobody noted that it uses all its cursors; milliseconds since 1970.
+  var quietSince: Int64
   var cursors = CursorList()
 
   func index(ofTopic topic: Int32) -> Int? { cursors.firstIndex { $0.topic == topic } }
@@ -66,10 +68,10 @@ struct DeviceTable {
   }
 
   /// Opens a session of a device, which comes into being with its first.
-  mutating func open(_ number: UInt64, link: Int32, device id: DeviceID, seen: Int64) -> Int32 {
+  mutating func open(_ number: UInt64, link: Int32, device id: DeviceID, seen: Int64, at now: Int64) -> Int32 {
     let known = places[id]
     let device = known ?? devices.add(DeviceState(id: id, seen: seen, session: 0))
-    let session = sessions.add(SessionState(number: number, link: link, device: device))
+    let session = sessions.add(SessionState(number: number, link: link, device: device, quietSince: now))
     if known == nil {
       places[id] = device
       devices[device].session = session

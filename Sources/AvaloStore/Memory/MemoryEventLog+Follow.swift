@@ -43,7 +43,7 @@ extension MemoryEventLogReader {
       let log = state.topics[Int(row.topic)]
       let index = log.index(after: row.offset - 1)
       guard index < log.events.count, log.events[index].offset == row.offset,
-        log.events[index].expires > request.nowMilliseconds
+        log.events[index].expires > request.nowMilliseconds, !state.isBeingErased(log.name, row.offset)
       else {
         page.gone += 1
         continue
@@ -62,6 +62,12 @@ extension MemoryLogState {
     var followed: Followed
     var topic: TopicID
     var offset: UInt64
+  }
+
+  func isBeingErased(_ topic: String, _ offset: UInt64) -> Bool {
+    let inbox = "user:"
+    guard !access.erasures.isEmpty, topic.hasPrefix(inbox) else { return false }
+    return access.erasures[String(topic.dropFirst(inbox.count))].map { offset <= $0 } ?? false
   }
 
   /// The index of the first followed event beyond `sequence`.

@@ -103,6 +103,66 @@ import Testing
     #expect(bench.metrics.cursorsForgotten.with("unused").value == 1)
   }
 
+  /// Quiet is not unused: who stays connected for longer than an unseen device is remembered finds what comes right after.
+  @Test(arguments: LogKind.allCases) func whatWasSubscribedToAllAlongIsKeptHoweverQuiet(_ engine: LogKind) throws {
+    for unseen: Int64 in [SchedulerSettings().deviceUnseenMilliseconds, 3600 * 1000] {
+      var settings = SchedulerSettings()
+      settings.deviceUnseenMilliseconds = unseen
+      let bench = try CoreBench(engine, settings)
+      let link = try bench.link()
+      try bench.turn(link, bench.attach(link, 1, topics: ["user:ann", "feed:a", "feed:b"]))
+      for _ in 0..<10 {
+        bench.advance(unseen / 10)
+        bench.housekeep()
+      }
+      // One is left, the others end with the connection; the device asks for them again after it has come in.
+      try bench.turn(link, leave(link, 1, "feed:b"), .detach(link, Detach(sessions: [1])))
+      try bench.turn(link, bench.publish(link, "feed:a", id: "1"), bench.publish(link, "feed:b", id: "2"))
+      try bench.turn(link, bench.attach(link, 2))
+      #expect(
+        try bench.turn(link, bench.cursors(link, 2, ["feed:a", "feed:b"], as: 3))
+          == [.attached(3, [bench.position("feed:a", 0), bench.position("feed:b", 0)])])
+      #expect(bench.metrics.cursorsForgotten.with("unused").value == 0)
+    }
+  }
+
+  /// Without any housekeeping in between: ended, left, or asked for while it comes in.
+  @Test func anEndNotesTheUseAndWhatIsAskedForIsSpared() throws {
+    let bench = try CoreBench(.memory)
+    let link = try bench.link()
+    try bench.turn(link, bench.attach(link, 1, topics: ["feed:a", "feed:b"]))
+    bench.advance(bench.settings.deviceUnseenMilliseconds)
+    try bench.turn(link, leave(link, 1, "feed:b"), .detach(link, Detach(sessions: [1])))
+    try bench.turn(link, bench.publish(link, "feed:a", id: "1"), bench.publish(link, "feed:b", id: "2"))
+    try bench.turn(link, bench.attach(link, 2), bench.cursors(link, 2, ["feed:b"], as: 3))
+    #expect(try start(bench, link, "feed:b") == bench.position("feed:b", 0))
+    // Away for as long, it asks for one of them at once.
+    try bench.turn(link, .detach(link, Detach(sessions: [2])))
+    bench.advance(SchedulerLimits.flushMilliseconds)
+    bench.housekeep()
+    bench.advance(bench.settings.deviceUnseenMilliseconds)
+    #expect(try start(bench, link, "feed:a") == bench.position("feed:a", 0))
+    #expect(bench.metrics.cursorsForgotten.with("unused").value == 1)
+  }
+
+  /// A crash has no end of sessions: what was noted meanwhile is what is left.
+  @Test func aCrashDoesNotForgetThatItWasUsed() throws {
+    let bench = try CoreBench(.sqlite)
+    var link = try bench.link()
+    try bench.turn(link, bench.attach(link, 1, topics: ["feed:a"]))
+    for _ in 0..<31 {
+      bench.advance(24 * 3600 * 1000)
+      bench.housekeep()
+      bench.advance(SchedulerLimits.flushMilliseconds)
+      bench.housekeep()
+    }
+    try bench.crash()
+    link = try bench.link()
+    try bench.turn(link, bench.publish(link, "feed:a", id: "1"), bench.attach(link, 2))
+    #expect(
+      try bench.turn(link, bench.cursors(link, 2, ["feed:a"], as: 3)) == [.attached(3, [bench.position("feed:a", 0)])])
+  }
+
   /// The inbox is what a device was promised: it gives way to nothing, and is never one too many.
   @Test(arguments: LogKind.allCases) func theInboxIsSpared(_ engine: LogKind) throws {
     let bench = try CoreBench(engine, CursorTests.three)
