@@ -40,10 +40,10 @@ import Testing
   @Test func ofEveryLink() throws {
     try expect(
       Hello(role: "gateway", instance: "gateway.0", incarnation: 0x1122_3344_5566_7788),
-      "1e000000010000000d0c0b0a02000700676174657761790900676174657761792e308877665544332211")
+      "1e000000010000000d0c0b0a03000700676174657761790900676174657761792e308877665544332211")
     try expect(
       Welcome(generation: 7, credit: 64),
-      "0a000000020000000d0c0b0a02000700000040000000")
+      "0a000000020000000d0c0b0a03000700000040000000")
     try expect(
       Failed(.unavailable, "später", retryAfterMilliseconds: 250),
       "0e000000030000000d0c0b0a0e07007370c3a4746572fa000000")
