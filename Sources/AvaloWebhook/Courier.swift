@@ -30,6 +30,8 @@ final class Courier: FollowerDelegate {
   private var head: UInt64 = 0
   private var missed: UInt64 = 0
   private var mayReadMore = false
+  /// The page that was asked for and has not come; `nil` while one that comes would be of no use.
+  private var reading: PageUnderWay?
   private var acknowledged: UInt64 = 0
   /// Posts under way, by the event's sequence.
   private var posts: [UInt64: Task<Void, Never>] = [:]
@@ -84,23 +86,24 @@ final class Courier: FollowerDelegate {
   // MARK: - From the log
 
   func following(_ following: Following) {
+    life += 1
+    // They would run beside the posts that follow, and no erasure would reach them.
+    for post in posts.values { post.cancel() }
+    posts.removeAll()
+    letters.removeAll()
+    // A page that is still on its way was asked for by the one we were.
+    reading = nil
     if generation != following.generation || queue.read < following.acknowledged {
       // Another log, or another place in it: what was read here means nothing there.
-      life += 1
-      posts.removeAll()
       generation = following.generation
       queue = DeliveryQueue(after: following.acknowledged)
-      letters.removeAll()
       acknowledged = following.acknowledged
       head = following.acknowledged
       log.notice(
         "following the log", metadata: ["generation": "\(generation)", "sequence": "\(following.acknowledged)"])
     } else {
-      // It forgot at most the last moments of what it was told. What is not done is read anew: some may be gone.
-      life += 1
-      posts.removeAll()
-      queue = DeliveryQueue(after: max(queue.acknowledged, following.acknowledged))
-      letters.removeAll()
+      // It forgot at most the last moments of what it was told, and may have erased what is here.
+      queue.readAgain(after: following.acknowledged)
       acknowledged = min(acknowledged, following.acknowledged)
     }
     missed = following.missed
@@ -118,9 +121,19 @@ final class Courier: FollowerDelegate {
   }
 
   func page(_ page: FollowedPage) {
+    guard let reading else {
+      mayReadMore = true
+      return pump()
+    }
+    self.reading = nil
     mayReadMore = page.through > queue.read
     if page.gone > 0 { metrics.skipped.with(WebhookMetrics.Skip.expired.rawValue).add(Int(page.gone)) }
-    let events = page.rows.filter { isWanted($0.topic) }.map { row in
+    let wanted = page.rows.filter { isWanted($0.topic) }
+    let rows = wanted.filter { !reading.isErased($0.topic, $0.offset) }
+    if rows.count < wanted.count {
+      metrics.skipped.with(WebhookMetrics.Skip.erased.rawValue).add(wanted.count - rows.count)
+    }
+    let events = rows.map { row in
       WebhookEvent(
         generation: generation, sequence: row.sequence, topic: row.topic, offset: row.offset, record: row.record)
     }
@@ -131,6 +144,7 @@ final class Courier: FollowerDelegate {
   func erased(_ erased: FollowedErased) {
     let forgotten = queue.forget(erased.topic, upTo: erased.upTo)
     metrics.skipped.with(WebhookMetrics.Skip.erased.rawValue).add(forgotten)
+    if reading?.erase(erased.topic, upTo: erased.upTo) == false { reading = nil }
     // It may wait for a connection all the time that a post may take.
     for (sequence, post) in posts where queue[sequence]?.isErased == true { post.cancel() }
     pump()
@@ -138,6 +152,7 @@ final class Courier: FollowerDelegate {
 
   func readFailed() {
     // The next tick reads again.
+    reading = nil
     mayReadMore = true
     for sequence in letters.values { postpone(sequence) }
     letters.removeAll()
@@ -179,7 +194,9 @@ final class Courier: FollowerDelegate {
       while endpoint.mayPost(inFlight: queue.inFlight, concurrency: settings.concurrency, at: now),
         let item = queue.next(at: now)
       { begin(item) }
-      if queue.hasRoom, mayReadMore || head > queue.read { follower.read(after: queue.read) }
+      if queue.hasRoom, mayReadMore || head > queue.read, follower.read(after: queue.read) {
+        reading = PageUnderWay()
+      }
     }
     settle()
   }
@@ -204,8 +221,15 @@ final class Courier: FollowerDelegate {
     let life = self.life
     presence.ask(String(item.event.topic.id), at: now) { [weak self] isConnected in
       guard let self, life == self.life else { return }
-      // Who cannot be asked about gets a post: one too many is better than none.
-      if isConnected == true { skip(item, .online) } else { post(item) }
+      if queue[item.event.sequence]?.isErased == true {
+        // Meanwhile.
+        skip(item, .erased)
+      } else if isConnected == true {
+        skip(item, .online)
+      } else {
+        // Who cannot be asked about gets a post: one too many is better than none.
+        post(item)
+      }
       // Not before the caller has returned: it may be going through what is ready.
       let bound = NIOLoopBound(self, eventLoop: context.eventLoop)
       context.eventLoop.execute { bound.value.pump() }
@@ -226,6 +250,7 @@ final class Courier: FollowerDelegate {
   private func post(_ item: DeliveryQueue.Item) {
     if item.tried != nil { metrics.retried.add() }
     let (poster, life, started) = (poster, life, now)
+    queue.post(item.event.sequence, at: started)
     let bound = NIOLoopBound((self, item), eventLoop: context.eventLoop)
     let (id, body, eventLoop) = (item.event.id, item.event.body(), context.eventLoop)
     // Ends with the endpoint's answer, or its timeout; cancelled when the event is nobody's any more.

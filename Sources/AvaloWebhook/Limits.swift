@@ -1,12 +1,15 @@
 /// The bounds of the webhook.
 enum WebhookLimits {
-  /// Events that are here at a time, done ones behind an undone one included: what a restart posts twice at most, and
+  /// Events that are here at a time, done ones behind an undone one included: what a restart of the webhook, which keeps
+  /// no file, posts twice at most, and
   /// how many others go past one topic that is being retried.
   static let eventsMax = 4096
   /// Bytes of their records. A page is asked for below it, so that it is passed by one page at most.
   static let eventBytesMax = 16 << 20
   /// One page of the log.
   static let pageBytes: UInt32 = 256 << 10
+  /// Inboxes that are erased while one page is on its way; with more the page is read again.
+  static let erasuresMax = 1024
   /// Posts under way at a time; more than any backend wants from one client.
   static let concurrencyMax = 256
   /// How often is looked at what became due, and told what is done: the precision of all delays, and what a kill of

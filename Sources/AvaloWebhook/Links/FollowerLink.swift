@@ -64,11 +64,13 @@ final class FollowerLink: LinkDelegate {
 
   private func follow() { link?.send(Follow(name: name, types: types), correlation: FollowerLink.follow) }
 
-  func read(after sequence: UInt64) {
-    guard let link, isFollowing, !isReading else { return }
+  /// Asks for a page, unless there is one on its way or nobody to ask; whether it did.
+  func read(after sequence: UInt64) -> Bool {
+    guard let link, isFollowing, !isReading else { return false }
     isReading = true
     link.send(
       ReadFollowed(types: types, after: sequence, bytesMax: WebhookLimits.pageBytes), correlation: FollowerLink.read)
+    return true
   }
 
   func acknowledge(_ sequence: UInt64) { link?.send(AcknowledgeFollowed(sequence: sequence)) }

@@ -15,6 +15,8 @@ struct DeliveryQueue {
     var failure: String?
     /// Why it was given up: it goes to the dead letters.
     var givenUp: String?
+    /// It is not tried before; monotonic milliseconds.
+    var due: Int64?
     /// Nobody's any more: it goes when it is its turn, or when its post has ended.
     var isErased = false
 
@@ -48,6 +50,12 @@ struct DeliveryQueue {
   private var ready: [Topic] = []
   /// Topics whose first waits until then, the soonest first.
   private var waiting: [(due: Int64, topic: Topic)] = []
+  /// Of what is read anew: what became of it. Goes when reading has passed it.
+  private var known: [UInt64: Known] = [:]
+  private enum Known {
+    case done
+    case undone(Item)
+  }
   private(set) var inFlight = 0
   private(set) var bytes = 0
   /// Up to where the log was read.
@@ -67,13 +75,36 @@ struct DeliveryQueue {
   /// Takes a page: its events, and up to where that brings us.
   mutating func add(_ events: [WebhookEvent], through sequence: UInt64) {
     for event in events where event.sequence > read {
-      items[event.sequence] = Item(event: event)
       order.append(event.sequence)
-      bytes += event.record.count
-      lanes[event.topic, default: []].append(event.sequence)
-      if lanes[event.topic]?.count == 1 { ready.append(event.topic) }
+      switch known[event.sequence] {
+      case .done: continue
+      case .undone(var item):
+        item.event = event
+        take(item)
+      case nil: take(Item(event: event))
+      }
     }
     read = max(read, sequence)
+    if !known.isEmpty { known = known.filter { $0.key > read } }
+    settle()
+  }
+
+  private mutating func take(_ item: Item) {
+    let topic = item.event.topic
+    items[item.event.sequence] = item
+    bytes += item.event.record.count
+    lanes[topic, default: []].append(item.event.sequence)
+    guard lanes[topic]?.count == 1 else { return }
+    if let due = item.due { wait(topic, until: due) } else { ready.append(topic) }
+  }
+
+  /// The log is asked once more for what is not done, and for nothing up to `sequence`: some may have gone meanwhile. What
+  /// is done stays done, what was tried keeps its tries and its time; nothing is under way any more.
+  mutating func readAgain(after sequence: UInt64) {
+    var again = DeliveryQueue(after: max(acknowledged, sequence))
+    again.known = known
+    for sequence in order { again.known[sequence] = items[sequence].map { .undone($0) } ?? .done }
+    self = again
   }
 
   /// The next one that may go, which is under way from now on: ``finish(_:)`` or ``wait(_:until:)`` ends that.
@@ -87,6 +118,9 @@ struct DeliveryQueue {
     return items[sequence]
   }
 
+  /// Its post begins.
+  mutating func post(_ sequence: UInt64, at now: Int64) { items[sequence]?.post(at: now) }
+
   /// It is done, whatever became of it.
   mutating func finish(_ sequence: UInt64) {
     guard let item = items.removeValue(forKey: sequence) else { return }
@@ -98,6 +132,10 @@ struct DeliveryQueue {
     } else {
       ready.append(item.event.topic)
     }
+    settle()
+  }
+
+  private mutating func settle() {
     let done = order.prefix { items[$0] == nil }.count
     order.removeFirst(done)
   }
@@ -121,8 +159,13 @@ struct DeliveryQueue {
     guard let known = items[item.event.sequence] else { return }
     items[item.event.sequence] = item
     items[item.event.sequence]?.isErased = known.isErased
+    items[item.event.sequence]?.due = due
     inFlight -= 1
+    wait(item.event.topic, until: due)
+  }
+
+  private mutating func wait(_ topic: Topic, until due: Int64) {
     let place = waiting.firstIndex { $0.due > due } ?? waiting.endIndex
-    waiting.insert((due, item.event.topic), at: place)
+    waiting.insert((due, topic), at: place)
   }
 }

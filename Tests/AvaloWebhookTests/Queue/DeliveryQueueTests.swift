@@ -93,7 +93,67 @@ import Testing
     #expect(queue.hasRoom)
   }
 
+  // MARK: - Reading anew
+
+  /// The log is back: what was done behind an undone event is not posted again, and that one has no new beginning.
+  @Test mutating func whatIsReadAnewIsWhereItWas() throws {
+    add((11, "user:a"), (12, "user:b"), (13, "user:a"), (14, "user:c"), (15, "user:d"), through: 20)
+    var poison = try take()
+    poison.post(at: 100)
+    poison.fail("HTTP 500", counts: true, attempts: 3, patience: 1000, at: 110)
+    queue.wait(poison, until: 500)
+    #expect([next(), next(), next()] == [12, 14, 15])
+    queue.finish(12)
+    queue.post(14, at: 120)
+    queue.finish(15)
+
+    queue.readAgain(after: 3)
+    #expect(queue.acknowledged == 10 && queue.read == 10 && queue.inFlight == 0 && queue.bytes == 0)
+    // In two pages, and again in between; what was under way is posted again, and remembers that it was.
+    add((11, "user:a"), (12, "user:b"), (13, "user:a"), through: 13)
+    queue.readAgain(after: 10)
+    add((11, "user:a"), (12, "user:b"), (13, "user:a"), through: 13)
+    #expect(next(at: 499) == nil, "its delay goes on")
+    add((14, "user:c"), (15, "user:d"), (16, "user:e"), through: 20)
+    #expect(queue.count == 4)
+    let cut = queue.next(at: 499)
+    #expect(cut?.event.sequence == 14 && cut?.began == 120 && cut?.attempts == 0)
+    #expect(next(at: 499) == 16)
+    let again = queue.next(at: 500)
+    #expect(again?.event.sequence == 11 && again?.attempts == 1 && again?.began == 100 && again?.failure == "HTTP 500")
+    for sequence: UInt64 in [11, 14, 16] { queue.finish(sequence) }
+    #expect(next(at: 500) == 13)
+    queue.finish(13)
+    #expect(queue.acknowledged == 20 && queue.bytes == 0 && queue.inFlight == 0)
+  }
+
+  @Test mutating func whatIsGoneWhenItIsReadAnewIsDone() throws {
+    add((11, "user:a"), (12, "user:a"), (13, "user:b"), through: 13)
+    queue.wait(try take(), until: 500)
+    queue.readAgain(after: 0)
+    add((13, "user:b"), through: 13)
+    #expect(queue.count == 1 && queue.acknowledged == 12)
+    #expect(next(at: 500) == 13)
+    // What was done at the end of it leaves nothing to wait for.
+    queue.finish(13)
+    queue.readAgain(after: 0)
+    #expect(queue.acknowledged == 13)
+  }
+
   // MARK: - Erasing
+
+  /// A page may have been read before the inbox was erased, and come after that was told.
+  @Test func aPageUnderWayHoldsNothingThatWasErasedMeanwhile() {
+    var page = PageUnderWay()
+    let (ann, bob) = (Topic("user:ann")!, Topic("user:bob")!)
+    #expect(!page.isErased(ann, 1))
+    let isOfUse = page.erase(ann, upTo: 5)
+    _ = page.erase(ann, upTo: 3)
+    #expect(isOfUse && page.isErased(ann, 5) && !page.isErased(ann, 6) && !page.isErased(bob, 1))
+    var last = true
+    for user in 0..<WebhookLimits.erasuresMax { last = page.erase(Topic("user:\(user)")!, upTo: 1) }
+    #expect(!last, "it is read again")
+  }
 
   @Test mutating func whatIsErasedGoesAndTheRestOfTheTopicGoesOn() throws {
     add((11, "user:a"), (12, "user:a"), (13, "user:b"), (14, "user:a"), (15, "user:a"), through: 20)
