@@ -22,12 +22,17 @@ extension KeyFolder {
     return key
   }
 
+  /// Takes a key away, and with a development set-up's own the file that has it: the tools would go on using it.
   public func revokeAPIKey(id: String) throws(KeyFolderError) {
     var list = try APIKeyList(file: apiKeysPath)
+    let hash = list.keys.first { $0.id == id }?.hash
     guard list.remove(id: id) else {
       let ids = list.keys.map(\.id).joined(separator: ", ")
       throw KeyFolderError("There is no key \"\(id)\"\(ids.isEmpty ? "" : "; there are: \(ids)")")
     }
     try PrivateFile.write(list.text, to: apiKeysPath)
+    if PrivateFile.exists(developmentKeyPath), (try? developmentKey())?.hash == hash {
+      try PrivateFile.remove(developmentKeyPath)
+    }
   }
 }

@@ -62,6 +62,10 @@ enum PrivateFile {
     }
   }
 
+  static func remove(_ path: String) throws(KeyFolderError) {
+    guard unlink(path) == 0 || errno == ENOENT else { throw failure("remove", path) }
+  }
+
   static func failure(_ verb: String, _ path: String) -> KeyFolderError {
     KeyFolderError("Cannot \(verb) \(path): \(String(cString: strerror(errno)))")
   }

@@ -53,6 +53,23 @@ import Testing
     }
   }
 
+  @Test func takesAwayADevelopmentKeysFileWithTheKey() async throws {
+    try await withFolder { path in
+      let folder = KeyFolder(path)
+      var random = SystemRandomNumberGenerator()
+      _ = try folder.prepare(forDevelopment: true, using: &random)
+      _ = try folder.addAPIKey(id: "other", name: nil, owner: nil, scopes: ["publish"], using: &random)
+      try folder.revokeAPIKey(id: "other")
+      let key = try folder.developmentKey()
+      try folder.revokeAPIKey(id: "dev")
+      #expect(throws: KeyFolderError.self) { try folder.developmentKey() }
+      #expect(mode(folder.developmentKeyPath) == 0)
+      // The next set-up makes another.
+      let made = try folder.prepare(forDevelopment: true, using: &random)
+      #expect(made.apiKey != nil && made.apiKey?.text != key.text)
+    }
+  }
+
   @Test func keepsTheKeysThatAreThere() async throws {
     try await withFolder { path in
       let folder = KeyFolder(path)
