@@ -7,6 +7,8 @@ final class PresenceWatcher: Sendable {
   struct Account {
     /// Statuses by user, as they came.
     var statuses: [String: [String]] = [:]
+    /// `status activity` by user, as they came.
+    var shown: [String: [String]] = [:]
     /// `user true|false` of typing indicators.
     var typing: [String] = []
     /// Texts of messages and `user true|false`, in the order they came.
@@ -20,6 +22,7 @@ final class PresenceWatcher: Sendable {
 
   var read: Account { account.withLock { $0 } }
   func statuses(of user: String) -> [String] { read.statuses[user] ?? [] }
+  func shown(of user: String) -> [String] { read.shown[user] ?? [] }
 
   init(_ connection: RealtimeConnection) {
     self.connection = connection
@@ -36,9 +39,12 @@ final class PresenceWatcher: Sendable {
   private func take(_ frame: ServerFrame) {
     switch frame {
     case .fact(let fact) where fact.event.type == "presence_update":
-      let told = fact.event.payload.read { ($0["userId"]?.string, $0["status"]?.string) }
+      let told = fact.event.payload.read { ($0["userId"]?.string, $0["status"]?.string, $0["activity"]?.string) }
       guard let user = told.0, let status = told.1 else { return }
-      account.withLock { $0.statuses[user, default: []].append(status) }
+      account.withLock {
+        $0.statuses[user, default: []].append(status)
+        $0.shown[user, default: []].append(told.2.map { "\(status) \($0)" } ?? status)
+      }
     case .fact(let fact) where fact.event.type == "typing_indicator":
       let isTyping = fact.event.payload.read { $0["isTyping"]?.boolean } ?? false
       let line = "\(fact.event.sourceUserID ?? "?") \(isTyping)"

@@ -40,7 +40,9 @@ extension Hub {
     for change in access.changes {
       switch change {
       case .revoked(let revocation): cut(revocation)
-      case .removed(let topic, let users): endMemberships(topic, of: users)
+      case .removed(let topic, let users):
+        endMemberships(topic, of: users)
+        endPartnerships(topic, of: users)
       case .released: break
       }
     }

@@ -189,6 +189,7 @@ extension Hub {
     cutRevoked()  // before they ask for anything
     for case let session? in sessions where session.stage == .attaching || session.stage == .ready { attach(session) }
     for case let topic? in topics { ask(for: topic) }
+    watcherChats.linkMade()
     owesLatestSeen = true
   }
 
@@ -207,6 +208,7 @@ extension Hub {
       for place in 0..<Int(topic.waiting.count) { subscriptions[topic.waiting[place]].reading = false }
       if topic.state == .leaving { forget(topic) } else { topic.state = .unwatched }
     }
+    partnersLost()
   }
 
   /// Frames from the scheduler, in its order.

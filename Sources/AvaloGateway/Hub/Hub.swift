@@ -53,8 +53,9 @@ final class Hub: LoopApplication {
   var behindSince: [UInt32: UInt32] = [:]
   /// Offsets that overtook the replay of a subscription, by its index.
   var ahead: [UInt32: [UInt64]] = [:]
-  /// Users whose presence sessions watch, and who is shown as typing: of no log.
+  /// Users whose presence sessions watch, in which chats those who watch are, and who is shown as typing: of no log.
   var presence = PresenceBook()
+  var watcherChats = WatcherChats()
   var typing = TypingTable()
   /// Told why a poll is refused, which is its answer.
   var whenRefused: ((ConnectionID, CallError) -> Void)?
@@ -196,6 +197,7 @@ final class Hub: LoopApplication {
     for case let session? in sessions { check(session, nowSeconds: now, nowMilliseconds: milliseconds) }
     retryReads()
     endTypingInTime()
+    refreshMemberships()
     drainSome()
     requests.trim()
     joining.trim()
@@ -210,6 +212,7 @@ final class Hub: LoopApplication {
       settle(topic)
     }
     tellPositions()
+    askMemberships()
     sendGathered()
   }
 

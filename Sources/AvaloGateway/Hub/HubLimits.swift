@@ -35,6 +35,14 @@ enum HubLimits {
   static let batchMax = 512
   /// Between two reports to the presence worker of whether a session was heard of.
   static let seenReportSeconds: UInt32 = 60
+  /// Sessions of a loop that the log is asked about at a time, for which chats they are in: it has other things to do, and a
+  /// new link asks about all who watch.
+  static let membershipQuestionsMax = 64
+  /// How long an answer stands for a session that is shown less than chat partners are: whoever became a member since is
+  /// shown it after so long.
+  static let membershipSeconds: UInt32 = 15
+  /// Of those, asked about again in a second by a loop: as many as cost the log some milliseconds.
+  static let membershipRefreshesPerSecond = 64
   /// Entries that a table of passing things keeps room for when it is empty.
   static let tableCapacityKept = 1024
   /// Subscriptions that one loop tells of when it is asked what became of an event.

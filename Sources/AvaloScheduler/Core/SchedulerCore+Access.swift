@@ -105,6 +105,7 @@ extension SchedulerCore {
   }
 
   private func memberships(of query: MembershipsQuery, _ origin: Origin) throws(LogError) {
+    guard !isErasing(query.user) else { return answer(origin, Memberships(chats: [])) }
     var chats: [String] = []
     for topic in try log.memberships(of: query.user, limit: min(Int(query.limit), WireLimits.batchEntriesMax)) {
       if let chat = try log.name(of: topic).flatMap(Topic.init), chat.kind == "chat" { chats.append(String(chat.id)) }
@@ -114,8 +115,15 @@ extension SchedulerCore {
 
   /// The first offset of the user's present membership; `nil` for no member. Only chats have members.
   func membership(of user: String, in topic: String) throws(LogError) -> UInt64? {
-    guard topic.utf8.starts(with: "chat:".utf8), let chat = try topicID(named: topic) else { return nil }
+    guard topic.utf8.starts(with: "chat:".utf8), let chat = try topicID(named: topic), !isErasing(user) else {
+      return nil
+    }
     return try log.member(user, of: chat)
+  }
+
+  /// What is left of the user's memberships is on its way out: nobody is told when each of them ends.
+  private func isErasing(_ user: String) -> Bool {
+    access.erasures[user] != nil || turn.access.erasures[user] != nil
   }
 
   /// Looks a topic up without making a place for it: people ask about chats that nobody ever wrote to.

@@ -204,6 +204,12 @@ final class TestPort: HubPort, @unchecked Sendable {
     if snapshotEnds { presence.append((.sessionsEnd, 0, [])) }
   }
   func request(_ request: ServiceRequest, loop: UInt8, id: UInt32) { requests.append((request, id)) }
+  /// The requests that `pick` knows, since the last time, with the numbers to answer them under.
+  func takeRequests<Picked>(_ pick: (ServiceRequest) -> Picked?) -> [(request: Picked, id: UInt32)] {
+    let mine = requests.compactMap { request in pick(request.request).map { ($0, request.id) } }
+    requests.removeAll { pick($0.request) != nil }
+    return mine
+  }
   func breakSchedulerLink(reason: String) { broken.append(reason) }
   func accessApplied(_ position: UInt64, loop: UInt8, link: UInt32) { applied.append((position, link)) }
   func breakPresenceLink(reason: String) { brokenPresence.append(reason) }

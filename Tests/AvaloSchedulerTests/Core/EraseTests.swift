@@ -115,6 +115,22 @@ import Testing
     #expect(try finish(bench, link, confirm: 1) == [.erased(1, Erased(events: 0, devices: 0, memberships: 0))])
   }
 
+  /// The rows go chunk by chunk, and nobody is told of each: by then the user, signed in anew, is a member of nothing.
+  @Test func isAMemberOfNothingFromTheStart() throws {
+    let bench = try CoreBench(.sqlite)
+    var link = try bench.link()
+    try fill(bench, link, events: 3, chats: 2)
+    func ask(_ user: String, as correlation: UInt32) -> Command {
+      .access(link, correlation: correlation, .membershipsOf(MembershipsQuery(user: user, limit: 9)))
+    }
+    let told = try bench.turn(link, ask("ann", as: 1), erase(link, as: 2), ask("ann", as: 3), ask("bob", as: 4))
+    #expect(told.contains(.membershipsOf(1, ["c0", "c1"])) && told.contains(.membershipsOf(3, [])))
+    #expect(told.contains(.membershipsOf(4, ["c0", "c1"])), "others stay what they are")
+    try bench.crash()
+    link = try bench.link()
+    #expect(try bench.turn(link, ask("ann", as: 5)) == [.membershipsOf(5, [])])
+  }
+
   @Test func isFinishedAfterARestart() throws {
     let bench = try CoreBench(.sqlite)
     var link = try bench.link()

@@ -41,6 +41,7 @@ extension Hub {
 
   func endPresence(_ session: Session) {
     let before = presence.count
+    watcherChats.leave(session.connection)
     for left in presence.leaveAll(session.connection) { unwatch(left) }
     metrics.subscriptions.add(Double(presence.count - before))
   }
@@ -125,7 +126,6 @@ extension Hub {
     let dependsOnViewer = topic.known.state.dependsOnViewer || before?.state.dependsOnViewer == true
     if let before, !dependsOnViewer, before.news(for: .stranger) == topic.known.news(for: .stranger) { return }
     let chats = Set(topic.known.chats)
-    let chatsBefore = before.map { $0.chats == topic.known.chats ? chats : Set($0.chats) }
     var told = 0
     for place in 0..<Int(topic.subscribers.count) {
       let subscription = topic.subscribers[place]
@@ -135,10 +135,14 @@ extension Hub {
         sendSnapshot(subscription, to: session)
         continue
       }
-      let viewer = dependsOnViewer ? self.viewer(session, of: topic.user, chats) : .stranger
-      if dependsOnViewer, let before, let chatsBefore {
-        let viewerBefore = chatsBefore == chats ? viewer : self.viewer(session, of: topic.user, chatsBefore)
-        if before.news(for: viewerBefore) == topic.known.news(for: viewer) { continue }
+      guard let viewer = dependsOnViewer ? self.viewer(session, of: topic.user, chats) : .stranger else {
+        // It is sent when it is known to whom.
+        presence[subscription].owes = true
+        continue
+      }
+      if dependsOnViewer, let before, before.news(for: presence[subscription].shown) == topic.known.news(for: viewer) {
+        presence[subscription].shown = viewer
+        continue
       }
       guard writer.backlog(connection) <= policy.limits.backlogBytesMax else {
         // Only the last state counts: it is sent when there is room.
@@ -147,6 +151,7 @@ extension Hub {
         metrics.presenceCoalesced.add(1)
         continue
       }
+      presence[subscription].shown = viewer
       let frame = frames[viewer] ?? presenceFrame(topic, for: viewer, isSnapshot: false)
       frames[viewer] = frame
       writer.queue(connection, frame)
@@ -155,15 +160,19 @@ extension Hub {
     metrics.delivered(.presenceUpdate, .live).add(told)
   }
 
-  private func sendSnapshot(_ subscription: UInt32, to session: Session) {
+  /// Sends the present state whole, once it is known, and known what of it the session may see, and there is room.
+  func sendSnapshot(_ subscription: UInt32, to session: Session) {
     let topic = presence.topic(of: subscription)
     guard topic.version != 0 else { return }
+    let dependsOnViewer = topic.known.state.dependsOnViewer
+    guard let viewer = dependsOnViewer ? viewer(session, of: topic.user, Set(topic.known.chats)) : .stranger else {
+      return
+    }
     guard writer.backlog(session.connection) <= policy.limits.backlogBytesMax else {
       return parkedThisTurn.append(session.connection)
     }
     presence[subscription].owes = false
-    let viewer =
-      topic.known.state.dependsOnViewer ? self.viewer(session, of: topic.user, Set(topic.known.chats)) : .stranger
+    presence[subscription].shown = viewer
     writer.queue(session.connection, presenceFrame(topic, for: viewer, isSnapshot: true))
     metrics.delivered(.presenceUpdate, .replay).add(1)
   }
@@ -178,22 +187,6 @@ extension Hub {
       nowMilliseconds: clock.milliseconds)
     text.bytes.withUnsafeBytes { frames.append($0) }
     return frames.bytes
-  }
-
-  /// What the session's user is to the one they look at, who is in these chats.
-  private func viewer(_ session: Session, of user: String, _ chats: Set<String>) -> PresenceState.Viewer {
-    if session.user == user { return .owner }
-    guard !chats.isEmpty else { return .stranger }
-    var isPartner = false
-    // This first: it makes no strings.
-    forEachSubscription(of: session) { index in
-      guard !isPartner, let chat = topic(of: index).topic.chatID, chats.contains(chat) else { return }
-      isPartner = isAdmitted(index)
-    }
-    if !isPartner, let identity = session.identity {
-      isPartner = chats.contains { policy.access.isParticipant(identity, of: $0) }
-    }
-    return isPartner ? .chatPartner : .stranger
   }
 
   // MARK: - For servers

@@ -25,6 +25,8 @@ struct PresenceBook {
 
   func topic(at index: UInt32) -> PresenceTopic? { index < topics.count ? topics[Int(index)] : nil }
 
+  func topic(ofUser user: String) -> PresenceTopic? { topicOfUser[user].flatMap { topic(at: $0) } }
+
   func topic(of subscription: UInt32) -> PresenceTopic {
     guard let topic = topic(at: self[subscription].topic) else {
       preconditionFailure("presence subscription \(subscription) without its topic")

@@ -53,6 +53,9 @@ struct PresenceSubscription {
   var place: UInt32 = 0
   /// The session's next subscription.
   var next = PresenceSubscription.none
-  /// The present state is to be sent whole, when it is known, the session is ready, and its connection has room.
+  /// The present state is to be sent whole, when it is known, and known what of it the session may see, the session is
+  /// ready, and its connection has room.
   var owes = true
+  /// As whom the session was shown what it was told last.
+  var shown = PresenceState.Viewer.stranger
 }
