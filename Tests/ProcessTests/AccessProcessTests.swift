@@ -47,15 +47,15 @@ import Testing
     let stopped = try #require(try await server.process.pid(of: "gateway", slot: 1))
     _ = Foundation.kill(stopped, SIGSTOP)
     let start = ContinuousClock.now
-    try await first(of: 12, server) { backend in
-      _ = try await backend.call(
+    try await server.first(of: 12) { server in
+      _ = try await server.backend().call(
         "revokeTokens", JSONText { $0.object { $0.members("ann", issuedBefore: Self.milliseconds + 1000) } })
     }
     let took = ContinuousClock.now - start
     #expect(took < Self.patience, "the answer waits a second for who does not confirm")
     // Kept, but for nobody who is still connected.
-    try await first(of: 12, server) { backend in
-      _ = try await backend.call("publishRealtimeEvent", Load.event("later", to: "ann"))
+    try await server.first(of: 12) { server in
+      _ = try await server.backend().call("publishRealtimeEvent", Load.event("later", to: "ann"))
     }
     _ = Foundation.kill(stopped, SIGCONT)
     for listener in listeners {
@@ -291,21 +291,6 @@ import Testing
         try await Task.sleep(for: .milliseconds(5))
       }
     }
-  }
-
-  /// Asks over many connections at once, of which some end at a gateway that stands still, and goes on with the first yes.
-  private func first(
-    of count: Int, _ server: RunningServer, _ call: @escaping @Sendable (CallableClient) async throws -> Void
-  ) async throws {
-    let (answers, answered) = AsyncStream.makeStream(of: Void.self)
-    let tasks = (0..<count).map { _ in
-      Task {
-        try await call(server.backend())
-        answered.yield()
-      }
-    }
-    for await _ in answers { break }
-    for task in tasks { task.cancel() }
   }
 }
 

@@ -90,4 +90,31 @@ import Testing
     for watcher in zoes + others { #expect(watcher.shown(of: "ann").allSatisfy { !$0.contains(" ") }) }
     try await server.stop()
   }
+
+  /// The gateway that stands still is not waited for; when it goes on, what was said meanwhile is not for the removed member.
+  @Test func aStoppedGatewayShowsNothingOfWhatCameAfterARemoval() async throws {
+    let server = try await RunningServer.start(environment: ["AVALO_WORKERS__GATEWAY__INSTANCES": "2"])
+    try await backend(server, "setChatMembers", #"{"chatId":"c1","userIds":["ann","bob"]}"#)
+    let ann = PresenceWatcher(try await server.connect("ann", device: "phone", topics: ["user:ann"]))
+    try await ann.call("updatePresenceV1", #"{"activity":"singing"}"#)
+    let bobs = try await watch(server, "bob") + watch(server, "bob")
+    try await waitUntil("they see it") { bobs.allSatisfy { $0.shown(of: "ann").last == "online singing" } }
+    let stopped = try #require(try await server.process.pid(of: "gateway", slot: 1))
+    _ = Foundation.kill(stopped, SIGSTOP)
+    try await server.first(of: 12) { server in
+      let members = try JSONText(validating: #"{"chatId":"c1","userIds":["bob"]}"#)
+      _ = try await server.backend().call("removeChatMembers", members)
+    }
+    try await server.first(of: 12) { server in
+      let update = try JSONText(validating: #"{"activity":"at the doctor","status":"away"}"#)
+      _ = try await server.user("ann").call("updatePresenceV1", update)
+    }
+    _ = Foundation.kill(stopped, SIGCONT)
+    // On a very slow machine its watchdog may have replaced it.
+    try await waitUntil("all know what everybody may know") {
+      bobs.allSatisfy { $0.read.hasEnded || $0.shown(of: "ann").last == "away" }
+    }
+    for bob in bobs { #expect(!bob.shown(of: "ann").contains { $0.hasSuffix("at the doctor") }) }
+    try await server.stop()
+  }
 }

@@ -18,13 +18,17 @@ extension Hub {
       isPartner = isAdmitted(index)
     }
     if isPartner { return .chatPartner }
-    let isMember = watcherChats.isMember(session.connection, of: chats)
+    let isMember: Bool? = policy.access.rules.hasMembers ? watcherChats.isMember(session.connection, of: chats) : false
     if isMember == true, accessIsCurrent { return .chatPartner }
     if let identity = session.identity, chats.contains(where: { policy.access.isParticipant(identity, of: $0) }) {
       return .chatPartner
     }
-    guard policy.access.rules.hasMembers, isMember != false else { return .stranger }
-    if isMember == nil { watcherChats.want(session.connection) } else { watcherChats.holdsNews = true }
+    switch isMember {
+    case false: return .stranger
+    // Who was removed may not have come through yet.
+    case true: watcherChats.holdsNews = true
+    case nil: watcherChats.want(session.connection)
+    }
     return schedulerIsUp ? nil : .stranger
   }
 

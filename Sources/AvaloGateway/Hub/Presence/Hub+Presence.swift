@@ -151,7 +151,7 @@ extension Hub {
         metrics.presenceCoalesced.add(1)
         continue
       }
-      presence[subscription].shown = viewer
+      if dependsOnViewer { presence[subscription].shown = viewer }
       let frame = frames[viewer] ?? presenceFrame(topic, for: viewer, isSnapshot: false)
       frames[viewer] = frame
       writer.queue(connection, frame)
