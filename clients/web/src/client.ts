@@ -213,25 +213,23 @@ export class RealtimeWebSocketClient {
     return (await this.call<{ presence: Record<string, UserPresence> }>('getPresenceV1', { userIds })).presence;
   }
 
-  /** Says that the user types, or has stopped. Call it with every key press: what need not go out does not. */
+  /**
+   * Says that the user types, or has stopped. Call it with every key press: what need not go out does not.
+   *
+   * @throws RealtimeError which a key handler has nothing to do about: `.catch(() => {})`
+   */
   async sendTyping(chatId: string, isTyping = true): Promise<void> {
-    if (!this.#typing.take(chatId, isTyping, this.#environment.now())) return;
-    try {
-      await this.call('sendTypingIndicatorV1', { chatId, isTyping });
-    } catch (thrown) {
-      this.#typing.failed(chatId);
-      throw thrown;
-    }
+    if (this.#typing.take(chatId, isTyping, this.#environment.now())) await this.call('sendTypingIndicatorV1', { chatId, isTyping });
   }
 
   /** The user has read the chat up to that message. */
   sendReadReceipt(chatId: string, messageId: string): Promise<calls.ReadResult> {
-    return this.call('sendReadReceiptV1', { chatId, messageId });
+    return this.call('sendReadReceiptV1', { chatId, messageId, requestId: newID('req_', this.#environment.random) });
   }
 
   /** The user has read all of the chat. */
   markChatAsRead(chatId: string): Promise<calls.ReadResult> {
-    return this.call('markChatAsReadV1', { chatId });
+    return this.call('markChatAsReadV1', { chatId, requestId: newID('req_', this.#environment.random) });
   }
 
   /** Publishes to a topic whose members may. Tried again, by whatever way, it is kept once. */
@@ -242,10 +240,12 @@ export class RealtimeWebSocketClient {
   /**
    * Calls any function of the server: over the socket, or over HTTP while there is none or when it is lost before the answer.
    *
+   * @param ms milliseconds that one attempt may take; the option `callTimeout` unless it is said
+   * @param user whose call it is: CANCELLED when another one is connected. The user of this moment unless it is said
    * @throws RealtimeError
    */
-  call<Result = any>(name: string, data: unknown, ms?: number): Promise<Result> {
-    return this.#calls.call(name, data, ms);
+  call<Result = any>(name: string, data: unknown, ms?: number, user?: string): Promise<Result> {
+    return this.#calls.call(name, data, ms, user);
   }
 
   // MARK: - What the runner asks and tells

@@ -32,9 +32,12 @@ export class Calls {
     return this.#pending.call(name, data, ms, text => this.runner.sendText(text));
   }
 
-  /** Of the user of this moment, and never as the next one. */
-  async call(name: string, data: unknown, ms = this.timeout): Promise<any> {
-    const user = this.user();
+  /** As one user, who is the one of this moment unless it is said, and never as another. */
+  async call(name: string, data: unknown, ms = this.timeout, user = this.user()): Promise<any> {
+    const check = () => {
+      if (user !== this.user()) throw new RealtimeError('CANCELLED', 'another user is connected');
+    };
+    check();
     if (this.runner.isDuplex && this.#pending.hasRoom) {
       try {
         return await this.overSocket(name, data, ms);
@@ -47,15 +50,12 @@ export class Calls {
       throw new RealtimeError('FAILED_PRECONDITION', 'connect(userId, authToken) comes first');
     }
     if (!this.caller.environment.isOnline()) throw new RealtimeError('UNAVAILABLE', 'there is no network');
-    const check = () => {
-      if (user !== this.user()) throw new RealtimeError('CANCELLED', 'another user was connected');
-    };
-    const overHTTP = async (isForced: boolean) => {
+    const overHTTP = (isForced: boolean) => callOverHTTP(this.caller, name, data, async () => {
       check();
       const token = await this.tokens.any(isForced);
       check();
-      return callOverHTTP(this.caller, name, data, token, ms);
-    };
+      return token;
+    }, ms);
     try {
       return await overHTTP(false);
     } catch (thrown) {

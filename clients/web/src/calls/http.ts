@@ -15,15 +15,25 @@ const byStatus: Record<number, string> = {
   400: 'INVALID_ARGUMENT', 401: 'UNAUTHENTICATED', 403: 'PERMISSION_DENIED', 404: 'NOT_FOUND', 429: 'RESOURCE_EXHAUSTED',
 };
 
+/** What is sent. @throws RealtimeError INVALID_ARGUMENT when JSON has no words for it */
+export function encoded(value: unknown): string {
+  try {
+    return JSON.stringify(value);
+  } catch (thrown) {
+    throw RealtimeError.from(thrown, 'INVALID_ARGUMENT');
+  }
+}
+
 /**
  * Calls a function and answers its result.
  *
- * @param ms how long it may take
+ * @param token the token, or what gets it
+ * @param ms how long it may take, with getting the token
  * @throws RealtimeError
  */
 export async function callOverHTTP(
-  { environment, url, callable }: Caller, name: string, data: unknown, token: string | undefined, ms: number,
-  signal?: AbortSignal,
+  { environment, url, callable }: Caller, name: string, data: unknown,
+  token: string | undefined | (() => Promise<string | undefined>), ms: number, signal?: AbortSignal,
 ): Promise<any> {
   const abort = new AbortController();
   const stop = () => abort.abort();
@@ -31,10 +41,11 @@ export async function callOverHTTP(
   let late = false;
   const timer = environment.setTimeout(() => ((late = true), stop()), ms);
   try {
+    const bearer = typeof token === 'function' ? await orAborted(token(), abort.signal) : token;
     if (callable) return (await orAborted(callable(name)(data), abort.signal)).data;
     if (!environment.fetch) throw new RealtimeError('UNIMPLEMENTED', 'there is no fetch here');
     const response = await environment.fetch(`${url}/${name}`, {
-      method: 'POST', signal: abort.signal, headers: headers(token), body: JSON.stringify({ data }),
+      method: 'POST', signal: abort.signal, headers: headers(bearer), body: encoded({ data }),
     });
     return await resultOf(response);
   } catch (thrown) {

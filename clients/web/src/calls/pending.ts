@@ -2,6 +2,7 @@ import type { Environment } from '../environment.js';
 import { RealtimeError } from '../errors.js';
 import type { ServerFrame } from '../types/frames.js';
 import { callsMax } from '../limits.js';
+import { encoded } from './http.js';
 
 interface Pending {
   resolve(result: any): void;
@@ -24,15 +25,16 @@ export class PendingCalls {
    * Sends a call and answers its result.
    *
    * @param send puts text on the socket
-   * @throws RealtimeError; CANCELLED when the socket is lost before the answer
+   * @throws RealtimeError INVALID_ARGUMENT when JSON has no words for the data, CANCELLED when the socket is lost before the answer
    */
   call(name: string, data: unknown, ms: number, send: (text: string) => void): Promise<any> {
     const id = ++this.#lastID;
+    const text = encoded({ id, call: name, data });
     return new Promise((resolve, reject) => {
       const timer = this.environment.setTimeout(
         () => this.#take(id)?.reject(new RealtimeError('DEADLINE_EXCEEDED', `${name} was not answered within ${ms} ms`)), ms);
       this.#waiting.set(id, { resolve, reject, timer });
-      send(JSON.stringify({ id, call: name, data }));
+      send(text);
     });
   }
 

@@ -6,16 +6,11 @@ export class TypingThrottle {
   /** When it was told last, by chat; -Infinity after an end. */
   #told = new Recent<number>(typingChatsMax);
 
-  /** Whether this one is to be told. Call it with every key press. */
+  /** Whether this one is to be told. Call it with every key press; a call that fails is not made again any sooner. */
   take(chatId: string, isTyping: boolean, now: number): boolean {
     const last = this.#told.get(chatId) ?? -Infinity;
     const worth = isTyping ? now - last >= typingEvery || now < last : last !== -Infinity;
     if (worth) this.#told.set(chatId, isTyping ? now : -Infinity);
     return worth;
-  }
-
-  /** It could not be told. */
-  failed(chatId: string): void {
-    this.#told.set(chatId, -Infinity);
   }
 }

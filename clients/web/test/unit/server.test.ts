@@ -43,6 +43,13 @@ test('what is refused is not tried again', async () => {
   assert.equal(posts.length, 1);
 });
 
+test('what is no JSON is refused at once', async () => {
+  const { posts, options } = make();
+  const big = { ...event, payload: { n: 1n } };
+  await assert.rejects(new RealtimeServer(options).publish(big), { name: 'RealtimeError', code: 'INVALID_ARGUMENT' });
+  assert.deepEqual(posts, []);
+});
+
 test('lists are walked to their end', async () => {
   const { posts, options } = make(
     { members: [{ userId: 'a', since: 1 }], nextCursor: 'a' }, { members: [{ userId: 'b', since: 2 }], nextCursor: null });
