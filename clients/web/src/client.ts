@@ -293,9 +293,11 @@ export class RealtimeWebSocketClient {
     this.#inbox!.joining(topics);
     const answer: ReadyFrame = await this.#calls.overSocket('subscribeToRealtimeEventsV1', data);
     const { subscriptions, denied, unread } = answer;
+    const result = { subscriptions, denied, ...(unread && { unread }) };
+    this.#emitter.emit('subscribed', result);
     for (const one of denied) this.#emitter.emit('denied', one);
     this.#inbox!.receipts(answer.receipts);
-    return { subscriptions, denied, ...(unread && { unread }) };
+    return result;
   }
 
   #frame(frame: ServerFrame): void {

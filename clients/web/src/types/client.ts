@@ -1,5 +1,6 @@
 /** What the client tells of itself, and the map of everything that can be listened to. */
 import type { RealtimeError } from '../errors.js';
+import type { SubscribeResult } from './calls.js';
 import type { RealtimeEvent, RealtimePayloads } from './events.js';
 
 export const ConnectionState = {
@@ -78,6 +79,8 @@ export interface RealtimeEventMap extends Events {
   event: RealtimeEvent;
   /** A connection is there, its subscriptions are in place. */
   ready: ReadyInfo;
+  /** Topics were added to the connection, over a WebSocket; elsewhere it is made again with them, and `ready` tells. */
+  subscribed: SubscribeResult;
   gap: Gap;
   recovered: Recovered;
   /** Topics that were asked for and are not allowed. */
