@@ -1,29 +1,41 @@
 import type { RealtimeWebSocketClient } from '../client.js';
 import { unreadMessagesMax } from '../limits.js';
 
+const nothing: Readonly<Record<string, number>> = {};
+
 /**
- * How many messages are unread, by chat: what the server counts at each connection, and what has come since. The server's count
- * includes what it is about to replay.
+ * How many messages are unread, by chat: what the server counts at each connection and for chats that are subscribed to later,
+ * and what has come since. The server's count includes what it is about to replay.
  */
 export class UnreadBook {
-  value: Readonly<Record<string, number>> = {};
+  #value = nothing;
+  /** Whose they are. */
+  #user: string | null;
   /** The latest messages that came since, by chat: whether each counts, which the user's own do not. */
   #since = new Map<string, Map<string, boolean>>();
   #listeners = new Set<() => void>();
 
   /** Listens for as long as the client lives. */
-  constructor(client: RealtimeWebSocketClient) {
+  constructor(private readonly client: RealtimeWebSocketClient) {
+    this.#user = this.#userNow;
     // A chat may be called `constructor`.
     const count = (chatId: string) => Object.hasOwn(this.value, chatId) ? this.value[chatId]! : 0;
     const set = (chatId: string, to: number) => {
       if (count(chatId) !== to) this.#set({ ...this.value, [chatId]: to });
     };
     let isCounted = false;
+    client.onStateChange(() => this.#begin());
     client.on('ready', ({ unread }) => {
       isCounted = !!unread;
       if (!unread) return;
+      this.#begin();
       this.#since.clear();
       this.#set(unread);
+    });
+    client.on('subscribed', ({ subscriptions, unread = {} }) => {
+      const added = Object.entries(unread).filter(([chatId]) => subscriptions.includes(`chat:${chatId}`));
+      for (const [chatId] of added) this.#since.delete(chatId);
+      this.#set({ ...this.value, ...Object.fromEntries(added) });
     });
     client.on('chat_message', ({ payload: { chatId, messageId }, sourceUserId, replay, eventId }) => {
       if (!chatId || replay) return;
@@ -32,14 +44,14 @@ export class UnreadBook {
       // Once, wherever it lies.
       const id = messageId ?? eventId;
       if (since.has(id)) return;
-      const counts = sourceUserId !== client.getConnectionInfo().userId;
+      const counts = sourceUserId !== this.#userNow;
       since.set(id, counts);
       if (since.size > unreadMessagesMax) since.delete(since.keys().next().value!);
       if (counts) set(chatId, count(chatId) + 1);
     });
     client.on('read_receipt', ({ payload: { chatId, userId, messageId }, snapshot }) => {
       // The count at the connection's beginning knows what was read before it.
-      if ((snapshot && isCounted) || userId !== client.getConnectionInfo().userId) return;
+      if ((snapshot && isCounted) || userId !== this.#userNow) return;
       // Read up to there, what came after it is still unread: all that came since, when it lies before.
       const since = [...(this.#since.get(chatId) ?? [])];
       const left = since.slice(since.findIndex(([id]) => id === messageId) + 1);
@@ -48,13 +60,30 @@ export class UnreadBook {
     });
   }
 
+  /** The same object until something changes; nothing of a user who is not the client's any more. */
+  get value(): Readonly<Record<string, number>> {
+    return this.#user === this.#userNow ? this.#value : nothing;
+  }
+
   onChange(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
 
-  #set(value: Record<string, number>): void {
-    this.value = value;
+  get #userNow(): string | null {
+    return this.client.getConnectionInfo().userId;
+  }
+
+  /** Another user begins with nothing, until the server has counted. */
+  #begin(): void {
+    if (this.#user === this.#userNow) return;
+    this.#user = this.#userNow;
+    this.#since.clear();
+    this.#set(nothing);
+  }
+
+  #set(value: Readonly<Record<string, number>>): void {
+    this.#value = value;
     for (const listener of [...this.#listeners]) listener();
   }
 }

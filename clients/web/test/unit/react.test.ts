@@ -90,6 +90,42 @@ test('what was read before the connection is in its count already', async () => 
   assert.deepEqual(shown()[3], { c: 0 });
 });
 
+test('chats that are subscribed to later bring their counts', async () => {
+  const bench = new Bench();
+  const { shown } = await mount(bench);
+  const say = (messageId: string, offset: number) => bench.socket.say({
+    event: { eventId: `e-${messageId}`, type: 'chat_message', payload: { chatId: 'd', messageId }, timestamp: 1, sourceUserId: 'bob' },
+    topic: 'chat:d', offset, epoch: 'e',
+  });
+  await act(async () => {
+    const socket = await bench.accept({ unread: { c: 2 } });
+    const added = bench.client.subscribe('chat:d');
+    await settle();
+    const [call] = socket.all('call');
+    const receipts = [{ chatId: 'd', userId: 'ann', messageId: 'm0', readAt: 1, version: 1 }];
+    // What it counts of others came before what was heard of them since.
+    socket.say({ id: call.id, result: { subscriptions: ['chat:d'], denied: [], unread: { c: 9, d: 5 }, receipts } });
+    await added;
+    socket.say({ live: { topic: 'chat:d', epoch: 'e', offset: 0 } });
+    say('m1', 1);
+  });
+  assert.deepEqual(shown()[3], { c: 2, d: 6 });
+});
+
+test('another user sees nothing of what the last one has unread', async () => {
+  const bench = new Bench();
+  const { shown } = await mount(bench);
+  await act(async () => void (await bench.accept({ unread: { c: 2 } })));
+  assert.deepEqual(shown()[3], { c: 2 });
+  await act(async () => {
+    void bench.client.connect('bob', 'of bob');
+    await settle();
+  });
+  assert.deepEqual(shown()[3], {});
+  await act(async () => void (await bench.accept({ unread: { d: 1 } })));
+  assert.deepEqual(shown()[3], { d: 1 });
+});
+
 test('a receipt leaves unread what came after it, whether or not its message was seen here', async () => {
   const bench = new Bench();
   const { shown } = await mount(bench);
