@@ -1,4 +1,5 @@
 /** What a user does while there is no connection, kept until it is told: in order, once, by one tab. */
+import { encoded } from '../calls/http.js';
 import type { RealtimeWebSocketClient } from '../client.js';
 import { Emitter } from '../delivery/emitter.js';
 import { newID } from '../environment.js';
@@ -8,6 +9,7 @@ import type { Listener } from '../types/client.js';
 import type { Entry, OutboxStore } from './entry.js';
 import { IndexedDBStore } from './indexeddb.js';
 import { LayeredStore } from './layered.js';
+import { Pace } from './pace.js';
 import { defaultTTL, entriesMax, entryBytesMax, otherTTL, outcome, retryDelay } from './policy.js';
 
 export type { Entry, NewEntry, OutboxStore } from './entry.js';
@@ -21,7 +23,10 @@ export interface OutboxOptions {
   max?: number;
   /** Default: IndexedDB, and memory where that is full or forbidden. */
   store?: OutboxStore;
-  /** Default: the browser's Web Locks. Without any, every tab drains, and the server keeps each thing once. */
+  /**
+   * Default: the browser's Web Locks. Where there are none, or they are denied as in a sandboxed frame, every tab tells what it
+   * finds: two may tell the same, which the server keeps once by its id.
+   */
   locks?: { request(name: string, body: () => Promise<void>): Promise<unknown> };
 }
 
@@ -32,7 +37,7 @@ export interface OutboxEvents {
   failed: { entry: Entry; error: RealtimeError };
   /** Its time was over before it could be told. */
   expired: { entry: Entry };
-  /** It cannot be kept over the page's end just now; memory stands in. */
+  /** It cannot be kept over the page's end just now; memory stands in. Told once, until something can be kept again. */
   volatile: { error: unknown };
 }
 
@@ -47,16 +52,22 @@ export class Outbox {
   readonly #store: OutboxStore;
   readonly #emitter = new Emitter<OutboxEvents>(thrown => console.error('[avalo]', thrown));
   readonly #stop: () => void;
+  readonly #pace = new Pace();
+  /** Between the tabs: one that has no connection may add what another can tell. */
+  readonly #channel: BroadcastChannel | undefined;
   #draining = false;
   #again = false;
   #failures = 0;
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  /** Until it fires nothing is told: the server, or our own pace, is not to be hurried. */
+  #pause: ReturnType<typeof setTimeout> | undefined;
   #isClosed = false;
 
   constructor(private readonly client: RealtimeWebSocketClient, options: OutboxOptions = {}) {
     this.#options = options;
     this.#store = options.store ?? new LayeredStore(durable(), error => this.#emitter.emit('volatile', { error }));
-    this.#stop = client.onStateChange(() => this.#drainSoon());
+    // The delays were those of the connection before.
+    this.#stop = client.onStateChange(() => this.#goOn());
+    this.#channel = channel(user => user === client.getConnectionInfo().userId && this.#drainSoon());
     this.#drainSoon();
   }
 
@@ -72,11 +83,11 @@ export class Outbox {
   }
 
   sendReadReceipt(chatId: string, messageId: string): Promise<void> {
-    return this.add('sendReadReceiptV1', { chatId, messageId });
+    return this.add('sendReadReceiptV1', { chatId, messageId, requestId: newID('req_', Math.random) });
   }
 
   markChatAsRead(chatId: string): Promise<void> {
-    return this.add('markChatAsReadV1', { chatId }, { key: `read:${chatId}` });
+    return this.add('markChatAsReadV1', { chatId, requestId: newID('req_', Math.random) }, { key: `read:${chatId}` });
   }
 
   /** Of several only the last one is told. */
@@ -85,18 +96,21 @@ export class Outbox {
   }
 
   /**
-   * Keeps any call that may be made twice.
+   * Keeps any call that may be made twice, with its data as they are now.
    *
-   * @throws RealtimeError RESOURCE_EXHAUSTED when there is no room, INVALID_ARGUMENT when it is too large
+   * @throws RealtimeError RESOURCE_EXHAUSTED when there is no room, INVALID_ARGUMENT when it is too large or no JSON
    */
   async add(name: string, data: unknown, { key, type = name }: { key?: string; type?: string } = {}): Promise<void> {
     const user = this.#user();
-    if (JSON.stringify(data).length > entryBytesMax) throw new RealtimeError('INVALID_ARGUMENT', `more than ${entryBytesMax} bytes`);
+    const text = encoded([data]);
+    if (text.length > entryBytesMax) throw new RealtimeError('INVALID_ARGUMENT', `more than ${entryBytesMax} bytes`);
     const { ttl = {}, max = entriesMax } = this.#options;
     const expiresAt = Date.now() + (ttl[type] ?? defaultTTL[type] ?? otherTTL);
-    if (!(await this.#store.add({ user, name, data, expiresAt, ...(key && { key }) }, max))) {
+    if (!(await this.#store.add({ user, name, data: JSON.parse(text)[0], expiresAt, ...(key && { key }) }, max))) {
       throw new RealtimeError('RESOURCE_EXHAUSTED', `${max} things wait for a connection already`);
     }
+    if (this.#isClosed) return;
+    this.#channel?.postMessage(user);
     this.#drainSoon();
   }
 
@@ -109,7 +123,8 @@ export class Outbox {
   close(): void {
     this.#isClosed = true;
     this.#stop();
-    clearTimeout(this.#timer);
+    this.#channel?.close();
+    clearTimeout(this.#pause);
   }
 
   #user(): string {
@@ -122,19 +137,22 @@ export class Outbox {
     return !this.#isClosed && this.client.getState() === 'connected';
   }
 
+  #goOn(): void {
+    clearTimeout(this.#pause);
+    this.#pause = undefined;
+    this.#drainSoon();
+  }
+
+  #goOnIn(ms: number): void {
+    if (!this.#isClosed) this.#pause = setTimeout(() => this.#goOn(), ms);
+  }
+
   #drainSoon(): void {
-    if (!this.#isReady) return;
-    if (this.#draining) {
-      this.#again = true;
-      return;
-    }
-    clearTimeout(this.#timer);
+    if (!this.#isReady || this.#pause !== undefined) return;
+    this.#again = this.#draining;
+    if (this.#draining) return;
     this.#draining = true;
-    this.#again = false;
-    const user = this.#user();
-    const locks: OutboxOptions['locks'] = this.#options.locks ?? globalThis.navigator?.locks;
-    const work = () => this.#drain(user);
-    void (locks ? locks.request(`avalo-outbox:${user}`, work) : work())
+    void this.#drainLocked(this.#user())
       .catch((error: unknown) => this.#emitter.emit('volatile', { error }))
       .finally(() => {
         this.#draining = false;
@@ -142,9 +160,27 @@ export class Outbox {
       });
   }
 
+  async #drainLocked(user: string): Promise<void> {
+    const locks: OutboxOptions['locks'] = this.#options.locks ?? globalThis.navigator?.locks;
+    let isHeld = false;
+    try {
+      if (locks) {
+        await locks.request(`avalo-outbox:${user}`, () => {
+          isHeld = true;
+          return this.#drain(user);
+        });
+      }
+    } catch (thrown) {
+      // It is denied otherwise, as it is to a sandboxed frame.
+      if (isHeld) throw thrown;
+    }
+    if (!isHeld) await this.#drain(user);
+  }
+
   /** Tells one after the other, until none is left or one has to wait. */
   async #drain(user: string): Promise<void> {
-    while (this.#isReady && this.client.getConnectionInfo().userId === user) {
+    const isTheirs = () => this.#isReady && this.client.getConnectionInfo().userId === user;
+    while (isTheirs()) {
       const entry = await this.#store.first(user);
       if (!entry) return;
       if (entry.expiresAt <= Date.now()) {
@@ -152,8 +188,12 @@ export class Outbox {
         this.#emitter.emit('expired', { entry });
         continue;
       }
+      // Somebody else may have been connected while the store was asked.
+      if (!isTheirs()) return;
+      const ms = this.#pace.take(performance.now());
+      if (ms > 0) return this.#goOnIn(ms);
       try {
-        const result = await this.client.call(entry.name, entry.data);
+        const result = await this.client.call(entry.name, entry.data, undefined, user);
         this.#failures = 0;
         await this.#store.remove(entry);
         this.#emitter.emit('sent', { entry, result });
@@ -161,15 +201,25 @@ export class Outbox {
         const error = RealtimeError.from(thrown);
         const what = outcome(error);
         if (what === 'wait') return;
-        if (what === 'retry') {
-          const ms = retryDelay(++this.#failures, error, Math.random);
-          this.#timer = setTimeout(() => this.#drainSoon(), ms);
-          return;
-        }
+        if (what === 'retry') return this.#goOnIn(retryDelay(++this.#failures, error, Math.random));
+        this.#failures = 0;
         await this.#store.remove(entry);
         this.#emitter.emit('failed', { entry, error });
       }
     }
+  }
+}
+
+/** Hears of users for whom something was added in another tab. A page may be forbidden even that. */
+function channel(added: (user: string) => void): BroadcastChannel | undefined {
+  try {
+    const channel = new BroadcastChannel('avalo-outbox');
+    channel.onmessage = ({ data }) => added(data);
+    // Where there are no tabs, a process that has nothing else to do may end.
+    (channel as { unref?(): void }).unref?.();
+    return channel;
+  } catch {
+    return undefined;
   }
 }
 

@@ -8,15 +8,29 @@ import { MemoryStore } from './memory.js';
 export class LayeredStore implements OutboxStore {
   #memory = new MemoryStore();
   #mine = new WeakSet<Entry>();
+  /** The last entry is in its place. */
+  #added: Promise<unknown> = Promise.resolve();
+  #hasFailed = false;
 
+  /** @param failed is told why memory stands in: once, until the durable store has taken something again */
   constructor(private readonly durable: OutboxStore | undefined, private readonly failed: (thrown: unknown) => void) {}
 
-  async add(entry: NewEntry, max: number): Promise<boolean> {
-    if (this.durable && this.#memory.isEmpty) {
+  /** One after the other: where an entry goes depends on where the one before it went. */
+  add(entry: NewEntry, max: number): Promise<boolean> {
+    const added = this.#added.then(() => this.#add(entry, max));
+    this.#added = added.catch(() => {});
+    return added;
+  }
+
+  async #add(entry: NewEntry, max: number): Promise<boolean> {
+    if (!this.durable) this.#fail(new Error('there is no durable store'));
+    else if (this.#memory.isEmpty) {
       try {
-        return await this.durable.add(entry, max);
+        const hasRoom = await this.durable.add(entry, max);
+        this.#hasFailed = false;
+        return hasRoom;
       } catch (thrown) {
-        this.failed(thrown);
+        this.#fail(thrown);
       }
     }
     return this.#memory.add(entry, max);
@@ -45,8 +59,13 @@ export class LayeredStore implements OutboxStore {
     try {
       return this.durable && (await body(this.durable));
     } catch (thrown) {
-      this.failed(thrown);
+      this.#fail(thrown);
       return undefined;
     }
+  }
+
+  #fail(thrown: unknown): void {
+    if (!this.#hasFailed) this.failed(thrown);
+    this.#hasFailed = true;
   }
 }

@@ -1,5 +1,6 @@
 /** What is decided about entries. Pure. */
 import type { RealtimeError } from '../errors.js';
+import { retryAfterMax } from '../limits.js';
 
 const minute = 60_000;
 const hour = 60 * minute;
@@ -18,9 +19,16 @@ export const entryBytesMax = 128 * 1024;
 /** The first delay after a failure; it doubles up to the longest. */
 export const retryMin = 1_000;
 export const retryMax = 30_000;
+/**
+ * Entries that are told in one window: two windows that meet, and the application's own calls beside them, stay below the 100
+ * frames that the server takes of a connection in a second.
+ */
+export const paceMax = 40;
+/** Milliseconds. */
+export const paceWindow = 1_000;
 
 export type Outcome =
-  /** It cannot be done, ever: the next one. */
+  /** The server will not do it, and waiting changes nothing: the next one. */
   | 'drop'
   /** Later, on the same connection. */
   | 'retry'
@@ -28,12 +36,15 @@ export type Outcome =
   | 'wait';
 
 export function outcome({ code, isTransient }: RealtimeError): Outcome {
-  if (code === 'CANCELLED' || code === 'UNAUTHENTICATED' || code === 'FAILED_PRECONDITION') return 'wait';
+  if (code === 'CANCELLED' || code === 'UNAUTHENTICATED') return 'wait';
   return isTransient ? 'retry' : 'drop';
 }
 
 /** Milliseconds until the next try. @param failures 1 after the first */
-export function retryDelay(failures: number, { retryAfterMs = 0 }: RealtimeError, random: () => number): number {
+export function retryDelay(failures: number, { code, retryAfterMs = 0 }: RealtimeError, random: () => number): number {
+  const told = Math.min(retryAfterMs, retryAfterMax);
+  // A limit knows when it has room again.
+  if (code === 'RESOURCE_EXHAUSTED' && told > 0) return told;
   const bound = Math.min(retryMax, retryMin * 2 ** (failures - 1));
-  return Math.max(retryAfterMs, Math.floor(bound / 2 + random() * bound / 2));
+  return Math.max(told, Math.floor(bound / 2 + random() * bound / 2));
 }

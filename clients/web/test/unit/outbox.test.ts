@@ -3,7 +3,8 @@ import { describe, test } from 'node:test';
 import { RealtimeError } from '../../src/errors.js';
 import { MemoryStore, Outbox, type NewEntry, type OutboxOptions, type OutboxStore } from '../../src/outbox/index.js';
 import { LayeredStore } from '../../src/outbox/layered.js';
-import { outcome, retryDelay } from '../../src/outbox/policy.js';
+import { Pace } from '../../src/outbox/pace.js';
+import { outcome, paceMax, retryDelay } from '../../src/outbox/policy.js';
 import { Bench, type FakeSocket, settle } from '../support/fakes.js';
 
 const entry = (more: Partial<NewEntry> = {}): NewEntry => ({ user: 'ann', name: 'f', data: {}, expiresAt: Infinity, ...more });
@@ -61,6 +62,32 @@ describe('an outbox', () => {
     assert.deepEqual(bench.posts, []);
   });
 
+  test('tells nothing as the user who is connected while the store is asked', async () => {
+    let go = () => {};
+    class Slow extends MemoryStore {
+      override async first(user: string) {
+        const entry = await super.first(user);
+        if (entry) await new Promise<void>(resolve => (go = resolve));
+        return entry;
+      }
+    }
+    const { bench, outbox, heard } = await make({ store: new Slow() });
+    bench.answers.publishRealtimeEvent = () => ({ success: true });
+    await outbox.publish(message('of ann'));
+    const first = await bench.accept();
+    await settle();
+    void bench.client.connect('bob', 'of bob');
+    const second = await bench.accept();
+    go();
+    await settle();
+    assert.deepEqual([heard, bench.posts, first.all('call'), second.all('call')], [[], [], [], []]);
+    void bench.client.connect('ann', 'token');
+    const third = await bench.accept();
+    go();
+    await answer(third);
+    assert.deepEqual(heard, ['sent of ann']);
+  });
+
   test('sends one at a time, so that none overtakes', async () => {
     const { bench, outbox } = await make();
     await outbox.publish(message('a'));
@@ -100,6 +127,42 @@ describe('an outbox', () => {
     assert.deepEqual(heard, ['failed PERMISSION_DENIED', 'sent b']);
   });
 
+  test('drops what is switched off for the user, and goes on with what came after it', async () => {
+    const { bench, outbox, heard } = await make();
+    await outbox.updatePresence({ status: 'busy' });
+    await outbox.publish(message('a'));
+    await outbox.publish(message('b'));
+    await answer(await bench.accept(), call =>
+      call.call === 'updatePresenceV1' ? { error: { status: 'FAILED_PRECONDITION' } } : { result: {} });
+    assert.deepEqual(heard, ['failed FAILED_PRECONDITION', 'sent a', 'sent b']);
+  });
+
+  test('waits as long as a limit says, also when there is more to tell', async () => {
+    const { bench, outbox, heard } = await make();
+    await outbox.publish(message('a'));
+    const socket = await bench.accept();
+    await answer(socket, () => ({ error: { status: 'RESOURCE_EXHAUSTED', details: { retryAfterMs: 1_000_000 } } }));
+    await outbox.publish(message('b'));
+    await settle();
+    assert.deepEqual([heard, socket.all('call').length], [[], 1]);
+    // Another connection is another chance.
+    socket.end(1006);
+    await bench.clock.pass(3_000);
+    await answer(await bench.accept());
+    assert.deepEqual(heard, ['sent a', 'sent b']);
+  });
+
+  test('names a reading once, however often it is told', async () => {
+    const { bench, outbox } = await make();
+    await outbox.markChatAsRead('c');
+    await outbox.sendReadReceipt('c', 'm');
+    const names = (await outbox.pending()).map(one => one.data.requestId);
+    assert(names.every(name => /^req_/.test(name)) && names[0] !== names[1], String(names));
+    const socket = await bench.accept();
+    await answer(socket);
+    assert.deepEqual(socket.all('call').map(call => call.data.requestId), names);
+  });
+
   test('waits with all when the server is away, and keeps the order', async () => {
     const { bench, outbox, heard } = await make();
     await outbox.publish(message('a'));
@@ -132,6 +195,16 @@ describe('an outbox', () => {
     await outbox.publish(message('a'));
     await assert.rejects(outbox.publish(message('b')), { code: 'RESOURCE_EXHAUSTED' });
     await assert.rejects(outbox.add('f', 'x'.repeat(200_000)), { code: 'INVALID_ARGUMENT' });
+    await assert.rejects(outbox.add('f', { big: 1n }), { name: 'RealtimeError', code: 'INVALID_ARGUMENT' });
+  });
+
+  test('keeps data as they were when they were added', async () => {
+    const { outbox } = await make();
+    const data = { text: 'before' };
+    const added = outbox.add('f', data);
+    data.text = 'after';
+    await added;
+    assert.deepEqual((await outbox.pending())[0]!.data, { text: 'before' });
   });
 
   test('drains under a lock of its user', async () => {
@@ -141,6 +214,29 @@ describe('an outbox', () => {
     await answer(await bench.accept());
     assert.deepEqual(heard, ['sent a']);
     assert.equal(names[0], 'avalo-outbox:ann');
+  });
+
+  test('does without a lock where it is denied', async () => {
+    const denied = { request: () => Promise.reject(new DOMException('denied in this context', 'SecurityError')) };
+    const { bench, outbox, heard } = await make({ locks: denied });
+    outbox.on('volatile', () => heard.push('volatile'));
+    await outbox.publish(message('a'));
+    await answer(await bench.accept());
+    assert.deepEqual(heard, ['sent a']);
+  });
+
+  test('tells what a tab without a connection has added', async () => {
+    const store = new MemoryStore();
+    const { bench, outbox: connected, heard } = await make({ store });
+    const { outbox: away } = await make({ store });
+    const socket = await bench.accept();
+    await away.publish(message('a'));
+    for (const end = Date.now() + 30_000; !socket.all('call').length && Date.now() < end;) {
+      await new Promise(resolve => setTimeout(resolve, 5));
+    }
+    await answer(socket);
+    assert.deepEqual(heard, ['sent a']);
+    for (const one of [connected, away]) one.close();
   });
 
   test('is of nobody before connect', async () => {
@@ -183,6 +279,41 @@ describe('a layered store', () => {
     assert.deepEqual(order, [1, 2, 3]);
   });
 
+  test('keeps the order of what is added at once, also when the first is refused', async () => {
+    class Slow extends Broken {
+      override async add(one: NewEntry, max: number): Promise<boolean> {
+        await settle();
+        this.isFull = one.data === 'first';
+        return super.add(one, max);
+      }
+    }
+    const store = new LayeredStore(new Slow(), () => {});
+    await Promise.all(['first', 'second'].map(data => store.add(entry({ data }), 10)));
+    assert.deepEqual((await store.all('ann')).map(one => one.data), ['first', 'second']);
+  });
+
+  test('says once that memory stands in, until the durable one takes something again', async () => {
+    class Closed extends Broken {
+      override async first(user: string) {
+        if (this.isFull) throw new Error('SecurityError');
+        return super.first(user);
+      }
+    }
+    const durable = new Closed();
+    let told = 0;
+    const store = new LayeredStore(durable, () => told++);
+    for (const isFull of [true, false, true]) {
+      durable.isFull = isFull;
+      await store.add(entry(), 10);
+      await store.first('ann');
+      await store.remove((await store.first('ann'))!);
+    }
+    assert.equal(told, 2);
+    const none = new LayeredStore(undefined, () => told++);
+    for (let i = 0; i < 2; i++) await none.add(entry(), 10);
+    assert.equal(told, 3);
+  });
+
   test('works without a durable one', async () => {
     const store = new LayeredStore(undefined, () => {});
     await store.add(entry(), 1);
@@ -196,6 +327,7 @@ test('what becomes of an entry is decided by the error', () => {
   assert.deepEqual(['UNAVAILABLE', 'DEADLINE_EXCEEDED', 'RESOURCE_EXHAUSTED'].map(of), ['retry', 'retry', 'retry']);
   assert.deepEqual(['CANCELLED', 'UNAUTHENTICATED'].map(of), ['wait', 'wait']);
   assert.deepEqual(['PERMISSION_DENIED', 'INVALID_ARGUMENT', 'ALREADY_EXISTS', 'NOT_FOUND'].map(of), ['drop', 'drop', 'drop', 'drop']);
+  assert.equal(of('FAILED_PRECONDITION'), 'drop');
 });
 
 test('the next try comes after a doubling delay, and not before the server said', () => {
@@ -204,4 +336,20 @@ test('the next try comes after a doubling delay, and not before the server said'
   assert.equal(retryDelay(3, error, () => 0), 2000);
   assert.equal(retryDelay(30, error, () => 1), 30_000);
   assert.equal(retryDelay(1, new RealtimeError('UNAVAILABLE', '', { retryAfterMs: 9000 }), () => 0), 9000);
+  // More than an hour is a mistake.
+  assert.equal(retryDelay(1, new RealtimeError('UNAVAILABLE', '', { retryAfterMs: 1e12 }), () => 0), 3_600_000);
+  assert.equal(retryDelay(9, new RealtimeError('RESOURCE_EXHAUSTED', '', { retryAfterMs: 40 }), () => 1), 40);
+  assert.equal(retryDelay(1, new RealtimeError('RESOURCE_EXHAUSTED', ''), () => 1), 1000);
+});
+
+test('no second has more than twice the entries of a window, and each window is used', () => {
+  const pace = new Pace();
+  const told: number[] = [];
+  for (let now = 500; told.length < 400;) {
+    const ms = pace.take(now);
+    if (ms === 0) told.push(now);
+    now += Math.max(ms, 0.5);
+  }
+  for (const at of told) assert(told.filter(other => other >= at && other < at + 1_000).length <= 2 * paceMax);
+  assert(told[399]! - told[0]! < 10_000);
 });
