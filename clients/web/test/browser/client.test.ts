@@ -164,6 +164,23 @@ test('two tabs show the same, and one of them tells what was done offline', asyn
   assert.deepEqual(told.sort(), ids.sort());
 });
 
+test('what a tab without a connection has added is told by another, also when the first is closed', async () => {
+  proxy = await new Proxy().start();
+  const [user, chat] = [server.newUser(), `closed-${server.newUser()}`];
+  const context = await browser.context();
+  const more = { chats: chat, options: { subscriptions: [`chat:${chat}`] } };
+  const stays = await connected(user, more, { context });
+  const leaves = await connected(user, { ...more, url: proxy.url }, { context });
+  proxy.refuse();
+  await leaves.until(`client.getState() === 'reconnecting'`);
+  const ids = names(`c-${user}-`, 5);
+  await leaves.eval(`say('${chat}', ${JSON.stringify(ids)})`);
+  pages.splice(pages.indexOf(leaves), 1);
+  await leaves.close();
+  await shows(stays, ids);
+  await stays.until(`sent.length === ${ids.length}`);
+});
+
 test('a tab in the background stays connected, and shows what came when it is looked at', async () => {
   const user = server.newUser();
   const context = await browser.context();
@@ -190,7 +207,8 @@ test('denied storage is gone without: events come once, and what is done offline
   const early = `
     for (const name of ['localStorage', 'sessionStorage', 'indexedDB']) {
       Object.defineProperty(window, name, { get() { throw new DOMException('denied', 'SecurityError'); } });
-    }`;
+    }
+    Object.defineProperty(navigator, 'locks', { value: { request: async () => { throw new DOMException('denied', 'SecurityError'); } } });`;
   const page = await connected(user, { url: proxy.url, chats: chat, options: { subscriptions: [`chat:${chat}`] } }, { early });
   proxy.refuse();
   await page.until(`client.getState() === 'reconnecting'`);
@@ -198,6 +216,9 @@ test('denied storage is gone without: events come once, and what is done offline
   await page.eval(`say('${chat}', ${JSON.stringify(ids)})`);
   proxy.pass();
   await shows(page, ids);
+  await page.until(`sent.length === ${ids.length}`);
+  assert.deepEqual(await page.eval('outbox.pending()'), []);
+  assert.equal(await page.eval('volatile'), 1);
 });
 
 test('full storage is gone without as well, and nothing overtakes', async () => {

@@ -37,12 +37,7 @@ function listen(user: string): void {
 const text = (selector: string) => `document.querySelector('${selector}')?.textContent`;
 const rows = (place = 'main') => `[...document.querySelectorAll('${place} tbody tr')].map(row => row.innerText.replace(/\\s+/g, ' '))`;
 
-async function press(key: string, code: number, typed?: string): Promise<void> {
-  for (const type of ['keyDown', 'keyUp']) {
-    await page.send('Input.dispatchKeyEvent', { type, key, code: key, windowsVirtualKeyCode: code, text: type === 'keyDown' ? typed : undefined });
-  }
-}
-const enter = () => press('Enter', 13, '\r');
+const enter = () => page.press('Enter', 13, '\r');
 
 /** Types what stands in the field that has the focus, and sends it. */
 async function submit(words: string): Promise<void> {
@@ -188,11 +183,11 @@ test('the policy lets nothing else in, every control has its name, and the conso
 
 test('the keyboard reaches everything', async () => {
   await page.eval(`document.querySelector('nav a').click(); document.getElementById('pause').focus()`);
-  await press('Tab', 9);
+  await page.press('Tab', 9);
   assert.equal(await page.eval('document.activeElement.id'), 'out');
-  await press('Tab', 9);
+  await page.press('Tab', 9);
   assert.equal(await page.eval('document.activeElement.hash'), '#overview');
-  await press('Tab', 9);
+  await page.press('Tab', 9);
   await enter();
   await page.until(`document.querySelector('nav [aria-current]').hash === '#connections'`);
   await page.until(`${rows()}.length === 5`);

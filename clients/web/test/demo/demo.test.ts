@@ -30,10 +30,7 @@ const texts = (who: string) => `[...document.querySelectorAll('#demo-${who} .mes
 async function write(who: string, words: string, sends = true): Promise<void> {
   await page.eval(`${of(who, 'input')}.focus()`);
   await page.send('Input.insertText', { text: words });
-  if (!sends) return;
-  for (const type of ['keyDown', 'keyUp']) {
-    await page.send('Input.dispatchKeyEvent', { type, key: 'Enter', code: 'Enter', windowsVirtualKeyCode: 13, text: type === 'keyDown' ? '\r' : '' });
-  }
+  if (sends) await page.press('Enter', 13, '\r');
 }
 
 const click = (who: string, selector: string) => page.eval(`${of(who, selector)}.click()`);
@@ -100,6 +97,24 @@ test('the policy lets nothing else in, every control has its name, and the conso
   await page.eval(`(() => { const one = document.createElement('script'); one.textContent = 'window.isIn = true'; document.body.append(one); })()`);
   assert.equal(await page.eval('window.isIn'), undefined);
   assert.deepEqual(await namelessControls(page), []);
+});
+
+test('the keyboard reaches every control in turn, shows where it is, and uses it', async () => {
+  const count = await page.eval<number>(`(window.controls = [...document.querySelectorAll('a[href], button, input, select, [tabindex]')]
+    .filter(one => one.checkVisibility())).length`);
+  assert.equal(count, 12);
+  const place = 'controls.indexOf(document.activeElement)';
+  await page.eval('controls[0].focus()');
+  for (let i = 1; i < count; i++) {
+    await page.press('Tab', 9);
+    assert.equal(await page.eval(place), i);
+    assert.equal(await page.eval('getComputedStyle(document.activeElement).outlineStyle'), 'solid');
+    if (!(await page.eval(`document.activeElement.matches('#demo-ann .offline')`))) continue;
+    for (const state of ['Offline', 'Connected']) {
+      await page.press(' ', 32, ' ');
+      await page.until(`${text('ann', '.state')} === '${state}'`);
+    }
+  }
 });
 
 test('the dark of night has enough contrast as well', async () => {

@@ -66,7 +66,15 @@ export class Browser {
     const late = setTimeout(() => this.#process.kill('SIGKILL'), 5_000);
     await this.#gone;
     clearTimeout(late);
-    rmSync(this.#profile, { recursive: true, force: true, maxRetries: 5 });
+    // Its helpers outlive it a moment, and write on.
+    for (const end = Date.now() + 30_000; ;) {
+      try {
+        return rmSync(this.#profile, { recursive: true, force: true });
+      } catch (thrown) {
+        if (Date.now() > end) throw thrown;
+        await new Promise(resolve => setTimeout(resolve, 100));
+      }
+    }
   }
 
   #take({ id, result, error, method, params, sessionId }: any): void {
@@ -124,6 +132,19 @@ export class Page {
       await new Promise(resolve => setTimeout(resolve, 25));
     }
     throw new Error(`not within ${ms} ms: ${expression}\n${this.console.slice(-20).join('\n')}`);
+  }
+
+  /**
+   * Presses a key and lets it go.
+   *
+   * @param code  the virtual key's number
+   * @param typed what the key types, if it does
+   */
+  async press(key: string, code: number, typed?: string): Promise<void> {
+    for (const type of ['keyDown', 'keyUp']) {
+      const text = type === 'keyDown' ? typed : undefined;
+      await this.send('Input.dispatchKeyEvent', { type, key, code: key === ' ' ? 'Space' : key, windowsVirtualKeyCode: code, text });
+    }
   }
 
   /** The browser believes that there is no network: new connections fail, and those that are open fall silent. */
