@@ -57,7 +57,10 @@ export class RealtimeServer {
     return this.call('publishRealtimeEvent', { eventId: newID('evt_', Math.random), ...event });
   }
 
-  /** Publishes an event to many users at once, at most 1 000: all or none. */
+  /**
+   * Publishes an event to many users, at most 100 000. Up to 1 000 have it all or none when it is answered; more are served in
+   * the background, each once, and then the answer has a `broadcastId`.
+   */
   broadcast(userIds: string[], { targetUserId: _, ...event }: EventDraft): Promise<BroadcastResult> {
     return this.call('broadcastToUsers', { userIds, event: { eventId: newID('evt_', Math.random), ...event } });
   }

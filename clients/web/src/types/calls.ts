@@ -32,6 +32,7 @@ export interface OwnPresence {
 export interface SubscribeResult {
   subscriptions: string[];
   denied: Denied[];
+  /** Unread messages by chat; absent when the server cannot say at the moment. */
   unread?: Record<string, number>;
 }
 
@@ -73,7 +74,8 @@ export interface PublishResult {
   epoch?: string;
   offset?: number;
   scheduled?: true;
-  durability: 'memory' | 'os' | 'disk';
+  /** What the event survives; `none`, and neither epoch nor offset: it is of a type that is kept in no log. */
+  durability: 'memory' | 'os' | 'disk' | 'none';
   /** It had been published before. */
   duplicate: boolean;
 }
@@ -82,6 +84,8 @@ export interface BroadcastResult {
   success: true;
   eventId: string;
   recipients: number;
+  /** Beyond 1 000 users, who are served in the background: what `call('getBroadcast', { broadcastId })` asks after. */
+  broadcastId?: string;
   durability: 'memory' | 'os' | 'disk';
   duplicate: boolean;
 }

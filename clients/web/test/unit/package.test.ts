@@ -17,6 +17,11 @@ test('everything that the package offers is there', () => {
   for (const path of paths) assert(existsSync(path as string), String(path));
 });
 
+test('the package grants what the repository does, which states no licence', () => {
+  assert.equal(JSON.parse(read('package.json')).license, 'UNLICENSED');
+  assert.equal(existsSync('../../LICENSE'), false);
+});
+
 test('no bundle needs another package at run time, and each has its source map', () => {
   assert.equal(JSON.parse(read('package.json')).dependencies, undefined);
   for (const name of readdirSync('dist').filter(name => /js$/.test(name))) {
