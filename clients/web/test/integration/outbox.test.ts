@@ -1,10 +1,14 @@
 /** An outbox against a real server, in Node. */
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { after, test } from 'node:test';
 import { RealtimeWebSocketClient } from '../../src/index.js';
 import { MemoryStore, Outbox } from '../../src/outbox/index.js';
 import * as server from '../support/server.js';
 import { NodeWebSocket } from '../support/websocket.js';
+
+/** Ended in any case: one that goes on connecting keeps the process. */
+const ends: (() => void)[] = [];
+after(() => ends.forEach(end => end()));
 
 test('400 things that wait are told in order, and cost no connection', async () => {
   const user = server.newUser();
@@ -14,6 +18,7 @@ test('400 things that wait are told in order, and cost no connection', async () 
   client.onStateChange(state => states.push(state));
   void client.connect(user, server.token(user, { chats: [chat] }));
   const outbox = new Outbox(client, { store: new MemoryStore() });
+  ends.push(() => outbox.close(), () => client.disconnect());
   const told: string[] = [];
   outbox.on('sent', ({ entry }) => told.push(entry.data.eventId));
   outbox.on('failed', ({ error }) => told.push(error.code));
@@ -24,6 +29,4 @@ test('400 things that wait are told in order, and cost no connection', async () 
   await server.eventually('all of them', () => told.length >= 400);
   assert.deepEqual(told, ids);
   assert.deepEqual(states, ['connecting', 'connected']);
-  outbox.close();
-  client.disconnect();
 });
