@@ -20,10 +20,17 @@ const entries = {
   avalo: 'src/index.ts', outbox: 'src/outbox/index.ts', server: 'src/server/index.ts', react: 'src/react/index.ts',
 };
 
+/** Names of the machinery within, spelled out here and short in the bundles: nothing of the wire or of what is offered. */
+const internal = [
+  'acks', 'attempts', 'available', 'began', 'caller', 'changed', 'emitter', 'ended', 'flush', 'generation', 'hasRoom', 'heard',
+  'hooks', 'isDuplex', 'isPast', 'isRefreshable', 'isShut', 'joining', 'ladder', 'machine', 'newToken', 'nextProbe', 'overSocket',
+  'phase', 'pings', 'processed', 'reopen', 'sendText', 'settle', 'tokenFailed', 'tokenReady', 'tokens', 'wasTried',
+];
+
 export function build() {
   rmSync(join(root, 'dist'), { recursive: true, force: true });
   run('tsc', '-p', '.');
-  const common = ['--minify', '--sourcemap', '--target=es2022', '--external:react'];
+  const common = ['--minify', '--sourcemap', '--target=es2022', '--external:react', `--mangle-props=^(${internal.join('|')})$`];
   for (const [name, source] of Object.entries(entries)) {
     esbuild(source, '--format=esm', `--outfile=dist/${name}.min.mjs`, ...common);
   }

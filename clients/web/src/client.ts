@@ -6,7 +6,6 @@ import { Emitter } from './delivery/emitter.js';
 import { Inbox } from './delivery/inbox.js';
 import { type Environment, keep, newID, recall, surroundings } from './environment.js';
 import { RealtimeError } from './errors.js';
-import * as limits from './limits.js';
 import { Runner } from './session/runner.js';
 import { stateOf, Waiting } from './session/state.js';
 import { Tokens } from './session/tokens.js';
@@ -38,10 +37,8 @@ export class RealtimeWebSocketClient {
   readonly #caller: Caller;
   readonly #runner: Runner;
   readonly #calls: Calls;
-  readonly #acks: Acks;
   readonly #typing = new TypingThrottle();
-  readonly #emitter = new Emitter<RealtimeEventMap>(thrown => this.#complain(thrown));
-  readonly #states = new Emitter<{ state: [ConnectionState, ConnectionInfo] }>(thrown => this.#complain(thrown));
+  readonly #emitter = new Emitter<RealtimeEventMap & { state: [ConnectionState, ConnectionInfo] }>(thrown => this.#complain(thrown));
   readonly #subscriptions: Subscriptions;
   readonly #tokens = new Tokens();
   #inbox: Inbox | undefined;
@@ -56,8 +53,12 @@ export class RealtimeWebSocketClient {
     this.#options = options;
     const url = (options.url ?? (globalThis as any).location?.origin ?? '').replace(/\/+$/, '');
     this.#caller = { environment, url, callable: options.callable };
-    const { reconnectInterval = 3000, maxReconnectAttempts = 10, pingInterval = 25_000 } = options;
-    this.#runner = new Runner({ reconnectInterval, maxReconnectAttempts, pingInterval }, this.#caller, {
+    const { reconnectInterval = 3000, maxReconnectAttempts = 10, pingInterval = 25_000, callTimeout = 10_000 } = options;
+    const numbers = { reconnectInterval, maxReconnectAttempts, pingInterval, callTimeout };
+    for (const [name, value] of Object.entries(numbers)) {
+      if (!(value >= 0)) throw new RealtimeError('INVALID_ARGUMENT', `${name} must be a number from 0 on, not ${value}`);
+    }
+    this.#runner = new Runner(numbers, this.#caller, {
       tokens: this.#tokens,
       request: name => this.#request(name),
       ready: ready => this.#ready(ready),
@@ -66,16 +67,9 @@ export class RealtimeWebSocketClient {
       changed: () => this.#changed(),
       log: (message, facts) => options.debug && console.debug(`[avalo] ${message}`, facts ?? ''),
     });
-    this.#calls = new Calls(this.#caller, this.#tokens, this.#runner, options.callTimeout ?? 10_000, () => this.#userId);
-    this.#acks = new Acks(run => {
-      const timer = environment.setTimeout(run, limits.ackDelay);
-      return () => environment.clearTimeout(timer);
-    }, acks => {
-      if (options.positions) keep(options.positions, this.#positionsKey, String(this.#inbox!.positions));
-      if (this.#runner.isDuplex) this.#runner.send({ ack: acks });
-    });
+    this.#calls = new Calls(this.#caller, this.#tokens, this.#runner, callTimeout, () => this.#userId);
     this.#subscriptions = new Subscriptions(options.subscriptions ?? [], {
-      connection: () => this.#runner.machine.phase !== 'connected' ? 'none' : this.#runner.isDuplex ? 'duplex' : 'fixed',
+      isDuplex: () => this.#runner.machine.phase === 'connected' ? this.#runner.isDuplex : undefined,
       join: topics => this.#join(topics),
       leave: topics => this.call('unsubscribe', { subscriptions: topics }),
       reopen: () => {
@@ -100,18 +94,19 @@ export class RealtimeWebSocketClient {
       return Promise.reject(new RealtimeError('FAILED_PRECONDITION', 'connect(userId, authToken) comes first'));
     }
     if (userId !== this.#userId) {
+      this.#inbox?.acks.flush();
       this.#run(machine => machine.disconnect());
       this.#userId = userId;
       this.#tokens.forget();
-      this.#inbox = new Inbox(userId, recall(this.#options.positions, this.#positionsKey), this.#emitter, this.#acks);
+      this.#inbox = this.#inboxOf(userId);
     }
     const isSame = token === this.#tokens.source;
-    this.#tokens.source = token;
     const { phase } = this.#runner.machine;
     if (phase === 'connected') {
-      if (!isSame) void this.#refresh(false);
+      if (!isSame) this.setToken(token!);
       return Promise.resolve();
     }
+    this.#tokens.source = token;
     const connected = this.#waiting.add();
     this.#unwatch ??= this.#environment.watch(event => this.#page(event));
     // Single-flight: one attempt at a time, whoever asks for it.
@@ -123,7 +118,7 @@ export class RealtimeWebSocketClient {
 
   /** Ends the connection; nothing comes back until `connect`. */
   disconnect(): void {
-    this.#acks.flush();
+    this.#inbox?.acks.flush();
     this.#unwatch?.();
     this.#unwatch = undefined;
     this.#run(machine => machine.disconnect());
@@ -131,9 +126,10 @@ export class RealtimeWebSocketClient {
 
   /** Goes on with another token; also after the last one was refused. */
   setToken(token: TokenSource): void {
+    const isConnected = this.#runner.machine.phase === 'connected';
     this.#tokens.source = token;
-    if (this.#runner.machine.phase === 'connected') void this.#refresh(false);
-    else this.#run(machine => machine.newToken(this.#tokens.isRefreshable));
+    this.#run(machine => machine.newToken(this.#tokens.isRefreshable));
+    if (isConnected) void this.#refresh(false);
   }
 
   /** Listens to events of a type, or to what the client says of itself. Answers how to stop that. */
@@ -147,7 +143,7 @@ export class RealtimeWebSocketClient {
 
   /** Hears of each change of state, with what else is known then. Answers how to stop that. */
   onStateChange(listener: (state: ConnectionState, info: ConnectionInfo) => void): () => void {
-    return this.#states.on('state', ([state, info]) => listener(state, info));
+    return this.#emitter.on('state', ([state, info]) => listener(state, info));
   }
 
   getState(): ConnectionState {
@@ -168,7 +164,7 @@ export class RealtimeWebSocketClient {
   }
 
   /**
-   * Adds topics, now and for every later connection.
+   * Adds topics, now and for every later connection. One that was denied or has ended is asked for again.
    *
    * @returns what the server granted; nothing where `ready` tells: while there is no connection, and over a stream or polls,
    *   which are made again with the new topics
@@ -192,14 +188,19 @@ export class RealtimeWebSocketClient {
     const users = [userIds].flat();
     const topics = users.map(user => `presence:${user}`);
     const off = listener && this.on('presence_update', event => users.includes(event.payload.userId) && listener(event));
-    this.#subscriptions.watch(topics).catch(thrown => this.#complain(thrown));
     let isOver = false;
+    // Those whom somebody watches already are not told again by the server.
+    const known = topics.map(topic => this.#subscriptions.has(topic) && this.#inbox!.presence.get(topic));
+    this.#subscriptions.add(topics, 1).catch(thrown => this.#complain(thrown));
+    Promise.resolve().then(() => {
+      for (const event of known) if (event && !isOver) listener?.({ ...event, snapshot: true });
+    }).catch(thrown => this.#complain(thrown));
     return () => {
       if (isOver) return;
       isOver = true;
       off?.();
       // Lost on the way, it is made good by the next connection.
-      this.#subscriptions.unwatch(topics).catch(() => {});
+      this.#subscriptions.remove(topics, 1).catch(() => {});
     };
   }
 
@@ -250,21 +251,35 @@ export class RealtimeWebSocketClient {
 
   // MARK: - What the runner asks and tells
 
-  get #positionsKey(): string {
-    return `avalo.positions.${this.#userId}`;
+  /** What comes in for a user; it acknowledges on that user's connections alone. */
+  #inboxOf(userId: string): Inbox {
+    const key = `avalo.positions.${userId}`;
+    const { positions } = this.#options;
+    const acks = new Acks(this.#environment, all => {
+      if (positions) keep(positions, key, String(inbox.positions));
+      if (inbox !== this.#inbox || this.#runner.machine.phase !== 'connected') return false;
+      this.#runner.send({ ack: all });
+      return true;
+    });
+    const inbox = new Inbox(userId, recall(positions, key), this.#emitter, acks);
+    return inbox;
   }
 
   #run(input: Parameters<Runner['run']>[0]): void {
     this.#runner.run(input);
   }
 
-  /** Gives the connection a new token, without ending it. */
+  /** Gives the connection a new token; one that takes none is made again with it. */
   async #refresh(force: boolean): Promise<void> {
     const { machine } = this.#runner;
     const { generation } = machine;
     try {
-      const token = await this.#tokens.get(force);
-      if (token && machine.generation === generation && this.#runner.isDuplex) this.#runner.send({ connect: { token } });
+      const { source } = this.#tokens;
+      // At once, so that what is asked for next is asked for with it.
+      const token = typeof source === 'string' ? source : await this.#tokens.get(force);
+      if (!token || machine.generation !== generation) return;
+      if (this.#runner.isDuplex) this.#runner.send({ connect: { token } });
+      else this.#run(() => machine.reopen());
     } catch (thrown) {
       this.#complain(thrown);
     }
@@ -278,14 +293,14 @@ export class RealtimeWebSocketClient {
     return { deviceId: this.deviceId, platform, subscriptions, positions };
   }
 
-  #ready(ready: ReadyFrame): void {
-    this.#connectionId = ready.connectionId;
-    const { connectionId, subscriptions, denied, unread } = ready;
+  #ready({ connectionId, subscriptions, denied, unread, receipts }: ReadyFrame): void {
+    // A listener may connect somebody else.
+    const inbox = this.#inbox!;
+    this.#connectionId = connectionId;
+    this.#subscriptions.ready(`user:${this.#userId}`, subscriptions);
     this.#emitter.emit('ready', { connectionId, subscriptions, denied, ...(unread && { unread }) });
     for (const one of denied) this.#emitter.emit('denied', one);
-    this.#inbox!.receipts(ready.receipts);
-    // When the machine, too, knows that it is connected.
-    void Promise.resolve().then(() => this.#subscriptions.ready(`user:${this.#userId}`));
+    inbox.receipts(receipts);
   }
 
   async #join(topics: string[]): Promise<calls.SubscribeResult> {
@@ -301,13 +316,16 @@ export class RealtimeWebSocketClient {
   }
 
   #frame(frame: ServerFrame): void {
+    if (frame.unsubscribed) this.#subscriptions.ended([frame.unsubscribed.topic]);
+    // Of a connection that goes on: its topics are those that it began with.
+    if (frame.ready) this.#inbox!.receipts(frame.ready.receipts);
     if (this.#calls.take(frame) || this.#inbox!.take(frame)) return;
     if (frame.expiring && typeof this.#tokens.source === 'function') void this.#refresh(true);
   }
 
   #lost(): void {
     this.#connectionId = null;
-    this.#acks.flush();
+    this.#inbox?.acks.flush();
     this.#calls.lost();
   }
 
@@ -317,12 +335,13 @@ export class RealtimeWebSocketClient {
     this.#waiting.settle(state, machine.reason);
     if (state === this.#state) return;
     this.#state = state;
-    this.#states.emit('state', [state, this.getConnectionInfo()]);
+    this.#emitter.emit('state', [state, this.getConnectionInfo()]);
   }
 
   #page(event: 'online' | 'offline' | 'wake' | 'leave'): void {
-    if (event === 'leave') this.#acks.flush();
-    else this.#run(machine => machine[event]());
+    if (event !== 'leave') return this.#run(machine => machine[event]());
+    this.#inbox?.acks.flush();
+    this.#runner.leave();
   }
 
   #complain(thrown: unknown): void {

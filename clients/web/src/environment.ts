@@ -1,4 +1,5 @@
 /** What the client takes from its surroundings. Everything can be replaced; what is missing is done without. */
+import { timerMax } from './limits.js';
 
 /** As much of a WebSocket as the client needs; the browser's and Node's have it. */
 export interface WebSocketLike {
@@ -16,7 +17,7 @@ export type StorageLike = Pick<Storage, 'getItem' | 'setItem'>;
 export type PageEvent = 'online' | 'offline' | 'wake' | 'leave';
 
 export interface Environment {
-  /** Milliseconds; a wall clock, as it goes on while the machine sleeps. */
+  /** Milliseconds since some moment, by a clock that nobody sets. */
   now(): number;
   setTimeout(run: () => void, ms: number): unknown;
   clearTimeout(timer: any): void;
@@ -37,8 +38,9 @@ export interface Environment {
 export function surroundings(): Environment {
   const scope = globalThis as any;
   return {
-    now: () => Date.now(),
-    setTimeout: (run, ms) => scope.setTimeout(run, ms),
+    now: () => scope.performance.now(),
+    // What is longer fires at once.
+    setTimeout: (run, ms) => scope.setTimeout(run, Math.min(ms, timerMax)),
     clearTimeout: timer => scope.clearTimeout(timer),
     random: Math.random,
     webSocket: scope.WebSocket,
@@ -62,18 +64,15 @@ function storage(name: 'localStorage' | 'sessionStorage'): StorageLike | undefin
 function watch(listener: (event: PageEvent) => void): () => void {
   const { window, document } = globalThis as any;
   if (!window?.addEventListener) return () => {};
-  const handlers: [any, string, () => void][] = [
-    [window, 'online', () => listener('online')],
-    [window, 'offline', () => listener('offline')],
-    [window, 'pageshow', () => listener('wake')],
-    [window, 'pagehide', () => listener('leave')],
-    [document, 'resume', () => listener('wake')],
-    [document, 'visibilitychange', () => listener(document.visibilityState === 'visible' ? 'wake' : 'leave')],
-  ];
-  for (const [target, type, handler] of handlers) target.addEventListener(type, handler);
-  return () => {
-    for (const [target, type, handler] of handlers) target.removeEventListener(type, handler);
-  };
+  const abort = new AbortController();
+  const on = (target: any, type: string, event: () => PageEvent) => target.addEventListener(type, () => listener(event()), abort);
+  on(window, 'online', () => 'online');
+  on(window, 'offline', () => 'offline');
+  on(window, 'pageshow', () => 'wake');
+  on(window, 'pagehide', () => 'leave');
+  on(document, 'resume', () => 'wake');
+  on(document, 'visibilitychange', () => document.visibilityState === 'visible' ? 'wake' : 'leave');
+  return () => abort.abort();
 }
 
 /** Reads what was kept; `null` where that is not possible. */
@@ -96,6 +95,6 @@ export function keep(storage: StorageLike | undefined, key: string, value: strin
 
 /** A name that nobody else has. */
 export function newID(prefix: string, random: () => number): string {
-  const uuid = globalThis.crypto?.randomUUID?.().replace(/-/g, '');
-  return prefix + (uuid ?? Array.from({ length: 24 }, () => Math.floor(random() * 36).toString(36)).join(''));
+  const part = () => random().toString(36).slice(2);
+  return prefix + (globalThis.crypto?.randomUUID?.().replace(/-/g, '') ?? part() + part());
 }

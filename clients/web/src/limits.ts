@@ -16,6 +16,16 @@ export const pongGrace = 10_000;
 export const probeGrace = 4_000;
 /** Acknowledgements wait so long for more of them; the server takes one a topic for all before. */
 export const ackDelay = 50;
+/** A stream that was behind its acknowledgements for so long is begun again with them: no more often than a poll asks. */
+export const streamAckDelay = 20_000;
+/** How long a poll is held that acknowledges when a stream ends: until the server, too, knows of the end. */
+export const ackHold = 1_000;
+/** When polls are begun again for which the log did not answer. */
+export const logRetry = 1_000;
+/** The longest that a timer of a browser can be set to. */
+export const timerMax = 2 ** 31 - 1;
+/** Users of whom it is remembered how they are, for who watches them next: as many as one connection may watch. */
+export const presenceMax = 1_000;
 /** Ids of events seen, to leave what comes twice: more than a reconnect ever brings again. */
 export const seenMax = 2_000;
 /** Versions of keyed state, by chat and user. */

@@ -1,13 +1,12 @@
 /** Keeps what is subscribed to on the connection the same as what is wanted. */
 import type { RealtimeError } from './errors.js';
 import { streamTopicsMax } from './limits.js';
-import { Topics } from './topics.js';
 import type { SubscribeResult } from './types/calls.js';
 import type { TransportName } from './types/client.js';
 
 export interface SubscriptionHooks {
-  /** `duplex`: topics come and go by calls; `fixed`: a connection has those it began with. */
-  connection(): 'none' | 'duplex' | 'fixed';
+  /** True: topics come and go by calls; false: a connection has those it began with; nothing: there is none. */
+  isDuplex(): boolean | undefined;
   join(topics: string[]): Promise<SubscribeResult>;
   leave(topics: string[]): Promise<unknown>;
   /** Makes the connection again. Answers when it is there. */
@@ -17,23 +16,27 @@ export interface SubscriptionHooks {
 const nothing: SubscribeResult = { subscriptions: [], denied: [] };
 
 export class Subscriptions {
-  readonly #topics: Topics;
+  /** Watched topics are counted, by who watches; those that are wanted without are there for ever. */
+  #wanted = new Map<string, number>();
   /** What the connection was opened with, and over what. */
   #requested: string[] = [];
   #transport: TransportName = 'websocket';
+  /** What the connection has, or is being asked for. */
+  #has = new Set<string>();
   /** Go into one call at the end of this turn. */
   #joining = new Set<string>();
   #joined: Promise<SubscribeResult> | undefined;
 
-  constructor(first: Iterable<string>, private readonly hooks: SubscriptionHooks) {
-    this.#topics = new Topics(first);
+  constructor(first: string[], private readonly hooks: SubscriptionHooks) {
+    this.#count(first, Infinity);
   }
 
   /** The topics to open a connection with. */
   request(inbox: string, transport: TransportName): string[] {
     this.#transport = transport;
     this.#requested = [];
-    return (this.#requested = this.#carried([...new Set([inbox, ...this.#topics.all()])]));
+    this.#has.clear();
+    return (this.#requested = this.#carried([...new Set([inbox, ...this.#wanted.keys()])]));
   }
 
   /**
@@ -43,54 +46,75 @@ export class Subscriptions {
   #carried(topics: string[]): string[] {
     if (this.#transport === 'websocket') return topics;
     const apart = this.#transport === 'poll' ? topics.filter(topic => !topic.startsWith('presence:')) : topics;
-    return apart.slice(0, Math.max(0, streamTopicsMax - this.#requested.length));
+    let room = streamTopicsMax - this.#requested.length;
+    return apart.filter(topic => this.#requested.includes(topic) || room-- > 0);
   }
 
-  /** The connection is there; what was wanted or not while it was made is made good. */
-  ready(inbox: string): void {
-    const missing = this.#topics.all().filter(topic => !this.#requested.includes(topic));
-    const left = this.#requested.filter(topic => topic !== inbox && !this.#topics.has(topic));
-    void this.#join(missing).catch(() => {});
-    void this.#leave(left).catch(() => {});
+  /** The connection is there; what was wanted or not while it was made is made good when that is known everywhere. */
+  ready(inbox: string, granted: string[]): void {
+    this.#has = new Set(granted);
+    queueMicrotask(() => {
+      const missing = [...this.#wanted.keys()].filter(topic => !this.#requested.includes(topic));
+      const left = this.#requested.filter(topic => topic !== inbox && !this.#wanted.has(topic));
+      void this.#join(missing).catch(() => {});
+      void this.#leave(left).catch(() => {});
+    });
   }
 
-  add(topics: string[]): Promise<SubscribeResult> {
-    const fresh = topics.filter(topic => !this.#topics.has(topic));
-    this.#topics.add(topics);
-    return this.#join(fresh);
+  /** Whether the connection has it, or is being asked for it. */
+  has(topic: string): boolean {
+    return this.#has.has(topic);
   }
 
-  remove(topics: string[]): Promise<void> {
-    this.#topics.remove(topics);
-    return this.#leave(topics);
+  /** The connection has these no more, or never had. */
+  ended(topics: string[]): void {
+    for (const topic of topics) this.#has.delete(topic);
   }
 
-  watch(topics: string[]): Promise<SubscribeResult> {
-    return this.#join(this.#topics.watch(topics));
+  add(topics: string[], by = Infinity): Promise<SubscribeResult> {
+    this.#count(topics, by);
+    return this.#join(topics);
   }
 
-  unwatch(topics: string[]): Promise<void> {
-    return this.#leave(this.#topics.unwatch(topics));
+  remove(topics: string[], by = Infinity): Promise<void> {
+    return this.#leave(this.#count(topics, -by));
+  }
+
+  /** Answers those that nobody wants any more. */
+  #count(topics: string[], by: number): string[] {
+    return topics.filter(topic => {
+      const left = (this.#wanted.get(topic) ?? 0) + by;
+      if (left > 0) this.#wanted.set(topic, left);
+      // Taken away, whoever watches: that is no number.
+      else this.#wanted.delete(topic);
+      return !(left > 0);
+    });
   }
 
   #join(topics: string[]): Promise<SubscribeResult> {
-    const carried = this.#carried(topics);
-    if (!carried.length || this.hooks.connection() === 'none') return Promise.resolve(nothing);
+    const carried = this.#carried(topics.filter(topic => !this.#has.has(topic)));
+    if (!carried.length || this.hooks.isDuplex() === undefined) return Promise.resolve(nothing);
     for (const topic of carried) this.#joining.add(topic);
     return (this.#joined ??= Promise.resolve().then(() => this.#joinNow()));
   }
 
   async #joinNow(): Promise<SubscribeResult> {
-    const topics = [...this.#joining].filter(topic => this.#topics.has(topic));
+    const topics = [...this.#joining].filter(topic => this.#wanted.has(topic));
     this.#joining.clear();
     this.#joined = undefined;
-    const connection = this.hooks.connection();
-    if (!topics.length || connection === 'none') return nothing;
+    const isDuplex = this.hooks.isDuplex();
+    if (!topics.length || isDuplex === undefined) return nothing;
     try {
-      if (connection === 'duplex') return await this.hooks.join(topics);
-      await this.hooks.reopen();
-      return nothing;
+      if (!isDuplex) {
+        await this.hooks.reopen();
+        return nothing;
+      }
+      for (const topic of topics) this.#has.add(topic);
+      const result = await this.hooks.join(topics);
+      this.ended(result.denied.map(({ topic }) => topic));
+      return result;
     } catch (thrown) {
+      this.ended(topics);
       // The connection was lost: the next one begins with these topics.
       if ((thrown as RealtimeError).code === 'CANCELLED') return nothing;
       throw thrown;
@@ -98,8 +122,9 @@ export class Subscriptions {
   }
 
   async #leave(topics: string[]): Promise<void> {
-    const connection = topics.length ? this.hooks.connection() : 'none';
-    if (connection === 'fixed') await this.hooks.reopen();
-    else if (connection === 'duplex') await this.hooks.leave(topics);
+    this.ended(topics);
+    const isDuplex = topics.length ? this.hooks.isDuplex() : undefined;
+    if (isDuplex) await this.hooks.leave(topics);
+    else if (isDuplex === false) await this.hooks.reopen();
   }
 }

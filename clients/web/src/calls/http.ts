@@ -10,11 +10,6 @@ export interface Caller {
   callable: CallableFactory | undefined;
 }
 
-/** Status codes of answers that are not the server's own, such as a proxy's. */
-const byStatus: Record<number, string> = {
-  400: 'INVALID_ARGUMENT', 401: 'UNAUTHENTICATED', 403: 'PERMISSION_DENIED', 404: 'NOT_FOUND', 429: 'RESOURCE_EXHAUSTED',
-};
-
 /** What is sent. @throws RealtimeError INVALID_ARGUMENT when JSON has no words for it */
 export function encoded(value: unknown): string {
   try {
@@ -29,11 +24,12 @@ export function encoded(value: unknown): string {
  *
  * @param token the token, or what gets it
  * @param ms how long it may take, with getting the token
+ * @param keepalive whether it outlives the page; it is small then
  * @throws RealtimeError
  */
 export async function callOverHTTP(
   { environment, url, callable }: Caller, name: string, data: unknown,
-  token: string | undefined | (() => Promise<string | undefined>), ms: number, signal?: AbortSignal,
+  token: string | undefined | (() => Promise<string | undefined>), ms: number, signal?: AbortSignal, keepalive = false,
 ): Promise<any> {
   const abort = new AbortController();
   const stop = () => abort.abort();
@@ -45,7 +41,7 @@ export async function callOverHTTP(
     if (callable) return (await orAborted(callable(name)(data), abort.signal)).data;
     if (!environment.fetch) throw new RealtimeError('UNIMPLEMENTED', 'there is no fetch here');
     const response = await environment.fetch(`${url}/${name}`, {
-      method: 'POST', signal: abort.signal, headers: headers(bearer), body: encoded({ data }),
+      method: 'POST', keepalive, signal: abort.signal, headers: headers(bearer), body: encoded({ data }),
     });
     return await resultOf(response);
   } catch (thrown) {
@@ -57,9 +53,7 @@ export async function callOverHTTP(
 }
 
 export function headers(token: string | undefined): Record<string, string> {
-  const all: Record<string, string> = { 'Content-Type': 'application/json' };
-  if (token !== undefined) all.Authorization = `Bearer ${token}`;
-  return all;
+  return { 'Content-Type': 'application/json', ...(token !== undefined && { Authorization: `Bearer ${token}` }) };
 }
 
 /** The result in an answer, or its error, thrown. */
@@ -67,9 +61,8 @@ export async function resultOf(response: Response): Promise<any> {
   const answer = await response.json().catch(() => null);
   if (answer?.error?.status) throw RealtimeError.of(answer.error);
   if (response.ok && answer && 'result' in answer) return answer.result;
-  throw RealtimeError.of({
-    status: byStatus[response.status] ?? 'UNAVAILABLE', message: `the answer, with status ${response.status}, is not the server's`,
-  });
+  // A proxy's, say: its status is no word of what the server would answer.
+  throw new RealtimeError('UNAVAILABLE', `the answer, with status ${response.status}, is not the server's`);
 }
 
 /** What a function answers, or an error as soon as nobody waits for it any more. */

@@ -1,8 +1,8 @@
 import type { Listener } from '../types/client.js';
 
-/** Listeners by name. One that throws stops no other: what it threw goes to `failed`. */
+/** Listeners by name. One that throws stops no other: what it threw goes to `failed`, or of one for errors to the console. */
 export class Emitter<Events extends object> {
-  #listeners = new Map<keyof Events, Set<Listener<any>>>();
+  #listeners = new Map<PropertyKey, Set<Listener<any>>>();
 
   constructor(private readonly failed: (thrown: unknown) => void) {}
 
@@ -25,7 +25,9 @@ export class Emitter<Events extends object> {
       try {
         listener(event);
       } catch (thrown) {
-        this.failed(thrown);
+        // To be told of it would have it throw again.
+        if (name === 'error') console.error('[avalo]', thrown);
+        else this.failed(thrown);
       }
     }
     return listeners.length;

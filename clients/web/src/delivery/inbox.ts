@@ -3,13 +3,13 @@
  * processed when its listeners have run; only then its position counts.
  */
 import type { RealtimeEventMap } from '../types/client.js';
-import type { RealtimeEvent, RealtimeEventType } from '../types/events.js';
+import type { PresencePayload, RealtimeEvent, RealtimeEventType } from '../types/events.js';
 import type { EventFrame, Receipt, ServerFrame } from '../types/frames.js';
 import type { Acks } from './acks.js';
 import type { Emitter } from './emitter.js';
 import { Positions } from './positions.js';
 import { Recent } from './recent.js';
-import { seenMax, versionsMax } from '../limits.js';
+import { presenceMax, seenMax, versionsMax } from '../limits.js';
 
 export class Inbox {
   positions: Positions;
@@ -18,6 +18,8 @@ export class Inbox {
    * An id alone may be another topic's or another publisher's as well.
    */
   #seen = new Recent<true>(seenMax);
+  /** How users were last told to be, by topic. */
+  readonly presence = new Recent<RealtimeEvent<PresencePayload, 'presence_update'>>(presenceMax);
   /** Versions of keyed state that were handed on. */
   #versions = new Recent<number>(versionsMax);
   /** Topics whose replay is not over. */
@@ -27,7 +29,7 @@ export class Inbox {
 
   constructor(
     private readonly userId: string, positions: string | null, private readonly emitter: Emitter<RealtimeEventMap>,
-    private readonly acks: Acks,
+    readonly acks: Acks,
   ) {
     this.positions = new Positions(positions);
   }
@@ -56,7 +58,11 @@ export class Inbox {
       const { topic } = frame.live;
       this.#replaying.delete(topic);
       const events = this.#resuming.get(topic);
-      if (this.#resuming.delete(topic)) this.emitter.emit('recovered', { topic, events: events! });
+      if (this.#resuming.delete(topic)) {
+        // What was acknowledged may have been lost with the connection it was sent on.
+        this.acks.add(topic, this.positions.of([topic])[topic]);
+        this.emitter.emit('recovered', { topic, events: events! });
+      }
     } else if (frame.unsubscribed) {
       this.positions.forget(frame.unsubscribed.topic);
       this.emitter.emit('unsubscribed', frame.unsubscribed);
@@ -91,11 +97,12 @@ export class Inbox {
   }
 
   #handOn({ event, topic, offset, ahead, snapshot }: EventFrame): void {
-    const whole: RealtimeEvent<any, any> = { ...event, targetUserId: event.targetUserId ?? this.userId, topic };
-    if (offset !== undefined) whole.offset = offset;
-    if (offset !== undefined && this.#replaying.has(topic)) whole.replay = true;
-    if (ahead) whole.ahead = true;
-    if (snapshot) whole.snapshot = true;
+    const whole: RealtimeEvent<any, any> = {
+      ...event, targetUserId: event.targetUserId ?? this.userId, topic,
+      ...(offset !== undefined && { offset, ...(this.#replaying.has(topic) && { replay: true }) }),
+      ...(ahead && { ahead }), ...(snapshot && { snapshot }),
+    };
+    if (topic.startsWith('presence:')) this.presence.set(topic, whole);
     this.emitter.emit(whole.type as RealtimeEventType, whole);
     this.emitter.emit('event', whole);
   }

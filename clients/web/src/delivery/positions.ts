@@ -41,31 +41,31 @@ export class Positions {
   }
 
   /** The event was processed. Answers what may be acknowledged; nothing for one that came ahead. */
-  processed({ topic, offset, epoch, ahead }: EventFrame): Position | undefined {
-    const known = this.#all[topic];
-    const now = epoch ?? known?.epoch;
-    if (ahead || now === undefined || (known?.epoch === now && offset! <= known.offset)) return undefined;
-    return (this.#all[topic] = { epoch: now, offset: offset! });
+  processed({ topic, offset, epoch = this.#all[topic]?.epoch, ahead }: EventFrame): Position | undefined {
+    return ahead || epoch === undefined ? undefined : this.#move(topic, epoch, offset!);
   }
 
   /** These offsets will not come. Answers what may be acknowledged. */
   skip({ topic, to, epoch }: Gap & { epoch?: string }): Position | undefined {
-    const known = this.#all[topic];
-    if (epoch !== undefined && epoch !== known?.epoch) {
-      this.#all[topic] = { epoch, offset: to ?? 0 };
-      return undefined;
-    }
-    if (!known || to === undefined || to <= known.offset) return undefined;
-    return (this.#all[topic] = { epoch: known.epoch, offset: to });
+    const known = this.#all[topic]?.epoch;
+    if (epoch === undefined || epoch === known) return known && to !== undefined ? this.#move(topic, known, to) : undefined;
+    this.#move(topic, epoch, to ?? 0);
+    return undefined;
   }
 
   /** The replay has reached the present. */
   live({ topic, epoch, offset }: Position & { topic: string }): void {
-    const known = this.#all[topic];
-    if (known?.epoch !== epoch || known.offset < offset) this.#all[topic] = { epoch, offset };
+    this.#move(topic, epoch, offset);
   }
 
   forget(topic: string): void {
     delete this.#all[topic];
+  }
+
+  /** Forward, or into another epoch. */
+  #move(topic: string, epoch: string, offset: number): Position | undefined {
+    const known = this.#all[topic];
+    if (known?.epoch === epoch && offset <= known.offset) return undefined;
+    return (this.#all[topic] = { epoch, offset });
   }
 }

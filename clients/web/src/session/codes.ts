@@ -8,18 +8,16 @@ export interface Ending {
   retryAfterMs?: number;
 }
 
-export type Kind =
-  | { kind: 'retry' }
-  /** The server asked for a pause and named its length. */
-  | { kind: 'goaway' }
-  /** The token was refused. */
-  | { kind: 'auth' }
-  | { kind: 'stop'; reason: DisconnectReason };
+/**
+ * What becomes of it: come back; come back when the server asked for it; the token was refused; or stay away, for the reason
+ * named.
+ */
+export type Kind = 'retry' | 'goaway' | 'auth' | DisconnectReason;
 
-const reasons: Record<number, DisconnectReason> = {
-  4501: 'permission_denied', 4502: 'bad_frame', 4503: 'limit', 4504: 'feature_disabled', 4505: 'disconnected',
-  4506: 'superseded',
-};
+/** From 4501 on. */
+const reasons: DisconnectReason[] = [
+  'permission_denied', 'bad_frame', 'limit', 'feature_disabled', 'disconnected', 'superseded',
+];
 /** How an HTTP transport is told the same. */
 const statuses: Record<string, number> = { UNAUTHENTICATED: 4500, PERMISSION_DENIED: 4501, INVALID_ARGUMENT: 4502 };
 
@@ -27,7 +25,7 @@ const statuses: Record<string, number> = { UNAUTHENTICATED: 4500, PERMISSION_DEN
 export function classify(ending: Ending): Kind {
   const code = ending.code || statuses[ending.status ?? ''] || 0;
   // An expired or revoked token is mended by another one.
-  if (code === 4004 || code === 4500 || code === 4507) return { kind: 'auth' };
-  if (code >= 4500 && code < 5000) return { kind: 'stop', reason: reasons[code] ?? 'disconnected' };
-  return { kind: code === 4000 && ending.retryAfterMs !== undefined ? 'goaway' : 'retry' };
+  if (code === 4004 || code === 4500 || code === 4507) return 'auth';
+  if (code >= 4500 && code < 5000) return reasons[code - 4501] ?? 'disconnected';
+  return code === 4000 && ending.retryAfterMs !== undefined ? 'goaway' : 'retry';
 }

@@ -4,11 +4,8 @@
  */
 import { lateGrace, pingIntervalMin, pongGrace, probeGrace } from '../limits.js';
 
-export type Wish =
-  | { do: 'ping' }
-  | { do: 'dead' }
-  /** Nothing for so long. */
-  | { do: 'sleep'; ms: number };
+/** To ask, to end it, or to do nothing for so many milliseconds. */
+export type Wish = 'ping' | 'dead' | number;
 
 export class Liveness {
   /** Round trip in milliseconds; `null` before the first. */
@@ -39,7 +36,7 @@ export class Liveness {
   }
 
   pong(now: number): void {
-    if (this.#asked !== null) this.latency = Math.max(0, now - this.#asked);
+    if (this.#asked !== null) this.latency = now - this.#asked;
     this.#asked = null;
   }
 
@@ -53,17 +50,17 @@ export class Liveness {
   next(now: number): Wish {
     if (now >= this.#deadline) {
       // Who comes late has slept or was busy: what came in meanwhile may still wait to be read.
-      if (now < this.#deadline + lateGrace || this.#excused) return { do: 'dead' };
+      if (now < this.#deadline + lateGrace || this.#excused) return 'dead';
       this.#excused = true;
       this.#deadline = now + lateGrace;
-      return { do: 'sleep', ms: lateGrace };
+      return lateGrace;
     }
     if (now >= this.#nextPing) {
       this.#nextPing = now + this.#interval;
       this.#asked = now;
       this.#deadline = Math.min(this.#deadline, now + pongGrace);
-      return { do: 'ping' };
+      return 'ping';
     }
-    return { do: 'sleep', ms: Math.min(this.#nextPing, this.#deadline) - now };
+    return Math.min(this.#nextPing, this.#deadline) - now;
   }
 }

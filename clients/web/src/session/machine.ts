@@ -78,10 +78,13 @@ export class Machine {
   /** There is another token, from outside. */
   newToken(refreshable: boolean): Action[] {
     this.#refreshable = refreshable;
-    if (this.phase !== 'stopped') return [];
     this.#refreshed = this.#force = false;
-    this.attempts = 0;
-    return this.#attempt();
+    if (this.phase === 'stopped') {
+      this.attempts = 0;
+      return this.#attempt();
+    }
+    // The one under way has the other token.
+    return this.phase === 'token' || this.phase === 'opening' ? [...this.#drop(), ...this.#attempt()] : [];
   }
 
   /** The connection is to be made again, at once: its topics changed, or a better transport is there. */
@@ -114,9 +117,8 @@ export class Machine {
   closed(generation: number, ending: Ending): Action[] {
     if (generation !== this.generation || (this.phase !== 'opening' && this.phase !== 'connected')) return [];
     const kind = classify(ending);
-    if (kind.kind === 'stop') return this.#stop(kind.reason);
-    if (kind.kind === 'auth') return this.#refused();
-    return this.#failed(ending.retryAfterMs, kind.kind === 'goaway');
+    if (kind === 'auth') return this.#refused();
+    return kind === 'retry' || kind === 'goaway' ? this.#failed(ending.retryAfterMs, kind === 'goaway') : this.#stop(kind);
   }
 
   timer(name: Timer, generation: number): Action[] {

@@ -78,6 +78,11 @@ export class Runner {
     this.#transport!.send(text);
   }
 
+  /** The page may be going away. */
+  leave(): void {
+    this.#transport?.leave?.();
+  }
+
   /** Hands an input to the machine and does what comes of it. */
   run(input: (machine: Machine) => Action[]): void {
     const before = this.machine.phase;
@@ -117,7 +122,10 @@ export class Runner {
   #open(generation: number): void {
     const name = this.ladder.current;
     this.#retryAfterMs = undefined;
-    const opening = { ...this.caller, token: this.hooks.tokens.last, request: this.hooks.request(name) };
+    const { tokens } = this.hooks;
+    const token = tokens.last;
+    // What it asks for later it asks for with the token of then.
+    const opening: Opening = { ...this.caller, request: this.hooks.request(name), get token() { return tokens.last ?? token; } };
     try {
       this.#transport = open[name](opening, {
         alive: () => this.#liveness?.heard(this.#environment.now()),
@@ -132,16 +140,22 @@ export class Runner {
   }
 
   #frame(generation: number, name: TransportName, opening: Opening, frame: ServerFrame): void {
-    if (frame.ready) {
+    const { ready } = frame;
+    if (ready && this.machine.phase !== 'connected') {
       this.ladder.ready();
       keep(this.#environment.session, transportKey, name);
-      const interval = Math.min(this.#pingInterval, frame.ready.pingInterval ?? Infinity);
+      const interval = Math.min(this.#pingInterval, ready.pingInterval ?? Infinity);
       // What cannot be asked is waited for as long as the server's own interval.
       const { isDuplex } = this.#transport!;
       this.#liveness = new Liveness(
-        isDuplex ? interval : frame.ready.pingInterval ?? interval, isDuplex, this.#environment.now());
-      this.hooks.ready(frame.ready);
-      this.run(machine => machine.ready(generation));
+        isDuplex ? interval : ready.pingInterval ?? interval, isDuplex, this.#environment.now());
+      this.run(machine => {
+        const actions = machine.ready(generation);
+        this.hooks.ready(ready);
+        // A listener may have ended it.
+        return machine.generation === generation ? actions : [];
+      });
+      if (this.machine.generation !== generation) return;
       this.#tick(generation);
       this.#planUpgrade(generation, opening);
     } else if (frame.pong) this.#liveness?.pong(this.#environment.now());
@@ -167,8 +181,8 @@ export class Runner {
     const { machine } = this;
     while (machine.generation === generation && machine.phase === 'connected') {
       const wish = this.#liveness!.next(this.#environment.now());
-      if (wish.do === 'sleep') return this.#timer('tick', wish.ms, () => this.#tick(generation));
-      if (wish.do === 'dead') {
+      if (typeof wish === 'number') return this.#timer('tick', wish, () => this.#tick(generation));
+      if (wish === 'dead') {
         this.hooks.log('silent');
         return this.#closed(generation, { code: 0 });
       }
@@ -183,11 +197,16 @@ export class Runner {
     this.#timer('upgrade', ms, () => {
       this.#planUpgrade(generation, opening);
       this.#stopProbe?.();
-      this.#stopProbe = webSocketPasses(opening, () => {
-        if (this.machine.generation !== generation) return;
-        this.ladder.upgrade();
-        this.run(machine => machine.reopen());
-      });
+      this.#stopProbe = undefined;
+      try {
+        this.#stopProbe = webSocketPasses(opening, () => {
+          if (this.machine.generation !== generation) return;
+          this.ladder.upgrade();
+          this.run(machine => machine.reopen());
+        });
+      } catch {
+        // An address that is none: outside of a page somebody must say where the server is.
+      }
     });
   }
 

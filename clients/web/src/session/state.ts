@@ -17,10 +17,10 @@ export function stateOf({ phase, wasTried }: Pick<Machine, 'phase' | 'wasTried'>
 
 /** Those who wait for a connection. */
 export class Waiting {
-  #all: { resolve(): void; reject(error: RealtimeError): void }[] = [];
+  #all: [() => void, (error: RealtimeError) => void][] = [];
 
   add(): Promise<void> {
-    const promise = new Promise<void>((resolve, reject) => this.#all.push({ resolve, reject }));
+    const promise = new Promise<void>((...settle) => this.#all.push(settle));
     // Who does not wait is not to be troubled by what becomes of it.
     promise.catch(() => {});
     return promise;
@@ -28,9 +28,11 @@ export class Waiting {
 
   /** Answers all of them, if the state is one to wait for. */
   settle(state: ConnectionState, reason: DisconnectReason | null): void {
-    if (state === ConnectionState.CONNECTED) for (const one of this.#all.splice(0)) one.resolve();
-    if (state !== ConnectionState.DISCONNECTED) return;
-    const error = new RealtimeError(codes[reason!] ?? 'FAILED_PRECONDITION', `disconnected: ${reason}`);
-    for (const one of this.#all.splice(0)) one.reject(error);
+    const isThere = state === ConnectionState.CONNECTED;
+    if (!isThere && state !== ConnectionState.DISCONNECTED) return;
+    for (const [resolve, reject] of this.#all.splice(0)) {
+      if (isThere) resolve();
+      else reject(new RealtimeError(codes[reason!] ?? 'FAILED_PRECONDITION', `disconnected: ${reason}`));
+    }
   }
 }

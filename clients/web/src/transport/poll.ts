@@ -1,5 +1,5 @@
 import { callOverHTTP } from '../calls/http.js';
-import { connectTimeout, pollHold } from '../limits.js';
+import { connectTimeout, logRetry, pollHold } from '../limits.js';
 import type { Position } from '../types/frames.js';
 import { failed, subscribeCall } from './subscribe.js';
 import { type OpenTransport, shuttable, type Sink } from './transport.js';
@@ -14,11 +14,13 @@ export const openPolls: OpenTransport = (opening, outer) => {
     if (!answer) return;
     const { connectionId } = answer;
     let { cursor } = answer;
+    // Polls without it would leave out what comes until the log is back.
+    if (cursor === undefined) return sink.closed({ code: 0, status: 'UNAVAILABLE', retryAfterMs: logRetry });
     sink.alive();
     sink.frame({ ready: { ...answer, pingInterval: pollHold + connectTimeout } });
     while (!sink.isShut) {
       const data = { connectionId, cursor, holdMs: pollHold, deviceId: opening.request.deviceId };
-      const told = await callOverHTTP(
+      const told: any = await callOverHTTP(
         opening, 'realtimePingV1', data, opening.token, pollHold + connectTimeout, abort.signal);
       sink.alive();
       hand(told, sink);

@@ -1,33 +1,55 @@
-import { headers, resultOf } from '../calls/http.js';
+import { callOverHTTP, headers, resultOf } from '../calls/http.js';
 import { RealtimeError } from '../errors.js';
-import { streamLineMax } from '../limits.js';
+import { ackHold, connectTimeout, streamAckDelay, streamLineMax } from '../limits.js';
 import { failed, subscribeCall } from './subscribe.js';
-import { type OpenTransport, shuttable } from './transport.js';
+import { type Opening, type OpenTransport, shuttable, type Shuttable } from './transport.js';
 
 /**
  * Server-sent events over `fetch`, which unlike `EventSource` can carry a token: the subscribe call's own stream, or
- * `eventsUrl` with a ticket where the Firebase SDK has the token.
+ * `eventsUrl` with a ticket where the Firebase SDK has the token. A stream takes no acknowledgements. It is begun again, as the
+ * same connection, with the positions that acknowledge; when it ends, a poll does.
  */
 export const openStream: OpenTransport = (opening, outer) => {
-  const { environment, url, callable, token, request } = opening;
-  const sink = shuttable(outer);
-  const abort = new AbortController();
+  const { environment, url, callable, request } = opening;
+  /** Set while there is something to acknowledge. */
+  let renewal: unknown;
+  let sink: Shuttable;
+  let abort: AbortController;
 
-  async function run(): Promise<void> {
+  function begin(): void {
+    const own = (sink = shuttable(outer));
+    const { signal } = (abort = new AbortController());
+    read(own, signal).catch(thrown => failed(RealtimeError.from(thrown), own));
+  }
+
+  function end(): void {
+    if (renewal && !sink.isShut) acknowledge(opening);
+    environment.clearTimeout(renewal);
+    renewal = undefined;
+    sink.isShut = true;
+    abort.abort();
+  }
+
+  function renew(): void {
+    end();
+    begin();
+  }
+
+  async function read(sink: Shuttable, signal: AbortSignal): Promise<void> {
     let address = `${url}/subscribeToRealtimeEventsV1`;
-    let init: RequestInit = { method: 'POST', body: JSON.stringify({ data: request }), headers: headers(token) };
+    let init: RequestInit = { method: 'POST', body: JSON.stringify({ data: request }), headers: headers(opening.token) };
     if (callable) {
-      const answer = await subscribeCall(opening, sink, abort.signal);
+      const answer = await subscribeCall(opening, sink, signal);
       if (!answer?.eventsUrl) return sink.closed({ code: 0 });
       [address, init] = [answer.eventsUrl, {}];
     }
     const response = await environment.fetch!(address, {
-      ...init, headers: { ...init.headers, Accept: 'text/event-stream' }, signal: abort.signal, cache: 'no-store',
+      ...init, headers: { ...init.headers, Accept: 'text/event-stream' }, signal, cache: 'no-store',
     });
     // A refusal, or a proxy that does not stream.
     if (!/event-stream/.test(response.headers.get('content-type') ?? '')) {
-      const result = await resultOf(response);
-      throw new RealtimeError(result?.enabled === false ? 'FAILED_PRECONDITION' : 'UNAVAILABLE', 'no stream');
+      await resultOf(response);
+      return sink.closed({ code: 0 });
     }
     const reader = response.body!.getReader();
     const decoder = new TextDecoder();
@@ -37,30 +59,48 @@ export const openStream: OpenTransport = (opening, outer) => {
       sink.alive();
       const lines = (rest + decoder.decode(value, { stream: true })).split('\n');
       rest = lines.pop()!;
-      if (rest.length > streamLineMax) throw new RealtimeError('OUT_OF_RANGE', 'a line without end');
-      for (const line of lines) take(line);
+      if (rest.length > streamLineMax) return sink.closed({ code: 1009 });
+      for (const line of lines) take(line, sink);
     }
   }
 
   /** A line of the stream. In the subscribe call's own framing messages are wrapped, and a result ends it. */
-  function take(line: string): void {
+  function take(line: string, sink: Shuttable): void {
     if (!line.startsWith('data:')) return;
     const data = JSON.parse(line.slice(5));
+    const frame = callable ? data : data.message;
     const ending = callable ? data : data.result;
-    if (data.message) sink.frame(data.message);
-    else if (!callable && data.error) failed(RealtimeError.of(data.error), sink);
+    request.connectionId ??= frame?.ready?.connectionId;
+    if (!callable && data.error) failed(RealtimeError.of(data.error), sink);
     else if (ending?.enabled === false) sink.closed({ code: 4504 });
     else if (typeof ending?.code === 'number') sink.closed({ code: ending.code });
-    else if (callable) sink.frame(data);
+    else if (frame) sink.frame(frame);
   }
 
-  run().catch(thrown => failed(RealtimeError.from(thrown), sink)).finally(() => abort.abort());
+  begin();
   return {
     isDuplex: false,
-    send() {},
-    close() {
-      sink.isShut = true;
-      abort.abort();
+    send(text) {
+      for (const { topic, epoch, offset } of JSON.parse(text).ack) {
+        if (request.positions[topic]?.offset !== offset) {
+          renewal ??= environment.setTimeout(() => {
+            renewal = undefined;
+            renew();
+          }, streamAckDelay);
+        }
+        request.positions[topic] = { epoch, offset };
+      }
     },
+    leave: () => renewal && renew(),
+    close: end,
   };
 };
+
+/** A poll with the positions acknowledges them, once no stream of the device stands before them. It outlives the page. */
+function acknowledge(opening: Opening): void {
+  const { deviceId, positions } = opening.request;
+  const cursor = Object.entries(positions).map(([topic, { epoch, offset }]) => `${topic}=${epoch}.${offset}`).join();
+  const data = { cursor, deviceId, holdMs: ackHold };
+  // Nobody waits for it, and what it fails to acknowledge comes again.
+  callOverHTTP(opening, 'realtimePingV1', data, opening.token, connectTimeout, undefined, true).catch(() => {});
+}

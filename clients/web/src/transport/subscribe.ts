@@ -9,6 +9,7 @@ export async function subscribeCall(opening: Opening, sink: Sink, signal?: Abort
   try {
     const answer: SubscribeAnswer = await callOverHTTP(
       opening, 'subscribeToRealtimeEventsV1', opening.request, opening.token, connectTimeout, signal);
+    opening.wsUrl = answer.wsUrl;
     if (answer.enabled !== false) return answer;
     sink.closed({ code: 4504 });
   } catch (thrown) {

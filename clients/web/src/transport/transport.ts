@@ -4,17 +4,21 @@ import type { ConnectRequest, ServerFrame } from '../types/frames.js';
 
 /** One connection, whatever carries it. It begins when it is made, and ends once. */
 export interface Transport {
-  /** Whether it can be asked for a sign of life, and takes calls and acknowledgements. */
+  /** Whether it can be asked for a sign of life, and takes calls. */
   readonly isDuplex: boolean;
-  /** Only on a duplex one that is ready. */
+  /** Only on one that is ready; on one that is not duplex only acknowledgements. */
   send(text: string): void;
+  /** The page may be going away: now is the last moment to acknowledge. */
+  leave?(): unknown;
   /** Ends it without another word to the sink. */
   close(): void;
 }
 
 export interface Opening extends Caller {
   /** Absent where the Firebase SDK adds it. */
-  token: string | undefined;
+  readonly token: string | undefined;
+  /** What the subscribe call said of WebSockets. */
+  wsUrl?: string | undefined;
   request: ConnectRequest;
 }
 
@@ -28,8 +32,10 @@ export interface Sink {
 
 export type OpenTransport = (opening: Opening, sink: Sink) => Transport;
 
+export type Shuttable = Sink & { isShut: boolean };
+
 /** A sink that hears nothing any more once it is shut, nor after its end. */
-export function shuttable(sink: Sink): Sink & { isShut: boolean } {
+export function shuttable(sink: Sink): Shuttable {
   const own = {
     isShut: false,
     alive: () => void (own.isShut || sink.alive()),

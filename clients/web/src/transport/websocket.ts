@@ -1,10 +1,10 @@
 import { subscribeCall } from './subscribe.js';
-import { type OpenTransport, shuttable } from './transport.js';
+import { type Opening, type OpenTransport, shuttable } from './transport.js';
 import type { WebSocketLike } from '../environment.js';
 
 /** A WebSocket: with a `connect` frame, or by a ticket where the Firebase SDK has the token. */
 export const openWebSocket: OpenTransport = (opening, outer) => {
-  const { environment, url, callable, token, request } = opening;
+  const { environment, callable, token, request } = opening;
   const sink = shuttable(outer);
   let socket: WebSocketLike | undefined;
 
@@ -30,9 +30,9 @@ export const openWebSocket: OpenTransport = (opening, outer) => {
   if (callable) {
     void subscribeCall(opening, sink).then(answer => {
       if (answer && !sink.isShut) open(answer.wsUrl!);
-    });
+    }).catch(() => sink.closed({ code: 0 }));
   } else {
-    open(`${url.replace(/^http/, 'ws')}/ws`, { connect: { token, ...request } });
+    open(address(opening), { connect: { token, ...request } });
   }
   return {
     isDuplex: true,
@@ -44,9 +44,14 @@ export const openWebSocket: OpenTransport = (opening, outer) => {
   };
 };
 
-/** Whether WebSockets pass: opens one, and closes it at once. */
-export function webSocketPasses({ environment, url }: Parameters<OpenTransport>[0], told: () => void): () => void {
-  const socket = new environment.webSocket!(`${url.replace(/^http/, 'ws')}/ws`, ['avalo.v1']);
+/** Where the server takes WebSockets, without a ticket. */
+function address({ callable, url, wsUrl }: Opening): string {
+  return callable ? wsUrl!.replace(/\?.*/, '') : `${url.replace(/^http/, 'ws')}/ws`;
+}
+
+/** Whether WebSockets pass: opens one, and closes it at once. @throws whatever a WebSocket throws at an address that is none */
+export function webSocketPasses(opening: Opening, told: () => void): () => void {
+  const socket = new opening.environment.webSocket!(address(opening), ['avalo.v1']);
   socket.onopen = () => {
     socket.close(1000);
     told();

@@ -61,6 +61,8 @@ export interface ServerFrame extends Partial<EventFrame> {
 
 /** What a connection begins with; the `connect` frame without its token. */
 export interface ConnectRequest {
+  /** Whose place a stream takes. */
+  connectionId?: string;
   deviceId: string;
   platform: string;
   subscriptions: string[];

@@ -32,6 +32,14 @@ async function connected(
   return { client, got, ids: () => got.map(event => event.eventId) };
 }
 
+/** The user's device `kept-…` comes back, and is given what it has missed and nothing else. */
+async function comesBack(user: string): Promise<void> {
+  await server.publish(user, 'missed');
+  const { ids } = await connected(user, { deviceId: `kept-${user}` });
+  await server.eventually('the missed', () => ids().includes('missed'));
+  assert.deepEqual(ids(), ['missed']);
+}
+
 const names = (prefix: string, count: number) => Array.from({ length: count }, (_, i) => `${prefix}${i}`);
 
 describe('over a WebSocket', () => {
@@ -63,10 +71,43 @@ describe('over a WebSocket', () => {
     await server.publish(user, 'seen');
     await server.eventually('the event', () => first.ids().length === 1);
     first.client.disconnect();
-    await server.publish(user, 'missed');
-    const second = await connected(user, { deviceId: `kept-${user}` });
-    await server.eventually('the missed', () => second.ids().includes('missed'));
-    assert.deepEqual(second.ids(), ['missed']);
+    await comesBack(user);
+  });
+
+  test('what was processed on a connection that was cut is acknowledged by the next one', async () => {
+    const user = server.newUser();
+    const first = await connected(user, { deviceId: `kept-${user}` });
+    await server.eventually('the latency', () => first.client.getLatency() !== null);
+    let isRecovered = false;
+    first.client.on('recovered', () => (isRecovered = true));
+    first.client.on('notification', () => [...NodeWebSocket.open].forEach(socket => socket.cut()));
+    await server.publish(user, 'seen');
+    await server.eventually('it is back', () => isRecovered);
+    first.client.disconnect();
+    await comesBack(user);
+  });
+
+  test('a topic that was denied is there when it is asked for again with a token that allows it', async () => {
+    const user = server.newUser();
+    const chat = `later-${user}`;
+    const { client, ids } = await connected(user);
+    await assert.rejects(client.subscribe(`chat:${chat}`), { code: 'PERMISSION_DENIED' });
+    client.setToken(server.token(user, { chats: [chat] }));
+    assert.deepEqual((await client.subscribe(`chat:${chat}`)).subscriptions, [`chat:${chat}`]);
+    await server.call('publishRealtimeEvent', {
+      type: 'chat_message', topic: `chat:${chat}`, eventId: 'hello', payload: { chatId: chat, messageId: 'm' },
+    });
+    await server.eventually('the message', () => ids().includes('hello'));
+  });
+
+  test('whoever watches somebody later is told how they are as well', async () => {
+    const { client } = await connected(server.newUser());
+    const seen: string[] = [];
+    client.watchPresence('nobody', event => seen.push(`first ${event.payload.status}`));
+    await server.eventually('the first', () => seen.length === 1);
+    client.watchPresence('nobody', event => seen.push(`second ${event.payload.status}`));
+    await server.eventually('the second', () => seen.length === 2);
+    assert.deepEqual(seen, ['first offline', 'second offline']);
   });
 
   test('people in a chat see each other type, read, publish, and how they are', async () => {
@@ -159,6 +200,23 @@ describe('where WebSockets do not pass', () => {
     assert.equal(ids().filter(id => id === 'm').length, 1);
   });
 
+  test('a device that comes back after a stream is given what it has not processed, and nothing else', async () => {
+    const user = server.newUser();
+    const polls: Promise<Response>[] = [];
+    const noting: typeof fetch = (input, init) => {
+      const answer = fetch(input, init);
+      if (String(input).endsWith('realtimePingV1')) polls.push(answer);
+      return answer;
+    };
+    const first = await connected(user, { deviceId: `kept-${user}` }, { webSocket: NoWebSocket, fetch: noting });
+    for (const id of names('e', 3)) await server.publish(user, id);
+    await server.eventually('all', () => first.ids().length === 3);
+    first.client.disconnect();
+    await Promise.all(polls);
+    assert.equal(polls.length, 1);
+    await comesBack(user);
+  });
+
   test('polls carry the same where nothing streams', async () => {
     const user = server.newUser();
     const noStream: typeof fetch = (input, init) =>
@@ -226,6 +284,24 @@ describe('through kills and restarts', () => {
     }
     await server.eventually('all', () => ids().length >= 20);
     assert.deepEqual(ids(), all);
+  });
+
+  test('polls that begin while the log is away have all topics when they are there', async () => {
+    const user = server.newUser();
+    const chat = `poll-${user}`;
+    const client = make({ subscriptions: [`chat:${chat}`] }, { webSocket: undefined, session: { getItem: () => 'poll', setItem() {} } });
+    const got: string[] = [];
+    client.on('event', event => got.push(event.eventId));
+    const token = server.token(user, { chats: [chat] });
+    server.kill('scheduler');
+    await client.connect(user, token);
+    assert.equal(client.getConnectionInfo().transport, 'poll');
+    await server.publish(user, 'a');
+    await server.eventually('publishing', () => server.call('publishRealtimeEvent', {
+      type: 'chat_message', topic: `chat:${chat}`, eventId: 'b', payload: { chatId: chat, messageId: 'm' },
+    }).then(() => true, () => false));
+    await server.eventually('both', () => got.length >= 2);
+    assert.deepEqual(got, ['a', 'b']);
   });
 
   test('a restart in peace is obeyed, and nothing is lost', async () => {

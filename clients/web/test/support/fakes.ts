@@ -97,13 +97,49 @@ export function event(topic: string, offset: number, more: object = {}, inner: o
   };
 }
 
+/** A stream of the subscribe call that says what the test says. */
+export class FakeStream {
+  isAborted = false;
+  /** @param isWrapped false: as the stream behind a ticket says it */
+  constructor(private readonly isWrapped = true) {}
+
+  #controller!: ReadableStreamDefaultController<Uint8Array>;
+  readonly raw = new Response(new ReadableStream({ start: controller => void (this.#controller = controller) }), {
+    headers: { 'content-type': 'text/event-stream' },
+  });
+
+  abort = (): void => {
+    this.isAborted = true;
+    this.#controller.error(new Error('aborted'));
+  };
+
+  say(...frames: object[]): void {
+    for (const frame of frames) {
+      const text = JSON.stringify(this.isWrapped ? { message: frame } : frame);
+      this.#controller.enqueue(new TextEncoder().encode(`data: ${text}\n`));
+    }
+  }
+
+  end(): void {
+    this.#controller.close();
+  }
+}
+
+/** Waits for what takes more turns than promises do, such as a stream's. */
+export async function until(what: () => unknown): Promise<void> {
+  for (let i = 0; !what(); i++) {
+    if (i > 10_000) throw new Error(`never: ${what}`);
+    await new Promise(resolve => setImmediate(resolve));
+  }
+}
+
 /** A client with everything around it made up. */
 export class Bench {
   clock = new FakeClock();
   sockets: FakeSocket[] = [];
   /** How calls over HTTP are answered, by name; what they threw is a network that fails. */
   answers: Record<string, (data: any, token: string | null) => unknown> = {};
-  posts: { name: string; data: any; token: string | null }[] = [];
+  posts: { name: string; data: any; token: string | null; keepalive: boolean }[] = [];
   isOnline = true;
   local = new Map<string, string>();
   session = new Map<string, string>();
@@ -169,14 +205,17 @@ export class Bench {
     const name = url.slice(url.lastIndexOf('/') + 1);
     const token = init.headers?.Authorization?.slice(7) ?? null;
     const data = init.body && JSON.parse(init.body).data;
-    this.posts.push({ name, data, token });
+    this.posts.push({ name, data, token, keepalive: init.keepalive ?? false });
     const answer = this.answers[name];
     if (!answer) throw new TypeError('Failed to fetch');
     const result: any = await new Promise((resolve, reject) => {
       init.signal?.addEventListener('abort', () => reject(new Error('aborted')));
       Promise.resolve(answer(data, token)).then(resolve, reject);
     });
-    if (result?.raw) return result.raw;
+    if (result?.raw) {
+      init.signal?.addEventListener('abort', () => result.abort?.());
+      return result.raw;
+    }
     const body = result?.error ? result : { result };
     return {
       ok: !result?.error, status: result?.error ? 400 : 200, headers: new Headers({ 'content-type': 'application/json' }),

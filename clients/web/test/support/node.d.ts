@@ -1,4 +1,5 @@
 /** As much of Node's own modules as the tests use; Debian has no package of their types. */
+declare function setImmediate(run: (value?: any) => void): unknown;
 declare module 'node:test' {
   type Body = (context: any) => void | Promise<void>;
   export function test(name: string, body: Body): void;

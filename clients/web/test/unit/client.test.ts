@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { surroundings } from '../../src/environment.js';
 import { RealtimeError } from '../../src/errors.js';
 import { Bench, event, settle } from '../support/fakes.js';
 
@@ -335,13 +336,13 @@ describe('calls', () => {
     await assert.rejects(bench.client.markChatAsRead('c'), { code: 'UNAVAILABLE' });
   });
 
-  test('of what a proxy answers are errors of the usual kind', async () => {
+  test('of what a proxy answers are worth another try: it is no word of the server', async () => {
     const bench = new Bench();
     void bench.client.connect('ann', 'token');
-    bench.answers.markChatAsReadV1 = () => ({
-      raw: { ok: false, status: 429, json: async () => { throw new Error('html'); } },
-    });
-    await assert.rejects(bench.client.markChatAsRead('c'), { code: 'RESOURCE_EXHAUSTED' });
+    for (const status of [200, 400, 401, 403, 404, 429, 502]) {
+      bench.answers.markChatAsReadV1 = () => ({ raw: new Response('<html>', { status }) });
+      await assert.rejects(bench.client.markChatAsRead('c'), { code: 'UNAVAILABLE' });
+    }
   });
 
   test('publish names the event, so that trying again keeps it once', async () => {
@@ -538,6 +539,23 @@ describe('what a lesser transport cannot carry', () => {
   });
 });
 
+test('a number that is none is refused before anything waits for it', () => {
+  for (const name of ['reconnectInterval', 'maxReconnectAttempts', 'pingInterval', 'callTimeout']) {
+    assert.throws(() => new Bench({ [name]: NaN }), { code: 'INVALID_ARGUMENT', message: new RegExp(`^${name} .* not NaN`) });
+    assert.throws(() => new Bench({ [name]: -1 }), { code: 'INVALID_ARGUMENT' });
+  }
+});
+
+test('the clock is one that nobody sets, and no timer is too long for it', context => {
+  const { now, setTimeout, clearTimeout } = surroundings();
+  const before = now();
+  context.mock.method(Date, 'now', () => 0);
+  assert(now() >= before);
+  const set = context.mock.method(globalThis, 'setTimeout');
+  clearTimeout(setTimeout(() => {}, Infinity));
+  assert.equal(set.mock.calls[0]!.arguments[1], 2 ** 31 - 1);
+});
+
 test('errors know whether trying again makes sense', () => {
   assert.equal(new RealtimeError('UNAVAILABLE', '').isTransient, true);
   assert.equal(new RealtimeError('PERMISSION_DENIED', '').isTransient, false);
@@ -551,4 +569,58 @@ test('a listener that throws is told of as an error', async () => {
   const socket = await bench.connected();
   socket.say(event('user:ann', 1, { epoch: 'e' }));
   assert.deepEqual(errors, ['of the page']);
+});
+
+test('a listener for errors that throws harms nobody', async context => {
+  const told = context.mock.method(console, 'error', () => {});
+  const bench = new Bench();
+  const heard: unknown[] = [];
+  bench.client.on('error', () => { throw new Error('of the listener for errors'); });
+  bench.client.on('error', error => heard.push(error.message));
+  bench.client.on('notification', () => { throw new Error('of the page'); });
+  bench.client.on('notification', one => heard.push(one.offset));
+  const socket = await bench.connected();
+  socket.say(event('user:ann', 1, { epoch: 'e' }));
+  assert.deepEqual(heard, ['of the page', 1]);
+  assert.equal(told.mock.callCount(), 1);
+  await bench.clock.pass(50);
+  assert.equal(socket.all('ack').length, 1);
+});
+
+describe('listeners of ready', () => {
+  test('are told before the state changes, and may call over the socket', async () => {
+    const bench = new Bench();
+    bench.client.on('ready', () => {
+      bench.states.push('ready');
+      void bench.client.markChatAsRead('c').catch(() => {});
+      void bench.client.subscribe('chat:c');
+    });
+    const socket = await bench.connected();
+    assert.deepEqual(bench.states, ['connecting', 'ready', 'connected']);
+    assert.deepEqual(socket.all('call').map(call => call.call), ['markChatAsReadV1', 'subscribeToRealtimeEventsV1']);
+  });
+
+  test('may end the connection, and nothing of it goes on', async () => {
+    const bench = new Bench();
+    bench.client.on('ready', () => bench.client.disconnect());
+    void bench.client.connect('ann', 'token');
+    await bench.accept();
+    assert.equal(bench.client.getState(), 'disconnected');
+    assert.equal(bench.clock.pending, 0);
+  });
+
+  test('may connect somebody else, who gets nothing of the first', async () => {
+    const bench = new Bench();
+    const users: string[] = [];
+    bench.client.on('read_receipt', one => users.push(one.targetUserId));
+    const stop = bench.client.on('ready', () => {
+      stop();
+      void bench.client.connect('bob', 'of bob');
+    });
+    void bench.client.connect('ann', 'token');
+    await bench.accept({ receipts: [{ chatId: 'c', userId: 'eve', messageId: 'm', readAt: 1, version: 1 }] });
+    assert.deepEqual(users, ['ann']);
+    assert.equal((await bench.accept()).sent[0].connect.token, 'of bob');
+    assert.equal(bench.client.getState(), 'connected');
+  });
 });

@@ -13,7 +13,7 @@ function make(positions: string | null = null) {
   const acked: Ack[][] = [];
   const thrown: unknown[] = [];
   const emitter = new Emitter<RealtimeEventMap>(error => thrown.push(error));
-  const acks = new Acks(() => () => {}, batch => acked.push(batch));
+  const acks = new Acks({ setTimeout: () => 1, clearTimeout: () => {} }, batch => acked.push(batch) > 0);
   const inbox = new Inbox('ann', positions, emitter, acks);
   emitter.on('event', one => got.push(one.offset ?? one.eventId));
   for (const name of ['gap', 'recovered', 'unsubscribed'] as const) emitter.on(name, one => got.push({ [name]: one }));

@@ -1,0 +1,132 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { Bench, type FakeSocket, settle } from '../support/fakes.js';
+
+const denial = (topic: string) => ({ topic, code: 'PERMISSION_DENIED' });
+
+/** Answers the last call. */
+function answer(socket: FakeSocket, subscriptions: string[], denied: object[] = []): void {
+  socket.say({ id: socket.all('call').pop().id, result: { subscriptions, denied } });
+}
+
+const asked = (socket: FakeSocket) => socket.all('call').map(call => call.data.subscriptions);
+
+describe('a topic that is wanted again', () => {
+  test('after it was denied is asked for again, with the token that was set before', async () => {
+    const bench = new Bench();
+    const socket = await bench.connected();
+    const first = bench.client.subscribe('chat:c');
+    await settle();
+    answer(socket, [], [denial('chat:c')]);
+    assert.deepEqual((await first).denied, [denial('chat:c')]);
+    bench.client.setToken('with the chat');
+    const second = bench.client.subscribe('chat:c');
+    await settle();
+    assert.deepEqual(socket.sent.slice(-2).map(frame => frame.connect?.token ?? frame.data.subscriptions), ['with the chat', ['chat:c']]);
+    answer(socket, ['chat:c']);
+    assert.deepEqual((await second).subscriptions, ['chat:c']);
+  });
+
+  test('after the server ended it is asked for again, also at once', async () => {
+    const bench = new Bench();
+    const socket = await bench.connected();
+    void bench.client.subscribe('chat:c');
+    await settle();
+    answer(socket, ['chat:c']);
+    bench.client.on('unsubscribed', ({ topic }) => void bench.client.subscribe(topic));
+    socket.say({ unsubscribed: denial('chat:c') });
+    await settle();
+    assert.deepEqual(asked(socket), [['chat:c'], ['chat:c']]);
+  });
+
+  test('after the call for it failed is asked for again', async () => {
+    const bench = new Bench();
+    const socket = await bench.connected();
+    for (const status of ['PERMISSION_DENIED', 'UNAVAILABLE']) {
+      const call = bench.client.subscribe('chat:c');
+      await settle();
+      socket.say({ id: socket.all('call').pop().id, error: { status } });
+      await assert.rejects(call, { code: status });
+    }
+    assert.deepEqual(asked(socket), [['chat:c'], ['chat:c']]);
+  });
+
+  test('after `ready` denied it is asked for again, and one that was granted is not', async () => {
+    const bench = new Bench({ subscriptions: ['chat:a', 'chat:b'] });
+    void bench.client.connect('ann', 'token');
+    const socket = await bench.accept({ subscriptions: ['user:ann', 'chat:a'], denied: [denial('chat:b')] });
+    assert.deepEqual(asked(socket), []);
+    void bench.client.subscribe(['chat:a', 'chat:b']);
+    await settle();
+    assert.deepEqual(asked(socket), [['chat:b']]);
+  });
+
+  test('while it is being asked for is not asked for twice', async () => {
+    const bench = new Bench();
+    const socket = await bench.connected();
+    void bench.client.subscribe('chat:c');
+    await settle();
+    void bench.client.subscribe('chat:c');
+    await settle();
+    assert.deepEqual(asked(socket), [['chat:c']]);
+  });
+
+  test('over polls is asked for by a connection that is made again', async () => {
+    const bench = new Bench({ subscriptions: ['chat:c'] }, { webSocket: undefined, session: { getItem: () => 'poll', setItem() {} } });
+    let subscriptions = ['user:ann'];
+    bench.answers.subscribeToRealtimeEventsV1 = () => ({ connectionId: 'c', subscriptions, denied: [], cursor: '' });
+    bench.answers.realtimePingV1 = () => new Promise(() => {});
+    void bench.client.connect('ann', 'token');
+    await bench.clock.pass(100);
+    const asked = () => bench.posts.filter(post => post.name === 'subscribeToRealtimeEventsV1').length;
+    subscriptions = ['user:ann', 'chat:c'];
+    for (let i = 0; i < 3; i++) {
+      void bench.client.subscribe('chat:c');
+      await bench.clock.pass(100);
+    }
+    assert.equal(asked(), 2);
+  });
+});
+
+describe('who watches somebody', () => {
+  const told = (status: string, version: number) => ({
+    event: { eventId: `p${version}`, type: 'presence_update', payload: { userId: 'bob', status }, timestamp: 1 },
+    topic: 'presence:bob', version,
+  });
+
+  test('whom others watch already is told how they are, as a snapshot, and not before the call returns', async () => {
+    const bench = new Bench();
+    const socket = await bench.connected();
+    const end = bench.client.watchPresence('bob');
+    await settle();
+    socket.say(told('online', 1), told('busy', 2));
+    const seen: unknown[] = [];
+    const second = bench.client.watchPresence(['bob', 'eve'], one => seen.push([one.payload.status, one.snapshot]));
+    assert.deepEqual(seen, []);
+    await settle();
+    assert.deepEqual(seen, [['busy', true]]);
+    // One that ends at once hears nothing.
+    bench.client.watchPresence('bob', () => assert.fail('told'))();
+    await settle();
+    end();
+    second();
+    await settle();
+    // What is known is of the past now: the server tells.
+    bench.client.watchPresence('bob', () => assert.fail('told'));
+    await settle();
+    assert.deepEqual(asked(socket), [['presence:bob'], ['presence:eve'], ['presence:bob', 'presence:eve'], ['presence:bob']]);
+  });
+
+  test('and throws at it is told of as an error', async () => {
+    const bench = new Bench();
+    const socket = await bench.connected();
+    bench.client.watchPresence('bob');
+    await settle();
+    socket.say(told('busy', 2));
+    const errors: string[] = [];
+    bench.client.on('error', error => errors.push(error.message));
+    bench.client.watchPresence('bob', () => { throw new Error('of the page'); });
+    await settle();
+    assert.deepEqual(errors, ['of the page']);
+  });
+});
