@@ -22,9 +22,9 @@ const entries = {
 
 /** Names of the machinery within, spelled out here and short in the bundles: nothing of the wire or of what is offered. */
 const internal = [
-  'acks', 'attempts', 'available', 'began', 'caller', 'changed', 'emitter', 'ended', 'flush', 'generation', 'hasRoom', 'heard',
+  'acks', 'alive', 'attempts', 'available', 'began', 'caller', 'changed', 'emitter', 'ended', 'flush', 'generation', 'hasRoom', 'heard',
   'hooks', 'isDuplex', 'isPast', 'isRefreshable', 'isShut', 'joining', 'ladder', 'machine', 'newToken', 'nextProbe', 'overSocket',
-  'phase', 'pings', 'processed', 'reopen', 'sendText', 'settle', 'tokenFailed', 'tokenReady', 'tokens', 'wasTried',
+  'phase', 'pings', 'processed', 'reopen', 'sendText', 'settle', 'tokenFailed', 'tokenReady', 'tokens', 'upgrade', 'wasTried',
 ];
 
 export function build() {

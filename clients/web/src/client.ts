@@ -69,7 +69,7 @@ export class RealtimeWebSocketClient {
     });
     this.#calls = new Calls(this.#caller, this.#tokens, this.#runner, callTimeout, () => this.#userId);
     this.#subscriptions = new Subscriptions(options.subscriptions ?? [], {
-      isDuplex: () => this.#runner.machine.phase === 'connected' ? this.#runner.isDuplex : undefined,
+      isDuplex: () => this.#runner.isDuplex,
       join: topics => this.#join(topics),
       leave: topics => this.call('unsubscribe', { subscriptions: topics }),
       reopen: () => {
@@ -126,7 +126,7 @@ export class RealtimeWebSocketClient {
 
   /** Goes on with another token; also after the last one was refused. */
   setToken(token: TokenSource): void {
-    const isConnected = this.#runner.machine.phase === 'connected';
+    const isConnected = this.#runner.isDuplex !== undefined;
     this.#tokens.source = token;
     this.#run(machine => machine.newToken(this.#tokens.isRefreshable));
     if (isConnected) void this.#refresh(false);
@@ -257,7 +257,7 @@ export class RealtimeWebSocketClient {
     const { positions } = this.#options;
     const acks = new Acks(this.#environment, all => {
       if (positions) keep(positions, key, String(inbox.positions));
-      if (inbox !== this.#inbox || this.#runner.machine.phase !== 'connected') return false;
+      if (inbox !== this.#inbox || this.#runner.isDuplex === undefined) return false;
       this.#runner.send({ ack: all });
       return true;
     });
@@ -274,9 +274,7 @@ export class RealtimeWebSocketClient {
     const { machine } = this.#runner;
     const { generation } = machine;
     try {
-      const { source } = this.#tokens;
-      // At once, so that what is asked for next is asked for with it.
-      const token = typeof source === 'string' ? source : await this.#tokens.get(force);
+      const token = await this.#tokens.get(force);
       if (!token || machine.generation !== generation) return;
       if (this.#runner.isDuplex) this.#runner.send({ connect: { token } });
       else this.#run(() => machine.reopen());

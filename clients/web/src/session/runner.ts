@@ -65,9 +65,9 @@ export class Runner {
     return this.#liveness?.latency ?? null;
   }
 
-  /** Whether calls and acknowledgements can be sent. */
-  get isDuplex(): boolean {
-    return this.machine.phase === 'connected' && this.#transport!.isDuplex;
+  /** Whether calls can be sent over the connection; nothing while there is none. */
+  get isDuplex(): boolean | undefined {
+    return this.machine.phase === 'connected' ? this.#transport!.isDuplex : undefined;
   }
 
   send(frame: unknown): void {

@@ -11,6 +11,17 @@ test('the core is at most 10 kB, minified and compressed', () => {
   assert(bytes <= 10_000, `${bytes} bytes`);
 });
 
+test('no name that the bundles shorten is one that is offered', () => {
+  const names = [.../const internal = \[(.*?)\]/s.exec(read('build.mjs'))![1]!.matchAll(/'(\w+)'/g)].map(match => match[1]!);
+  assert(names.length > 10);
+  const offered = ['client', 'environment', 'errors', 'outbox/index', 'outbox/entry', 'react/index', 'server/index',
+    ...readdirSync('src/types').map(name => `types/${name.slice(0, -3)}`)];
+  for (const path of offered) {
+    const members = [...read(`dist/types/${path}.d.ts`).matchAll(/(\w+)\??(?:: |\(|<)/g)].map(match => match[1]);
+    assert.deepEqual(names.filter(name => members.includes(name)), [], path);
+  }
+});
+
 test('everything that the package offers is there', () => {
   const { exports, main, types, unpkg } = JSON.parse(read('package.json'));
   const paths = [main, types, unpkg, ...Object.values(exports).flatMap((one: any) => (typeof one === 'string' ? [one] : Object.values(one)))];

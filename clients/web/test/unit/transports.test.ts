@@ -102,6 +102,11 @@ describe('a stream', () => {
     await until(() => streams.length === 2);
     assert.deepEqual(calls('subscribeToRealtimeEventsV1')[1]!.data.positions, { 'user:ann': { epoch: 'e0', offset: 1 } });
     assert.deepEqual(calls('realtimePingV1'), []);
+    // Where it begins is acknowledged by that.
+    streams[1]!.say(ready, live(1));
+    await until(() => bench.client.getState() === 'connected');
+    await bench.clock.pass(30_000);
+    assert.equal(streams.length, 2);
   });
 
   test('that a listener of ready ends leaves nothing that looks for WebSockets', async () => {
