@@ -181,6 +181,29 @@ test('what a tab without a connection has added is told by another, also when th
   await stays.until(`sent.length === ${ids.length}`);
 });
 
+test('what a page showed over a stream is not given to its device again, once the page was hidden', async () => {
+  const user = server.newUser();
+  const page = await connected(user, {}, { early: 'delete window.WebSocket' });
+  assert.equal(await page.eval('client.getConnectionInfo().transport'), 'sse');
+  for (const id of names('e', 3)) await server.publish(user, id);
+  await shows(page, names('e', 3));
+  await page.eval(`window.dispatchEvent(new Event('pagehide'))`);
+  // It goes on, on the stream that acknowledges.
+  await server.publish(user, 'later');
+  await shows(page, [...names('e', 3), 'later']);
+  assert.deepEqual(await page.eval('states'), ['connecting', 'connected']);
+  const deviceId = await page.eval('client.deviceId');
+  await page.open('about:blank');
+  await server.publish(user, 'missed');
+  const got: string[] = [];
+  const client = new RealtimeWebSocketClient({ url: server.url, deviceId, environment: { webSocket: NodeWebSocket } });
+  client.on('event', event => got.push(event.eventId));
+  await client.connect(user, server.token(user));
+  await server.eventually('the missed', () => got.includes('missed'));
+  client.disconnect();
+  assert.deepEqual(got.filter(id => id.startsWith('e')), []);
+});
+
 test('a tab in the background stays connected, and shows what came when it is looked at', async () => {
   const user = server.newUser();
   const context = await browser.context();
