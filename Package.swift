@@ -163,7 +163,13 @@ let package = Package(
     .testTarget(
       name: "AvaloPresenceTests", dependencies: ["AvaloPresence", "AvaloLink", "AvaloTesting", "avalo", grdb]),
     .testTarget(name: "AvaloWebTests", dependencies: ["AvaloWeb", "AvaloSystem", logging, nioPosix]),
-    .testTarget(name: "AvaloWebhookTests", dependencies: ["AvaloWebhook", "AvaloTesting", "avalo"]),
+    .testTarget(
+      name: "AvaloWebhookTests",
+      dependencies: [
+        "AvaloWebhook", "AvaloLink", "AvaloWeb", "AvaloWire", "AvaloSystem", "AvaloCore", "AvaloTesting", "avalo",
+        logging,
+        nio, nioPosix, nioHTTP,
+      ]),
     .testTarget(
       name: "AvaloConsoleTests",
       dependencies: ["AvaloConsole", "AvaloSystem", "AvaloMetrics", "AvaloTesting", logging, nioPosix]),

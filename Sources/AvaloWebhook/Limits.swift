@@ -1,8 +1,7 @@
 /// The bounds of the webhook.
 enum WebhookLimits {
   /// Events that are here at a time, done ones behind an undone one included: what a restart of the webhook, which keeps
-  /// no file, posts twice at most, and
-  /// how many others go past one topic that is being retried.
+  /// no file, posts twice at most, and how many others go past one topic that is being retried.
   static let eventsMax = 4096
   /// Bytes of their records. A page is asked for below it, so that it is passed by one page at most.
   static let eventBytesMax = 16 << 20
@@ -15,6 +14,8 @@ enum WebhookLimits {
   /// How often is looked at what became due, and told what is done: the precision of all delays, and what a kill of
   /// this process posts twice.
   static let tickMilliseconds: Int64 = 100
+  /// Kept from the drain's time, to cut what is still under way and close its connections.
+  static let goodbyeTime: Duration = .milliseconds(250)
   /// An answer's body is not looked at; up to here it is read, so that its connection can be used again.
   static let answerBytesMax = 64 << 10
   /// An endpoint that says Retry-After is not left alone for longer than this.

@@ -55,9 +55,9 @@ public final class Webhook: Worker {
     try await context.eventLoop.submit { self.courier.value.apply(settings, poster) }.get()
   }
 
-  /// What is under way is waited for; what is not done by then is posted again by the next one.
+  /// What is under way is waited for; what is not done by then is cut, and posted again by the next one.
   public func drain(until deadline: MonotonicInstant) async {
-    try? await context.eventLoop.flatSubmit { self.courier.value.drain() }.get()
+    try? await context.eventLoop.flatSubmit { self.courier.value.drain(until: deadline) }.get()
     try? await context.eventLoop.submit { self.courier.value.stop() }.get()
     await web.stop()
   }

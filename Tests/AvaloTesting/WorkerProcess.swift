@@ -80,7 +80,7 @@ public final class WorkerProcess: Sendable {
   }
 
   /// A bound, listening Unix socket.
-  static func listen(_ path: String) throws -> Int32 {
+  public static func listen(_ path: String) throws -> Int32 {
     let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
     var address = sockaddr_un()
     address.sun_family = sa_family_t(AF_UNIX)

@@ -2,7 +2,9 @@
 enum RetryAfter {
   /// From now on; `nil` when the text is neither, or lies in the past.
   static func milliseconds(_ text: String, nowSeconds: Int64) -> Int64? {
-    if let seconds = Int64(text), seconds >= 0 { return min(seconds, 1 << 40) * 1000 }
+    if !text.isEmpty, text.utf8.allSatisfy({ (0x30...0x39).contains($0) }) {
+      return min(Int64(text) ?? .max, 1 << 40) * 1000
+    }
     guard let due = seconds(of: text), due > nowSeconds else { return nil }
     return (due - nowSeconds) * 1000
   }

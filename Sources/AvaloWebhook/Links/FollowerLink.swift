@@ -14,7 +14,9 @@ protocol FollowerDelegate: AnyObject {
   func grew(_ grew: FollowedGrew)
   /// What was read of it up to there is nobody's any more.
   func erased(_ erased: FollowedErased)
-  /// The last read came to nothing.
+  /// The link is gone, and all that was asked with it; ``following(_:)`` says that it is back.
+  func lost()
+  /// The log could not read the page that was asked for.
   func readFailed()
   /// What became of a publish.
   func published(_ number: UInt32, _ result: Result<Void, Failed>)
@@ -31,6 +33,8 @@ final class FollowerLink: LinkDelegate {
   private var link: Link?
   private(set) var isFollowing = false
   private(set) var isReading = false
+  /// Why the log does not let us follow: said once, not at every try.
+  private var refusal: String?
 
   /// Correlations; publishes have those beyond.
   private static let follow: UInt32 = 1
@@ -95,7 +99,7 @@ final class FollowerLink: LinkDelegate {
     self.link = nil
     isFollowing = false
     isReading = false
-    delegate.readFailed()
+    delegate.lost()
   }
 
   func linkDrained(_ link: Link) {}
@@ -109,6 +113,7 @@ final class FollowerLink: LinkDelegate {
     case .following:
       let following = try Following(body: body)
       isFollowing = true
+      refusal = nil
       delegate.following(following)
     case .followedPage:
       let page = try FollowedPage(body: body)
@@ -127,7 +132,10 @@ final class FollowerLink: LinkDelegate {
   private func failed(_ correlation: UInt32, _ failed: Failed) {
     switch correlation {
     case FollowerLink.follow:
-      log.error("the log may not be followed: trying again", metadata: ["reason": "\(failed.message)"])
+      if refusal != failed.message {
+        log.error("the log may not be followed: trying again", metadata: ["reason": "\(failed.message)"])
+      }
+      refusal = failed.message
       link?.eventLoop.assumeIsolated().scheduleTask(in: .milliseconds(WebhookLimits.linkRetryMilliseconds)) {
         [weak self] in
         if let self, !isFollowing { follow() }

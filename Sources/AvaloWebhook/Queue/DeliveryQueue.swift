@@ -17,7 +17,7 @@ struct DeliveryQueue {
     var givenUp: String?
     /// It is not tried before; monotonic milliseconds.
     var due: Int64?
-    /// Nobody's any more: it goes when it is its turn, or when its post has ended.
+    /// Nobody's any more, and under way: it goes when that has ended.
     var isErased = false
 
     /// It is posted.
@@ -44,8 +44,20 @@ struct DeliveryQueue {
   private var items: [UInt64: Item] = [:]
   /// In the order of the log; what is done goes when everything before it has gone.
   private var order: [UInt64] = []
-  /// By topic, the first of each being the one that waits, or is under way.
-  private var lanes: [Topic: [UInt64]] = [:]
+  private var lanes: [Topic: Lane] = [:]
+  /// Events of a topic; what is said of it is said of the first, and the others wait for that one.
+  private struct Lane {
+    enum State {
+      /// In ``ready``.
+      case ready
+      /// In ``waiting``.
+      case waiting
+      /// Between ``next(at:)`` and ``finish(_:)`` or ``wait(_:until:)``.
+      case underWay
+    }
+    var state = State.ready
+    var events: [UInt64]
+  }
   /// Topics whose first may go now.
   private var ready: [Topic] = []
   /// Topics whose first waits until then, the soonest first.
@@ -93,8 +105,11 @@ struct DeliveryQueue {
     let topic = item.event.topic
     items[item.event.sequence] = item
     bytes += item.event.record.count
-    lanes[topic, default: []].append(item.event.sequence)
-    guard lanes[topic]?.count == 1 else { return }
+    guard lanes[topic] == nil else {
+      lanes[topic]?.events.append(item.event.sequence)
+      return
+    }
+    lanes[topic] = Lane(events: [item.event.sequence])
     if let due = item.due { wait(topic, until: due) } else { ready.append(topic) }
   }
 
@@ -110,10 +125,13 @@ struct DeliveryQueue {
   /// The next one that may go, which is under way from now on: ``finish(_:)`` or ``wait(_:until:)`` ends that.
   mutating func next(at now: Int64) -> Item? {
     while let first = waiting.first, first.due <= now {
-      ready.append(first.topic)
       waiting.removeFirst()
+      lanes[first.topic]?.state = .ready
+      ready.append(first.topic)
     }
-    guard !ready.isEmpty, let sequence = lanes[ready.removeFirst()]?.first else { return nil }
+    guard let topic = ready.first, let sequence = lanes[topic]?.events.first else { return nil }
+    ready.removeFirst()
+    lanes[topic]?.state = .underWay
     inFlight += 1
     return items[sequence]
   }
@@ -126,13 +144,19 @@ struct DeliveryQueue {
     guard let item = items.removeValue(forKey: sequence) else { return }
     inFlight -= 1
     bytes -= item.event.record.count
-    lanes[item.event.topic]?.removeFirst()
-    if lanes[item.event.topic]?.isEmpty == true {
-      lanes[item.event.topic] = nil
-    } else {
-      ready.append(item.event.topic)
-    }
+    lanes[item.event.topic]?.events.removeFirst()
+    goOn(item.event.topic)
     settle()
+  }
+
+  /// The first of a topic has gone: the next one may, if there is one.
+  private mutating func goOn(_ topic: Topic) {
+    if lanes[topic]?.events.isEmpty == true {
+      lanes[topic] = nil
+    } else {
+      lanes[topic]?.state = .ready
+      ready.append(topic)
+    }
   }
 
   private mutating func settle() {
@@ -140,17 +164,24 @@ struct DeliveryQueue {
     order.removeFirst(done)
   }
 
-  /// What waits in a topic up to there goes; the first, which may be under way, when that has ended. Returns how many went.
+  /// What waits in a topic up to there goes, and what is under way when that has ended. Returns how many went.
   mutating func forget(_ topic: Topic, upTo offset: UInt64) -> Int {
     guard let lane = lanes[topic] else { return 0 }
-    let erased = lane.filter { items[$0].map { $0.event.offset <= offset } ?? false }
-    guard let first = lane.first, !erased.isEmpty else { return 0 }
-    if erased.contains(first) { items[first]?.isErased = true }
-    let gone = erased.filter { $0 != first }
+    var gone = lane.events.filter { items[$0].map { $0.event.offset <= offset } ?? false }
+    if lane.state == .underWay, let first = lane.events.first, gone.first == first {
+      items[first]?.isErased = true
+      gone.removeFirst()
+    }
     for sequence in gone {
       bytes -= items.removeValue(forKey: sequence)?.event.record.count ?? 0
     }
-    lanes[topic] = lane.filter { items[$0] != nil }
+    lanes[topic]?.events.removeAll { items[$0] == nil }
+    if lane.state != .underWay, lane.events.first == gone.first {
+      ready.removeAll { $0 == topic }
+      waiting.removeAll { $0.topic == topic }
+      goOn(topic)
+    }
+    settle()
     return gone.count
   }
 
@@ -165,6 +196,7 @@ struct DeliveryQueue {
   }
 
   private mutating func wait(_ topic: Topic, until due: Int64) {
+    lanes[topic]?.state = .waiting
     let place = waiting.firstIndex { $0.due > due } ?? waiting.endIndex
     waiting.insert((due, topic), at: place)
   }

@@ -172,6 +172,24 @@ import Testing
     #expect(queue.acknowledged == 20 && queue.bytes == 0)
   }
 
+  /// However long it was to wait: nothing of it is kept, and nothing waits for it.
+  @Test mutating func whatWaitsIsErasedAtOnce() throws {
+    add((11, "user:a"), (12, "user:a"), (13, "user:b"), (14, "user:c"), through: 14)
+    queue.wait(try take(), until: 500)
+    #expect(queue.forget(Topic("user:a")!, upTo: 11) == 1)
+    #expect(
+      queue.acknowledged == 11 && [next(), next()] == [13, 14], "of its topic the next goes behind what was ready")
+    #expect(next() == 12)
+    #expect(queue.forget(Topic("user:b")!, upTo: 13) == 0, "it is under way")
+    queue.finish(13)
+    // Ready, and not begun.
+    add((15, "user:b"), through: 20)
+    #expect(queue.forget(Topic("user:b")!, upTo: 15) == 1)
+    queue.finish(12)
+    queue.finish(14)
+    #expect(next(at: 500) == nil && queue.acknowledged == 20 && queue.bytes == 0 && queue.inFlight == 0)
+  }
+
   @Test func knowsADeadLetterOfAnyWebhook() throws {
     var lost = event(12, "user:a")
     #expect(!lost.isDeadLetter)
