@@ -89,14 +89,27 @@ import Testing
   }
 
   /// A backend that moved, or was mended, is not left alone until the end of a pause that the old one has earned.
-  @Test func aReloadAsksTheBackendAtOnce() async throws {
+  @Test func aReloadAsksTheBackendAtOnceAndSignsWithWhatTheFileHolds() async throws {
     let stage = try await Stage(#", "backoff_min": "10m", "backoff_max": "10m""#)
     stage.backend.answer(Stage.id(1), with: 503, retryAfter: "99999999999999999999")
     try await stage.page([Stage.row(1, "ann")], to: try await stage.follow())
     try await stage.wait(for: "paused", 1)
+    let (old, new) = ("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD")
+    #expect(stage.backend.signature(of: Stage.id(1))?.split(separator: " ").count == 1)
+
     stage.backend.answer(Stage.id(1), with: 200)
+    try stage.folder.write("\(new)\n\(old)\n", to: "webhook.secret")
     stage.worker.process.signal(SIGHUP)
     try await stage.isAcknowledged(1)
+    #expect(stage.backend.signature(of: Stage.id(1))?.split(separator: " ").count == 2)
+
+    // A file that is not whole changes nothing.
+    try stage.folder.write("whsec_\n", to: "webhook.secret")
+    stage.worker.process.signal(SIGHUP)
+    try await stage.worker.process.waitForOutput("the old settings stay")
+    try await stage.page([Stage.row(2, "ann", 2)], to: try await stage.isAsked(after: 1))
+    try await stage.isAcknowledged(2)
+    #expect(stage.backend.signature(of: Stage.id(2))?.split(separator: " ").count == 2)
     try await stage.end()
   }
 

@@ -13,12 +13,14 @@ final class PlayedBackend: Sendable {
   }
   private struct Post {
     var id: String
+    var signature: String
     var connection: ObjectIdentifier
     var reply: @Sendable (Answer) -> Void
   }
   private struct State {
     /// Ids, in the order in which they came.
     var posts: [String] = []
+    var signatures: [String: String] = [:]
     var underWay: [Post] = []
     var underWayMost = 0
     var cut: [String] = []
@@ -45,6 +47,8 @@ final class PlayedBackend: Sendable {
   func stop() async throws { try await listener.withLock { $0 }?.close() }
 
   var posts: [String] { state.withLock { $0.posts } }
+  /// What the last post of an event was signed with, apart by spaces.
+  func signature(of id: String) -> String? { state.withLock { $0.signatures[id] } }
   var underWay: Set<String> { state.withLock { Set($0.underWay.map(\.id)) } }
   var underWayMost: Int { state.withLock { $0.underWayMost } }
   /// Posts whose client went away before the answer.
@@ -70,6 +74,7 @@ final class PlayedBackend: Sendable {
   private func came(_ post: Post) {
     let answer = state.withLock { state -> Answer? in
       state.posts.append(post.id)
+      state.signatures[post.id] = post.signature
       state.underWayMost = max(state.underWayMost, state.underWay.count + 1)
       guard state.isHeld else { return state.answers[post.id] ?? Answer() }
       state.underWay.append(post)
@@ -89,18 +94,21 @@ final class PlayedBackend: Sendable {
     typealias InboundIn = HTTPServerRequestPart
     typealias OutboundOut = HTTPServerResponsePart
     private let backend: PlayedBackend
-    private var id = ""
+    private var headers = HTTPHeaders()
 
     init(_ backend: PlayedBackend) { self.backend = backend }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
       switch unwrapInboundIn(data) {
-      case .head(let head): id = head.headers.first(name: "webhook-id") ?? "none"
+      case .head(let head): headers = head.headers
       case .body: break
       case .end:
         let channel = context.channel
         backend.came(
-          Post(id: id, connection: ObjectIdentifier(self)) { answer in
+          Post(
+            id: headers.first(name: "webhook-id") ?? "", signature: headers.first(name: "webhook-signature") ?? "",
+            connection: ObjectIdentifier(self)
+          ) { answer in
             var headers = HTTPHeaders([("Content-Length", "0")])
             if let retryAfter = answer.retryAfter { headers.add(name: "Retry-After", value: retryAfter) }
             let head = HTTPResponseHead(
