@@ -78,6 +78,20 @@ public struct CallError: Error, Sendable, Equatable {
   public var eventID: String?
   /// The limit that was met, if it is one.
   public internal(set) var exceeded: Exceeded?
+  /// How what the call was held for has ended, if that is why.
+  public var ending: Ending?
+
+  /// What a WebSocket would be closed with.
+  public struct Ending: Sendable, Equatable {
+    /// Of docs/protocol/client.md, Close codes.
+    public let code: Int
+    public let reason: String
+
+    public init(code: Int, reason: String) {
+      self.code = code
+      self.reason = reason
+    }
+  }
 
   public init(_ code: StatusCode, _ message: String, retryAfterMilliseconds: Int? = nil, eventID: String? = nil) {
     self.code = code

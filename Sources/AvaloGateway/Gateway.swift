@@ -139,6 +139,7 @@ public final class Gateway: Worker {
       let current = access.current
       return current.settings.proxies.hasProxyProtocol ? current.proxies : nil
     }
+    door.corsHeaders = { access.current.cors.headers(toRefusalOf: $0) }
     let listeners = try await listen(context, door, http, tls)
     try await context.eventLoop.submit { links.value.start(context, hubs) }.get()
     ControlRoutes(access: access, http: http, eventLoop: context.eventLoop).add(to: context.routes)

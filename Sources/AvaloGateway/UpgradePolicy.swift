@@ -10,21 +10,26 @@ struct UpgradePolicy: Sendable {
 
   let access: SharedAccess
   @Sendable func decide(_ request: UpgradeRequest) -> UpgradeDecision {
-    if let origin = request.origin, !access.current.cors.allows(origin) {
-      return refuse(403, .permissionDenied, "pages of this origin may not connect: it is not among cors.origins")
+    let cors = access.current.cors
+    let headers = cors.headers(for: request.origin)
+    if let origin = request.origin, !cors.allows(origin) {
+      return refuse(
+        403, headers, .permissionDenied, "pages of this origin may not connect: it is not among cors.origins")
     }
     guard !request.protocols.isEmpty else { return .accept(subprotocol: nil) }
     guard request.protocols.contains(UpgradePolicy.subprotocol) else {
-      return refuse(400, .invalidArgument, "offer the subprotocol \(UpgradePolicy.subprotocol)")
+      return refuse(400, headers, .invalidArgument, "offer the subprotocol \(UpgradePolicy.subprotocol)")
     }
     return .accept(subprotocol: UpgradePolicy.subprotocol)
   }
 
-  private func refuse(_ status: Int, _ code: StatusCode, _ message: String) -> UpgradeDecision {
+  private func refuse(
+    _ status: Int, _ headers: [(String, String)], _ code: StatusCode, _ message: String
+  ) -> UpgradeDecision {
     var json = JSONWriter(capacity: 128)
     json.object { CallAnswer.write(.failure(CallError(code, message)), to: &$0) }
     return .refuse(
-      status: status, headers: [("Content-Type", "application/json")],
+      status: status, headers: [("Content-Type", "application/json")] + headers,
       body: String(decoding: json.bytes, as: UTF8.self))
   }
 }

@@ -54,14 +54,16 @@ struct TypingBoard {
     settle(&entry, typing.user, typing.chat, at: now)
   }
 
-  /// Gateways have ended it themselves, since they delivered a message of the user there.
+  /// Gateways have ended it themselves, since they delivered a message of the user there; or one has, which delivered it to
+  /// an inbox, and the others are told.
   mutating func ended(_ ended: TypingEnded, at now: Int64) {
     guard var entry = entries[ended.user]?[ended.chat], entry.sequence == ended.sequence else { return }
+    let isToBeTold = ended.isForOthers && (entry.shown || entry.owes)
     entry.shown = false
     // Typing that was said since the last sending is about the next message.
     if entry.owes, entry.isTyping { return settle(&entry, ended.user, ended.chat, at: now) }
     entry.isTyping = false
-    entry.owes = false
+    entry.owes = isToBeTold
     settle(&entry, ended.user, ended.chat, at: now)
   }
 

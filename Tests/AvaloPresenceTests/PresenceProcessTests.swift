@@ -180,7 +180,9 @@ import Testing
     }
     #expect(try await typingIn(viewer: "bob", chats: ["c"]) == ["c"])
     #expect(try await typingIn(viewer: "zoe", chats: []) == [])
-    two.send(TypingEnded(user: "ann", chat: "c", sequence: told.0.sequence))
+    two.send(TypingEnded(user: "ann", chat: "c", sequence: told.0.sequence, isForOthers: true))
+    let ended = (try await one.next(TypingChanged.self).message, try await two.next(TypingChanged.self).message)
+    #expect(ended.0 == ended.1 && !ended.0.isTyping)
     #expect(try await typingIn(viewer: "", chats: []) == [])
     try await worker.process.stop()
   }

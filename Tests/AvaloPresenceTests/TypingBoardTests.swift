@@ -78,6 +78,12 @@ import Testing
       ("message", .justStopped, [], [], false),
       ("message", .waitingToType, [], ["on 4000"], true),
       ("message", .waitingToStop, [], [], false),
+      ("message to an inbox", .absent, [], [], false),
+      ("message to an inbox", .typing, ["off"], [], false),
+      ("message to an inbox", .justTyping, [], ["off"], false),
+      ("message to an inbox", .justStopped, [], [], false),
+      ("message to an inbox", .waitingToType, [], ["on 4000"], true),
+      ("message to an inbox", .waitingToStop, [], ["off"], false),
       ("gone", .absent, [], [], false),
       ("gone", .typing, ["off"], [], false),
       ("gone", .justTyping, [], ["off"], false),
@@ -91,15 +97,17 @@ import Testing
       ("nothing", .waitingToType, [], ["on 4000"], true),
       ("nothing", .waitingToStop, [], ["off"], false),
     ]
-    #expect(table.count == 5 * State.allCases.count)
+    #expect(table.count == 6 * State.allCases.count)
     for (event, state, now, later, isTyping) in table {
       var board = board(state)
       switch event {
       case "on": set(&board, true, at: 10_000, session: session)
       case "off": set(&board, false, at: 10_000, session: session)
-      case "message":
+      case "message", "message to an inbox":
         let sequence = board.entries["ann"]?["c"]?.sequence ?? 101
-        board.ended(TypingEnded(user: "ann", chat: "c", sequence: sequence), at: 10_000)
+        let ended = TypingEnded(user: "ann", chat: "c", sequence: sequence, isForOthers: event != "message")
+        // Each gateway that delivered it says so.
+        for _ in 0..<2 { board.ended(ended, at: 10_000) }
       case "gone": board.closed(session, user: "ann", at: 10_000)
       default: break
       }
@@ -157,7 +165,7 @@ import Testing
     set(&board, true, at: 0)
     let first = board.takeOutgoing()[0].sequence
     set(&board, true, at: 2000)
-    board.ended(TypingEnded(user: "ann", chat: "c", sequence: first), at: 2001)
+    board.ended(TypingEnded(user: "ann", chat: "c", sequence: first, isForOthers: false), at: 2001)
     #expect(board.chats(of: "ann") == ["c"])
   }
 

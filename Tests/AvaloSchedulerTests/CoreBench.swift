@@ -261,14 +261,14 @@ final class CoreBench {
   func publish(
     _ link: LinkID, _ topic: String, _ payload: String = #"{"n":1}"#, id: String = "e1", owner: String = "shop",
     as correlation: UInt32? = nil, type: EventType = .notification, priority: Priority = .normal, ttl: UInt32? = nil,
-    content: UInt64? = nil, deliverAt: Int64 = 0
+    content: UInt64? = nil, deliverAt: Int64 = 0, timestamp: Int64 = CoreBench.start
   ) -> Command {
     .publish(
       link, correlation: correlation ?? self.correlation(),
       Publish(
         owner: owner, topic: Topic(topic)!, contentHash: content ?? CoreBench.hash(payload),
         deliverAtMilliseconds: deliverAt,
-        record: CoreBench.record(payload, id: id, type: type, priority: priority, ttl: ttl)))
+        record: CoreBench.record(payload, id: id, type: type, priority: priority, ttl: ttl, timestamp: timestamp)))
   }
 
   func broadcast(
@@ -368,10 +368,12 @@ final class CoreBench {
   }
 
   static func record(
-    _ payload: String, id: String, type: EventType = .notification, priority: Priority = .normal, ttl: UInt32? = nil
+    _ payload: String, id: String, type: EventType = .notification, priority: Priority = .normal, ttl: UInt32? = nil,
+    timestamp: Int64 = start
   ) -> [UInt8] {
     EventFields(
-      type: type, priority: priority, ttlSeconds: ttl, timestampMilliseconds: start, acceptedMicroseconds: start * 1000,
+      type: type, priority: priority, ttlSeconds: ttl, timestampMilliseconds: timestamp,
+      acceptedMicroseconds: start * 1000,
       eventID: id, payload: Array(payload.utf8)
     ).record()
   }

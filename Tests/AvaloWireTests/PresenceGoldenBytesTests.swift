@@ -77,8 +77,8 @@ extension GoldenBytesTests {
       TypingChanged(user: "ann", chat: "c1", device: "", isTyping: true, sequence: 5, expiresMilliseconds: 5000),
       "180000000e0200000d0c0b0a0300616e6e02006331000001050000000000000088130000")
     try expect(
-      TypingEnded(user: "ann", chat: "c1", sequence: 5),
-      "110000000f0200000d0c0b0a0300616e6e020063310500000000000000")
+      TypingEnded(user: "ann", chat: "c1", sequence: 5, isForOthers: true),
+      "120000000f0200000d0c0b0a0300616e6e02006331050000000000000001")
   }
 
   @Test func ofListsForServers() throws {

@@ -147,7 +147,7 @@ import Testing
     writer.frame(SetTyping(user: "a", chat: "c", session: 1, device: "d", isTyping: true))
     writer.frame(
       TypingChanged(user: "a", chat: "c", device: "d", isTyping: true, sequence: 1, expiresMilliseconds: 5))
-    writer.frame(TypingEnded(user: "a", chat: "c", sequence: 1))
+    writer.frame(TypingEnded(user: "a", chat: "c", sequence: 1, isForOthers: true))
     writer.frame(OnlineUsersQuery(after: 0, limit: 1, status: .online))
     writer.frame(OnlineUsers(entries: [.init(user: "a", state: state)], next: 0, total: 1))
     writer.frame(ConnectionsQuery(user: "a", after: 0, limit: 1))

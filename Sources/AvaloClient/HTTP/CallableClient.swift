@@ -65,5 +65,7 @@ extension CallError {
       retryAfterMilliseconds: (view["details"]?["retryAfterMs"]?.integer).map {
         Int(min(max($0, 0), Int64(ClientLimits.retryAfterMaxMilliseconds)))
       })
+    guard let code = view["details"]?["code"]?.integer.flatMap({ Int(exactly: $0) }) else { return }
+    ending = Ending(code: code, reason: view["details"]?["reason"]?.string ?? "")
   }
 }

@@ -23,7 +23,8 @@ public struct TransportEnding: Sendable, Equatable {
     switch error {
     case .refused(let refusal):
       self.init(
-        status: refusal.code, retryAfterMilliseconds: refusal.retryAfterMilliseconds, text: error.description)
+        code: refusal.ending?.code ?? 0, status: refusal.code, retryAfterMilliseconds: refusal.retryAfterMilliseconds,
+        text: error.description)
     case .closed(let reason): self.init(code: reason.code, text: reason.text)
     default: self.init(text: error.description)
     }

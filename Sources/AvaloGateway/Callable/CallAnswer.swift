@@ -19,11 +19,15 @@ public enum CallAnswer {
     json.object {
       $0.member("status", error.code.wireName)
       $0.member("message", error.message)
-      guard error.retryAfterMilliseconds != nil || error.eventID != nil || error.exceeded != nil else { return }
+      guard error.hasDetails else { return }
       $0.key("details")
       $0.object {
         if let retryAfter = error.retryAfterMilliseconds { $0.member("retryAfterMs", retryAfter) }
         if let eventID = error.eventID { $0.member("eventId", eventID) }
+        if let ending = error.ending {
+          $0.member("code", ending.code)
+          $0.member("reason", ending.reason)
+        }
         guard let exceeded = error.exceeded else { return }
         $0.key("limit")
         $0.object {
@@ -32,5 +36,11 @@ public enum CallAnswer {
         }
       }
     }
+  }
+}
+
+extension CallError {
+  fileprivate var hasDetails: Bool {
+    retryAfterMilliseconds != nil || eventID != nil || exceeded != nil || ending != nil
   }
 }

@@ -19,6 +19,33 @@ public struct CORSPolicy: Sendable {
       || allowsLoopback && CORSPolicy.isLoopback(origin)
   }
 
+  /// The headers of an answer to a page that may be of `origin`; `nil` is no page's.
+  func headers(for origin: String?) -> [(String, String)] {
+    let vary = ("Vary", "Origin")
+    guard let origin, allows(origin) else { return [vary] }
+    return [vary, ("Access-Control-Allow-Origin", origin)]
+  }
+
+  /// The origin that may read the answer to what is no request, or more than one may be: as far as a line of these bytes
+  /// names one. What comes later than they do is not waited for.
+  func origin(in unread: UnsafeRawBufferPointer) -> String? {
+    let name: StaticString = "origin:"
+    // The last one: what came before was answered.
+    for line in unread.split(separator: UInt8(ascii: "\n")).reversed() where line.count > name.utf8CodeUnitCount {
+      let isOrigin = zip(line, UnsafeBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount))
+        .allSatisfy { $0 | 0x20 == $1 | 0x20 }
+      guard isOrigin else { continue }
+      let value = line.dropFirst(name.utf8CodeUnitCount).filter { $0 > 0x20 }
+      let origin = String(decoding: value, as: UTF8.self)
+      return allows(origin) ? origin : nil
+    }
+    return allowsAll ? "*" : nil
+  }
+
+  func headers(toRefusalOf unread: UnsafeRawBufferPointer) -> [(String, String)] {
+    headers(for: nil) + (origin(in: unread).map { [("Access-Control-Allow-Origin", $0)] } ?? [])
+  }
+
   /// A stream is a connection like a WebSocket: pages of other origins get none. Who sends no origin is no page.
   func mayListen(_ origin: String?) throws(CallError) {
     guard let origin, !allows(origin) else { return }

@@ -32,6 +32,8 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
   /// Answers that are due, in order. The first has the number `firstDue`.
   private var due = CircularBuffer<HTTPExchange.Due>()
   private var firstDue = 0
+  /// What this read brought, as it came.
+  private var unread = ByteBuffer()
   /// Answers on their way out.
   private var out = ByteBuffer()
   /// Whose callers want to know whether they got there.
@@ -65,10 +67,11 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
   // MARK: Reading
 
   /// Before they are parsed.
-  func bytesArrived(_ count: Int, _ now: NIODeadline) {
+  func arrived(_ bytes: ByteBuffer, _ now: NIODeadline) {
     insideRead = true
     guard !isOver else { return }
-    headBytes += count
+    unread = bytes
+    headBytes += bytes.readableBytes
     lastProgress = now
     if case .nothing = reading { reading = .head(since: now) }
   }
@@ -95,6 +98,7 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
   func channelReadComplete(context: ChannelHandlerContext) {
     insideRead = false
     if case .head = reading, headBytes > GatewayLimits.httpHeadBytesMax { refuse(HTTPConnection.headTooLarge, nil) }
+    unread = ByteBuffer()
     flush()
     arm()
     context.fireChannelReadComplete()
@@ -138,6 +142,9 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
     reading = .over
     if case .error(let error, _, _) = answer, let met = error.exceeded { service.calls.observer?.refused(met.limit) }
     var last = exchange?.due ?? HTTPExchange.Due()
+    if exchange == nil {
+      last.allowedOrigin = unread.withUnsafeReadableBytes { service.calls.access.current.cors.origin(in: $0) }
+    }
     last.keepAlive = false
     last.answer = answer
     due.append(last)

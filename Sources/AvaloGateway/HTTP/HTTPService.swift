@@ -98,7 +98,7 @@ public final class HTTPService {
   }()
 }
 
-/// Counts bytes before they are parsed: the parser tells of a head only when it is complete.
+/// Shows bytes before they are parsed: the parser tells of a head only when it is complete.
 final class HTTPGate: ChannelInboundHandler, RemovableChannelHandler {
   typealias InboundIn = ByteBuffer
   private let connection: HTTPConnection
@@ -106,7 +106,7 @@ final class HTTPGate: ChannelInboundHandler, RemovableChannelHandler {
   init(_ connection: HTTPConnection) { self.connection = connection }
 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-    connection.bytesArrived(Self.unwrapInboundIn(data).readableBytes, context.eventLoop.now)
+    connection.arrived(Self.unwrapInboundIn(data), context.eventLoop.now)
     context.fireChannelRead(data)
   }
 }

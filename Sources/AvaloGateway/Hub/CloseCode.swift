@@ -1,3 +1,5 @@
+import AvaloCore
+
 /// Why the server ends a WebSocket. 4000–4499 mean "come back", 4500–4999 "something must change first".
 /// The catalogue is documented in docs/protocol/client.md.
 enum CloseCode: UInt16, CaseIterable {
@@ -33,5 +35,15 @@ enum CloseCode: UInt16, CaseIterable {
     case .superseded: "superseded"
     case .revoked: "token_revoked"
     }
+  }
+}
+
+extension CallError {
+  /// What a call is answered that was held when a server ended its user's connections.
+  static func ended(_ code: CloseCode) -> CallError {
+    var error = CallError(
+      code == .reconnect ? .aborted : .failedPrecondition, "a server ended this connection of the user's")
+    error.ending = Ending(code: Int(code.rawValue), reason: code.reason.description)
+    return error
   }
 }

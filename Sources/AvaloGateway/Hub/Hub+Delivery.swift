@@ -23,7 +23,7 @@ extension Hub {
     fan(record, at: offset, to: topic)
     topic.position.offset = offset
     topic.newestAcceptedMicroseconds = record.acceptedMicroseconds
-    if !typing.isEmpty, record.type == .chatMessage { endTyping(in: topic, of: record.sourceUserID) }
+    if !typing.isEmpty, record.type == .chatMessage { endTyping(with: record, in: topic) }
     if record.priority == .urgent, !topic.waiting.isEmpty { overtake(record, at: offset, in: topic) }
   }
 

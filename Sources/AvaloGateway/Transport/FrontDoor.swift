@@ -29,6 +29,8 @@ struct FrontDoor: Sendable {
   var countedAddress: @Sendable (UpgradeRequest) -> String = { $0.peerAddress }
   /// Whose PROXY headers are taken off connections; `nil`: nobody's.
   var headersOf: @Sendable () -> TrustedProxies? = { nil }
+  /// Which pages may read a refusal of what was read so far.
+  var corsHeaders: @Sendable (UnsafeRawBufferPointer) -> [(String, String)] = { _ in [] }
   var observe: @Sendable (UpgradeOutcome) -> Void = { _ in }
 
   /// Whether one more connection may come.

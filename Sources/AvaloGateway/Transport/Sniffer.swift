@@ -84,7 +84,7 @@ final class Sniffer: ChannelInboundHandler, RemovableChannelHandler {
       becomeHTTP(context, buffer)
     case .bad(let fault):
       door.observe(.malformed)
-      refuse(context, fault)
+      refuse(context, fault, buffer)
     case .upgrade(var request, let key, let consumed):
       guard request.path == door.path else { return becomeHTTP(context, buffer) }
       buffer.moveReaderIndex(forwardBy: consumed)
@@ -187,8 +187,9 @@ final class Sniffer: ChannelInboundHandler, RemovableChannelHandler {
 
   // MARK: Refusing
 
-  private func refuse(_ context: ChannelHandlerContext, _ fault: UpgradeHead.Fault) {
+  private func refuse(_ context: ChannelHandlerContext, _ fault: UpgradeHead.Fault, _ unread: ByteBuffer) {
     var response = PlainResponse.error(fault.status, "INVALID_ARGUMENT", fault.reason)
+    response.headers += unread.withUnsafeReadableBytes { door.corsHeaders($0) }
     if fault == .version { response.headers.append(("Sec-WebSocket-Version", "13")) }
     respond(context, response)
   }

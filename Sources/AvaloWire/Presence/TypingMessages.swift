@@ -86,21 +86,26 @@ public struct TypingEnded: WireMessage, Equatable {
   public var chat: String
   /// Of what the gateway ended; what was sent since goes on.
   public var sequence: UInt64
+  /// The message did not lie in the chat's own topic: gateways that were not delivered it are to be told.
+  public var isForOthers: Bool
 
-  public init(user: String, chat: String, sequence: UInt64) {
+  public init(user: String, chat: String, sequence: UInt64, isForOthers: Bool) {
     self.user = user
     self.chat = chat
     self.sequence = sequence
+    self.isForOthers = isForOthers
   }
 
   public func encode(into writer: inout WireWriter) {
     writer.string(user)
     writer.string(chat)
     writer.integer(sequence)
+    writer.boolean(isForOthers)
   }
   public init(from reader: inout WireReader) throws(WireError) {
     user = try reader.identifier()
     chat = try reader.identifier()
     sequence = try reader.integer()
+    isForOthers = try reader.boolean()
   }
 }

@@ -187,6 +187,40 @@ import Testing
     #expect(try acknowledged(poll) == [])
   }
 
+  /// It is told in the codes of streams and WebSockets, and what came in the same turn comes again.
+  @Test(arguments: [
+    (false, 400, "FAILED_PRECONDITION", #""details":{"code":4505,"reason":"disconnected"}"#),
+    (true, 409, "ABORTED", #""details":{"code":4005,"reason":"reconnect"}"#),
+  ])
+  func saysThatAServerEndedIt(mayReturn: Bool, status: Int, name: String, details: String) async throws {
+    let poll = try await PollFixture()
+    try poll.ping(#"{"connectionId":"c1"}"#)
+    let attach = try #require(try poll.port.take(Attach.self).last)
+    try poll.begin(attach, at: position(4))
+    poll.presence { $0.frame(EndSessions(sessions: [attach.message.session], mayReturn: mayReturn)) }
+    let answer = Answers(try poll.received())[0]
+    #expect(answer.status == status)
+    #expect(answer.error == "\(name): a server ended this connection of the user's")
+    #expect(answer.body.contains(details))
+    #expect(try acknowledged(poll) == [])
+    #expect(try poll.port.take(Detach.self).count == 1)
+  }
+
+  /// delivery.md, rule 8: it comes with the answer, and moves neither the cursor nor what is acknowledged.
+  @Test(arguments: [#""cursor":"user:ann=\#(testEpoch).1""#, #""connectionId":"c1""#])
+  func anUrgentEventAheadMovesNoCursor(field: String) async throws {
+    let poll = try await PollFixture()
+    try poll.ping("{\(field)}")
+    try poll.begin(at: position(3), cursor: position(1))
+    #expect(try poll.port.take(Read.self).map(\.message.after) == [1])
+    _ = try acknowledged(poll)
+    poll.deliver(4, #"{"text":"fire"}"#, priority: .urgent)
+    let body = Answers(try poll.received())[0].body
+    #expect(body.contains(#""offset":4,"#) && body.contains(#""ahead":true"#) && body.contains("fire"))
+    #expect(body.contains(#""cursor":"user:ann=\#(epoch).1""#), "\(body)")
+    #expect(try acknowledged(poll).allSatisfy { $0 == position(1) })
+  }
+
   @Test func answersTheOlderPollOfAConnectionWithNothing() async throws {
     let poll = try await PollFixture()
     try poll.ping(#"{"connectionId":"c1"}"#)
@@ -274,13 +308,23 @@ private final class PollFixture {
 
   /// Registers the poll, and tells where its topic stands unless that is known.
   func begin(at head: Position?, cursor: Position? = nil) throws {
-    let attach = try #require(try port.take(Attach.self).last)
+    try begin(try #require(try port.take(Attach.self).last), at: head, cursor: cursor)
+  }
+
+  func begin(_ attach: (message: Attach, correlation: UInt32), at head: Position?, cursor: Position? = nil) throws {
     try stream.attached(attach, at: [cursor ?? head ?? .none])
     if let head { try stream.watched(head) }
   }
 
-  func deliver(_ offset: UInt64, _ payload: String) { stream.deliver(offset, payload) }
+  func deliver(_ offset: UInt64, _ payload: String, priority: Priority = .normal) {
+    stream.deliver(offset, payload, priority: priority)
+  }
   func scheduler(_ build: (inout WireWriter) -> Void) { stream.scheduler(build) }
+  func presence(_ build: (inout WireWriter) -> Void) {
+    var writer = WireWriter()
+    build(&writer)
+    mail(.presence(ByteBuffer(bytes: writer.bytes)))
+  }
   func mail(_ mail: HubMail) { stream.mailbox.post(mail) }
   func received() throws -> String { try stream.received() }
   func reconnect() throws { try stream.reconnect() }

@@ -1,6 +1,7 @@
 import AvaloCore
 import AvaloReactor
 import AvaloSystem
+import NIOCore
 import Testing
 
 @testable import AvaloGateway
@@ -62,6 +63,33 @@ import Testing
     #expect(answers[0].header("Vary") == "Origin")
   }
 
+  /// What the parser gives up before it has come to the origin; here both come at once.
+  @Test(arguments: [
+    ("BREW /getPresenceV1 HTTP/1.1\r\nHost: h\r\nORIGIN:\(ours)\r\n\r\n", ours as String?),
+    ("POST / HTTP/1.1\r\nHost: h\r\nOrigin: \(ours)\r\nContent-Length: -1\r\n\r\n", ours),
+    ("POST / HTTP/1.1\r\nOrigin: \(ours)\r\nX: \(String(repeating: "y", count: 40_000))\r\n\r\n", ours),
+    ("BREW / HTTP/1.1\r\nHost: h\r\nOrigin: https://evil.example\r\n\r\n", nil),
+    ("BREW / HTTP/1.1\r\nHost: h\r\n\r\n", nil), ("BREW", nil),
+  ])
+  func whatIsNoRequestIsReadableToo(text: String, origin: String?) async throws {
+    let fixture = try await HTTPFixture(Self.settings)
+    _ = try? fixture.channel.writeInbound(ByteBuffer(string: text))
+    try? fixture.channel.finish(acceptAlreadyClosed: true)
+    let answer = Answers(try fixture.received().text)[0]
+    #expect(answer.status == 400 || text == "BREW")
+    #expect(answer.header("Access-Control-Allow-Origin") == origin)
+  }
+
+  @Test func aHeadThatIsTooLongForItsOriginToComeIsReadableToAllOrNobody() {
+    let long = Array(("GET /" + String(repeating: "x", count: 20_000)).utf8)
+    func headers(_ origins: String...) -> [String] {
+      long.withUnsafeBytes { CORSPolicy(CORSSettings(origins: origins)).headers(toRefusalOf: $0) }
+        .map { "\($0): \($1)" }
+    }
+    #expect(headers(Self.ours) == ["Vary: Origin"])
+    #expect(headers("*") == ["Vary: Origin", "Access-Control-Allow-Origin: *"])
+  }
+
   private static func get(_ path: String, _ header: String) -> String {
     "GET \(path) HTTP/1.1\r\nHost: h\r\n\(header)Content-Length: 0\r\n\r\n"
   }
@@ -80,8 +108,9 @@ import Testing
     let policy = UpgradePolicy(access: access)
     switch policy.decide(UpgradeRequest(path: "/ws", origin: origin)) {
     case .accept: #expect(isOurs)
-    case .refuse(let status, _, let body):
+    case .refuse(let status, let headers, let body):
       #expect(!isOurs && status == 403)
+      #expect(headers.contains { $0 == ("Vary", "Origin") } && headers.count == 2)
       #expect(body.contains("pages of this origin may not connect: it is not among cors.origins"))
     }
   }

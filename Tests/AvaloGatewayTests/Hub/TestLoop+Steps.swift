@@ -42,12 +42,13 @@ extension TestLoop {
   }
 
   func deliver(
-    _ offset: UInt64, _ text: String, priority: Priority = .normal, expires: Int64 = 0, source: String = ""
+    _ offset: UInt64, _ text: String, priority: Priority = .normal, expires: Int64 = 0, source: String = "",
+    chat: String = "", handle: UInt32? = nil
   ) {
     scheduler {
       Deliver.write(
-        record: record(text, priority: priority, expires: expires, source: source),
-        targets: [.init(handle: handle, offset: offset)],
+        record: record(text, priority: priority, expires: expires, source: source, chat: chat),
+        targets: [.init(handle: handle ?? self.handle, offset: offset)],
         into: &$0)
     }
   }
@@ -74,11 +75,11 @@ func identity(_ user: String, chats: [String] = []) -> Identity {
 }
 
 func record(
-  _ text: String, priority: Priority = .normal, expires: Int64 = 0, source: String = ""
+  _ text: String, priority: Priority = .normal, expires: Int64 = 0, source: String = "", chat: String = ""
 ) -> [UInt8] {
   var record = EventFields(
     type: .chatMessage, priority: priority, timestampMilliseconds: 1, acceptedMicroseconds: 1, eventID: "e",
-    sourceUserID: source, payload: Array(#"{"text":"\#(text)"}"#.utf8)
+    sourceUserID: source, chatID: chat, payload: Array(#"{"text":"\#(text)"}"#.utf8)
   ).record()
   record.withUnsafeMutableBytes { EventRecord.setExpiry(expires, in: $0) }
   return record

@@ -100,6 +100,7 @@ final class TransportRig: Sendable {
     door.headTimeMax = headTimeMax
     door.connectionsMax = connectionsMax
     door.headersOf = { proxies }
+    door.corsHeaders = { CORSPolicy(CORSSettings(origins: ["https://app.example.com"])).headers(toRefusalOf: $0) }
     door.acceptedAddress = { countsAtOnce ? $0 : nil }
     door.observe = { watcher.observe($0) }
     let folder = try TemporaryFolder()

@@ -28,6 +28,27 @@ import Testing
     #expect(try bench.turn(link, bench.publish(link, "user:bob", as: 9)) == [bench.published(9, "user:bob", 2)])
   }
 
+  /// delivery.md, rule 14: the publisher's word on when it was is theirs, and a clock that is years off does nothing here.
+  @Test(arguments: LogKind.allCases)
+  func thePublishersTimestampChangesNeitherOrderNorExpiry(_ engine: LogKind) throws {
+    let bench = try CoreBench(engine)
+    let link = try bench.link()
+    let year: Int64 = 31_536_000_000
+    let times = [bench.now.wall, bench.now.wall + 200 * year, bench.now.wall - 20 * year]
+    for (index, time) in times.enumerated() {
+      try bench.turn(link, bench.publish(link, "user:ann", "\(index)", id: "\(index)", ttl: 60, timestamp: time))
+    }
+    let all: [UInt64: String] = [1: "0", 2: "1", 3: "2"]
+    #expect(try bench.events("user:ann") == all)
+    bench.advance(59_000)
+    try everyDay(bench)
+    #expect(try bench.events("user:ann") == all)
+    bench.advance(2000)
+    try everyDay(bench)
+    #expect(try bench.events("user:ann").isEmpty)
+    #expect(bench.metrics.expired[Int(EventType.notification.rawValue)]?.value == 3)
+  }
+
   @Test func aJumpOfTheClockDeletesNothing() throws {
     let bench = try CoreBench()
     let link = try bench.link()

@@ -13,11 +13,14 @@ export class RealtimeError extends Error {
   readonly retryAfterMs: number | undefined;
   /** An event whose fate is unknown: publish it again with this id, and it is kept once. */
   readonly eventId: string | undefined;
+  /** What a held call's connection ended with: a close code of the protocol's table. */
+  readonly closeCode: number | undefined;
 
   constructor(readonly code: ErrorCode, message: string, details: WireError['details'] = {}) {
     super(message);
     this.retryAfterMs = details.retryAfterMs;
     this.eventId = details.eventId;
+    this.closeCode = details.code;
   }
 
   /** Whether the same call may succeed later, nothing else having changed. */

@@ -210,8 +210,10 @@ extension Hub {
   private func end(_ end: EndSessions) {
     let own = Set(end.sessions.filter { $0 >> 56 == UInt64(loop) })
     guard !own.isEmpty else { return }
+    let code = end.mayReturn ? CloseCode.reconnect : .disconnected
     for case let session? in sessions where own.contains(session.number) && session.stage != .closing {
-      close(session, end.mayReturn ? .reconnect : .disconnected)
+      // A poll has no last word but its answer.
+      if face == .poll { self.end(session, with: .ended(code), code) } else { close(session, code) }
     }
   }
 }

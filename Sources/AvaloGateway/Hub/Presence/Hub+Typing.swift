@@ -7,25 +7,35 @@ import AvaloWire
 // pressure. It ends by the presence worker's word, by the user's message, or by itself.
 extension Hub {
 
+  /// Kept whether or not anybody here is in the chat: the message that ends it may come to an inbox of this loop's.
   func changed(_ change: TypingChanged) {
-    guard let topic = Topic.chat(change.chat).flatMap({ find($0) }) else { return }
     let key = TypingTable.Key(chat: change.chat, user: change.user)
     if change.isTyping {
       let ends = calls.monotonic.now + .milliseconds(Int64(change.expiresMilliseconds))
       typing.set(key, TypingTable.Entry(device: change.device, sequence: change.sequence, ends: ends))
-    } else {
-      _ = typing.remove(key)
+    } else if typing.remove(key) == nil {
+      return  // it has ended here before
     }
+    guard let topic = Topic.chat(change.chat).flatMap({ find($0) }) else { return }
     show(key, change.device, change.sequence, expiresMilliseconds: change.expiresMilliseconds, to: topic)
   }
 
-  /// A message of a user was delivered: they are not typing it any more.
-  func endTyping(in topic: WatchedTopic, of user: UnsafeRawBufferPointer) {
-    guard topic.topic.kind == "chat", !user.isEmpty else { return }
-    let key = TypingTable.Key(chat: String(topic.topic.id), user: String(decoding: user, as: UTF8.self))
+  /// A message of a user was delivered, in the chat itself or in somebody's inbox: they are not typing it any more.
+  func endTyping(with message: EventRecord, in topic: WatchedTopic) {
+    let isInChat = topic.topic.kind == "chat"
+    let (user, chat) = (message.sourceUserID, message.chatID)
+    guard !user.isEmpty, isInChat || !chat.isEmpty else { return }
+    let key = TypingTable.Key(
+      chat: isInChat ? String(topic.topic.id) : String(decoding: chat, as: UTF8.self),
+      user: String(decoding: user, as: UTF8.self))
     guard let entry = typing.remove(key) else { return }
-    show(key, entry.device, entry.sequence, expiresMilliseconds: 0, to: topic)
-    toPresence.frame(TypingEnded(user: key.user, chat: key.chat, sequence: entry.sequence))
+    settle(topic)  // this first: the message comes before
+    if let shown = isInChat ? topic : Topic.chat(key.chat).flatMap({ find($0) }) {
+      show(key, entry.device, entry.sequence, expiresMilliseconds: 0, to: shown)
+    }
+    // Whoever is in the chat gets what lies in the chat; of an inbox others know nothing.
+    toPresence.frame(
+      TypingEnded(user: key.user, chat: key.chat, sequence: entry.sequence, isForOthers: !isInChat))
   }
 
   /// Once a second; clients, who were told when it ends, are more exact.

@@ -1,7 +1,7 @@
 import AvaloSystem
 
-/// Who is shown as typing, in the chats that sessions of this loop are subscribed to. Owned by its hub, confined to its
-/// loop; it ends what nobody renews, whatever becomes of the presence worker.
+/// Who is typing where, in chats that nobody of this loop is subscribed to as well: as many as the presence worker keeps.
+/// Owned by its hub, confined to its loop; it ends what nobody renews, whatever becomes of that worker.
 struct TypingTable {
   struct Key: Hashable {
     var chat: String

@@ -117,6 +117,35 @@ import Testing
     #expect(acks.map(\.position) == [position(7)])
   }
 
+  /// delivery.md, rule 8: what overtakes a replay has no id of its own, and ids go on from where the replay is.
+  @Test func anUrgentEventAheadHasNoID() async throws {
+    let stream = try await StreamFixture()
+    try stream.get("/events", user: "ann", headers: "Last-Event-ID: user:ann=\(epoch).1\r\n")
+    try stream.attached(try #require(try stream.port.take(Attach.self).first), at: [position(1)])
+    try stream.watched(position(3))
+    _ = try stream.received()
+    stream.deliver(4, #"{"text":"fire"}"#, priority: .urgent)
+    let early = try stream.received()
+    #expect(early.contains(#""offset":4"#) && early.contains(#""ahead":true"#) && early.contains("fire"))
+    #expect(!early.contains("id: "))
+    func answerRead(after: UInt64, through: UInt64) throws {
+      let read = try #require(try stream.port.take(Read.self).first)
+      #expect(read.message.after == after && read.message.upTo == through)
+      stream.scheduler {
+        ReadResult.write(
+          epoch: epoch, floor: 0, through: through,
+          rows: (after + 1...through).map { (offset: $0, record: record($0 == 4 ? "fire" : "calm")) },
+          correlation: read.correlation, into: &$0)
+      }
+    }
+    func ids(_ text: String) -> [Substring] { text.split(separator: "\n").filter { $0.hasPrefix("id: ") } }
+    try answerRead(after: 1, through: 3)
+    #expect(ids(try stream.received()) == ["id: user:ann=\(epoch).3"])
+    try answerRead(after: 3, through: 4)
+    let last = try stream.received()
+    #expect(!last.contains("fire") && ids(last) == ["id: user:ann=\(epoch).4"])
+  }
+
   @Test func refusesALastEventIDThatIsNotOurs() async throws {
     let stream = try await StreamFixture()
     for id in ["17", "user:ann=x.7", "user:ann=\(epoch).7,", "nonsense=\(epoch).7", "user:ann=\(epoch).-1"] {

@@ -133,9 +133,9 @@ final class StreamFixture {
     }
   }
 
-  func deliver(_ offset: UInt64, _ payload: String) {
+  func deliver(_ offset: UInt64, _ payload: String, priority: Priority = .normal) {
     let record = EventFields(
-      type: .chatMessage, priority: .normal, timestampMilliseconds: 1, acceptedMicroseconds: 1, eventID: "e",
+      type: .chatMessage, priority: priority, timestampMilliseconds: 1, acceptedMicroseconds: 1, eventID: "e",
       payload: Array(payload.utf8)
     ).record()
     scheduler { Deliver.write(record: record, targets: [.init(handle: handle, offset: offset)], into: &$0) }

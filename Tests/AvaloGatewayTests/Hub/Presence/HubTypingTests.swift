@@ -100,10 +100,58 @@ import Testing
     #expect(frames.count == 2 && frames[0].contains("hello") && frames[1].contains(#""isTyping":false"#))
     #expect(loop.take(connections[1]).allSatisfy { !$0.contains("typing_indicator") })
     #expect(
-      try loop.port.takePresence(TypingEnded.self).map(\.message) == [TypingEnded(user: "ann", chat: "c", sequence: 7)])
+      try loop.port.takePresence(TypingEnded.self).map(\.message) == [
+        TypingEnded(user: "ann", chat: "c", sequence: 7, isForOthers: false)
+      ])
     loop.deliver(3, "again", source: "ann")
     loop.advance(10)
     #expect(typing(loop, connections[0]).isEmpty, "it has ended once")
+  }
+
+  /// As a backend sends it that knows of no topics: to an inbox, with the chat in the payload.
+  @Test func endsWithTheUsersOwnMessageInAnInbox() throws {
+    let (loop, connections) = try chat(("bob", "web"))
+    loop.say(connections[0], #"{"id":1,"call":"subscribeToRealtimeEventsV1","data":{"subscriptions":["user:bob"]}}"#)
+    let cursors = try #require(try loop.port.take(Cursors.self).last)
+    loop.scheduler { $0.frame(Attached(cursors: [head]), correlation: cursors.correlation) }
+    let inbox = loop.handle + 1
+    loop.scheduler { $0.frame(Watched(heads: [Head(handle: inbox, position: head, floor: 0)])) }
+    _ = loop.take(connections[0])
+    type(loop, sequence: 7)
+    #expect(typing(loop, connections[0]) == [true])
+    loop.deliver(1, "elsewhere", source: "ann", chat: "d", handle: inbox)
+    #expect(typing(loop, connections[0]).isEmpty)
+    loop.deliver(2, "nowhere", source: "ann", handle: inbox)
+    #expect(typing(loop, connections[0]).isEmpty)
+    loop.deliver(3, "hello", source: "ann", chat: "c", handle: inbox)
+    let frames = loop.take(connections[0])
+    #expect(frames.count == 2 && frames[0].contains("hello") && frames[1].contains(#""isTyping":false"#))
+    let ended = TypingEnded(user: "ann", chat: "c", sequence: 7, isForOthers: true)
+    #expect(try loop.port.takePresence(TypingEnded.self).map(\.message) == [ended])
+    // What the presence worker tells all then is known here.
+    type(loop, false, sequence: 8)
+    loop.advance(10)
+    #expect(typing(loop, connections[0]).isEmpty, "it has ended once")
+  }
+
+  /// Nobody of this loop is in the chat; those who are, elsewhere, hear of it by the presence worker.
+  @Test func aMessageToAnInboxEndsItForOthers() throws {
+    let loop = try TestLoop()
+    let bob = try loop.live("bob", at: head)
+    type(loop, sequence: 7)
+    loop.deliver(1, "hello", source: "ann", chat: "c")
+    #expect(loop.take(bob).events == ["1:hello"])
+    let ended = TypingEnded(user: "ann", chat: "c", sequence: 7, isForOthers: true)
+    #expect(try loop.port.takePresence(TypingEnded.self).map(\.message) == [ended])
+  }
+
+  /// A gateway whose loops were not delivered the message.
+  @Test func endsByThePresenceWorkersWord() throws {
+    let (loop, connections) = try chat(("bob", "web"))
+    type(loop, sequence: 7)
+    type(loop, false, sequence: 8)
+    #expect(typing(loop, connections[0]) == [true, false])
+    #expect(loop.hub.typing.isEmpty)
   }
 
   @Test func isForgottenFirstUnderPressure() throws {
@@ -125,6 +173,8 @@ import Testing
   @Test func isNoBusinessOfOtherChats() throws {
     let (loop, connections) = try chat(("bob", "web"))
     type(loop, chat: "d")
+    #expect(loop.take(connections[0]).isEmpty)
+    loop.advance(5)
     #expect(loop.take(connections[0]).isEmpty)
     #expect(loop.hub.typing.isEmpty)
   }

@@ -31,6 +31,20 @@ import Testing
     #expect(TransportEnding(status: .unavailable).kind == .retry)
   }
 
+  /// A poll that a server ended has a code beside its status.
+  @Test func aCodeOverHTTPSaysMoreThanItsStatus() throws {
+    for (status, code, kind) in [
+      ("FAILED_PRECONDITION", 4505, TransportEnding.Kind.stop(.disconnected)), ("ABORTED", 4005, .retry),
+    ] {
+      let text = #"{"error":{"status":"\#(status)","message":"m","details":{"code":\#(code),"reason":"r"}}}"#
+      let error = #expect(throws: ClientError.self) {
+        try CallableClient.result(of: HTTPReply(status: 400, headers: [], body: Array(text.utf8)))
+      }
+      let ending = TransportEnding(try #require(error))
+      #expect(ending.code == code && ending.kind == kind)
+    }
+  }
+
   @Test func onlyTheServersWordSaysNothingOfTheWay() {
     #expect(TransportEnding(code: 4001).isTheServersWord)
     #expect(TransportEnding(.refused(CallError(.unavailable, "later"))).isTheServersWord)

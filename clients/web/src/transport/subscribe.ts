@@ -20,8 +20,8 @@ export async function subscribeCall(opening: Opening, sink: Sink, signal?: Abort
 
 /** Ends a transport with what a call threw. */
 export function failed(thrown: unknown, sink: Sink): void {
-  const { code, retryAfterMs } = thrown as RealtimeError;
+  const { code, retryAfterMs, closeCode = 0 } = thrown as RealtimeError;
   // Without a word of when to come back it was not the server who said so, but a network without it.
-  if (retryAfterMs === undefined) sink.closed({ code: 0, ...(code !== 'UNAVAILABLE' && { status: code }) });
-  else sink.closed({ code: 0, status: code, retryAfterMs });
+  if (retryAfterMs === undefined) sink.closed({ code: closeCode, ...(code !== 'UNAVAILABLE' && { status: code }) });
+  else sink.closed({ code: closeCode, status: code, retryAfterMs });
 }

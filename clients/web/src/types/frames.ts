@@ -10,7 +10,7 @@ export interface Position {
 export interface WireError {
   status: string;
   message?: string;
-  details?: { retryAfterMs?: number; eventId?: string };
+  details?: { retryAfterMs?: number; eventId?: string; code?: number };
 }
 
 export type Receipt = ReadReceiptPayload & { version: number };

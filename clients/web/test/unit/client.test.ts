@@ -505,6 +505,26 @@ describe('transports', () => {
   });
 });
 
+describe('a poll that a server ends', () => {
+  async function ended(code: number, status: string): Promise<Bench> {
+    const bench = new Bench({ reconnectInterval: 10 }, { webSocket: undefined, session: { getItem: () => 'poll', setItem() {} } });
+    bench.answers.subscribeToRealtimeEventsV1 = () => ({ connectionId: 'c', subscriptions: [], denied: [], cursor: '' });
+    bench.answers.realtimePingV1 = () => ({ error: { status, message: 'ended', details: { code, reason: 'r' } } });
+    bench.client.connect('ann', 'token').catch(() => {});
+    await bench.clock.pass(1_000);
+    return bench;
+  }
+  const polls = (bench: Bench) => bench.posts.filter(post => post.name === 'realtimePingV1').length;
+
+  test('is over with 4505', async () => {
+    const bench = await ended(4505, 'FAILED_PRECONDITION');
+    assert.equal(bench.client.getState(), 'disconnected');
+    assert.equal(polls(bench), 1);
+  });
+
+  test('comes back with 4005', async () => assert(polls(await ended(4005, 'ABORTED')) > 1));
+});
+
 describe('what a lesser transport cannot carry', () => {
   const subscribed = (bench: Bench) =>
     bench.posts.filter(post => post.name === 'subscribeToRealtimeEventsV1').map(post => post.data.subscriptions);
