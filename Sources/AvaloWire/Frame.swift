@@ -140,6 +140,8 @@ public struct FrameKind: RawRepresentable, Hashable, Sendable {
   public static let disconnect = FrameKind(rawValue: 0x0216)
   public static let disconnected = FrameKind(rawValue: 0x0217)
   public static let endSessions = FrameKind(rawValue: 0x0218)
+  public static let connectionOwnerQuery = FrameKind(rawValue: 0x0219)
+  public static let connectionOwner = FrameKind(rawValue: 0x021A)
   // Numbered among the log's: an erasure is both workers'.
   public static let erasePresence = FrameKind(rawValue: 0x0150)
   public static let presenceErased = FrameKind(rawValue: 0x0151)

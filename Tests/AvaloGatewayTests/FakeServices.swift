@@ -22,6 +22,7 @@ final class FakeServices: Services {
       .success(PresenceAnswer(entries: query.users.map { _ in PresenceAnswer.Entry(state: PresenceState()) }))
     case is SetPresence: .success(PresenceSet(state: PresenceState(status: .online)))
     case is ErasePresence: .success(PresenceErased())
+    case let query as ConnectionOwnerQuery: .success(ConnectionOwner(isAnother: query.connectionID == "conn_others"))
     default: .failure(CallError(.unavailable, "not played"))
     }
   }

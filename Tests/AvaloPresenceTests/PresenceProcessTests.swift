@@ -157,6 +157,11 @@ import Testing
     describe(one, 1, "chat:d", try await one.next(DescribeSessions.self).correlation)
     #expect(try await one.next(ConnectionList.self).message.entries.count == 3)
 
+    func isAnothers(_ id: String, than user: String) async throws -> Bool {
+      try await two.ask(ConnectionOwnerQuery(user: user, connectionID: id), ConnectionOwner.self).isAnother
+    }
+    let answers = (try await isAnothers("c1", than: "bob"), try await isAnothers("c1", than: "ann"))
+    #expect(answers == (true, false))
     one.send(Disconnect(user: "ann", connectionID: "", mayReturn: true), correlation: 6)
     #expect(try await one.next(Disconnected.self).message.count == 3)
     let ended = (try await one.next(EndSessions.self).message, try await two.next(EndSessions.self).message)

@@ -119,6 +119,11 @@ extension GoldenBytesTests {
       "15000000180200000d0c0b0a0200000009000000000000000a0000000000000000")
   }
 
+  @Test func ofAConnectionsOwner() throws {
+    try expect(ConnectionOwnerQuery(user: "ann", connectionID: "c1"), "09000000190200000d0c0b0a0300616e6e02006331")
+    try expect(ConnectionOwner(isAnother: true), "010000001a0200000d0c0b0a01")
+  }
+
   @Test func ofEndedPartnerships() throws {
     try expect(
       PartnershipsEnded(chat: "c1", users: ["ann", "bo"]), "11000000250100000d0c0b0a02006331020000000300616e6e0200626f")

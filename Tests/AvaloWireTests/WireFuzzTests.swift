@@ -26,7 +26,7 @@ import Testing
     message(BroadcastPartTaken.self), message(BroadcastQuery.self), message(BroadcastStatus.self),
     message(CancelDelayed.self), message(DelayedCancelled.self), message(ReadTopic.self), message(TopicPage.self),
     message(ErasePresence.self), message(PartnershipsEnded.self), message(StartsQuery.self), message(Starts.self),
-    message(PresenceErased.self),
+    message(PresenceErased.self), message(ConnectionOwnerQuery.self), message(ConnectionOwner.self),
     message(LatestSeen.self), message(LatestAt.self),
     message(Lease.self), message(LeaseLost.self), message(MembershipsQuery.self), message(Memberships.self),
     message(Follow.self), message(Following.self), message(ReadFollowed.self), message(FollowedPage.self),
@@ -162,6 +162,8 @@ import Testing
     writer.frame(SessionsDescribed(entries: [.init(session: 1, subscriptions: subscriptions)]))
     writer.frame(Disconnect(user: "a", connectionID: "c", mayReturn: true))
     writer.frame(Disconnected(count: 1))
+    writer.frame(ConnectionOwnerQuery(user: "a", connectionID: "c"))
+    writer.frame(ConnectionOwner(isAnother: true))
     writer.frame(EndSessions(sessions: [1], mayReturn: false))
     writer.frame(BeginBroadcast(owner: "s", attempt: 1, contentHash: 2, record: Sample.record, recipients: 1500))
     writer.frame(BroadcastBegun(broadcast: 1, durability: .os, duplicate: false))

@@ -20,7 +20,14 @@ enum RealtimePing: Callable {
       reply(.success(PollAnswer([]).json(cursor: "", now: context.wall.milliseconds)))
     case .http(_, _, let writing):
       guard let polls = context.polls else { throw CallError(.unimplemented, "nothing is held here") }
-      polls.hold(wish, identity, writing: writing, reply: reply)
+      // Whoever leaves meanwhile has left a poll.
+      writing?.whenAbandoned = {}
+      context.check(wish.request.connectionID, of: identity.user) { refusal in
+        writing?.whenAbandoned = nil
+        if let refusal { return reply(.failure(refusal)) }
+        guard writing?.isOver != true else { return reply(.failure(CallError(.cancelled, "the caller has gone"))) }
+        polls.hold(wish, identity, writing: writing, reply: reply)
+      }
     }
   }
 }

@@ -15,6 +15,22 @@ enum SubscribeToRealtimeEvents: Callable {
     }
     let wanted = try ConnectRequest(request.data, topicsMax: access.settings.connections.namesMax)
     let carrier = request.carrier
+    guard case .http = carrier else { return try decide(wanted, identity, carrier, access, context, reply: reply) }
+    context.check(wanted.connectionID, of: identity.user) { refusal in
+      if let refusal { return reply(.failure(refusal)) }
+      do throws(CallError) {
+        try decide(wanted, identity, carrier, access, context, reply: reply)
+      } catch {
+        reply(.failure(error))
+      }
+    }
+  }
+
+  /// Asks the webhook about the chats that nobody else knows of.
+  private static func decide(
+    _ wanted: ConnectRequest, _ identity: Identity, _ carrier: CallRequest.Carrier, _ access: Access,
+    _ context: CallContext, reply: @escaping CallReply
+  ) throws(CallError) {
     let undecided = access.undecided(wanted.topics(of: identity), for: identity)
     guard let webhook = access.membership, !undecided.isEmpty else {
       return try subscribe(wanted, identity, carrier, access, context, reply: reply)

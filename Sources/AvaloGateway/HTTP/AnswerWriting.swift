@@ -9,6 +9,9 @@ public final class AnswerWriting {
   var whenWritten: ((Bool) -> Void)?
   private var isEnded = false
 
+  /// Nobody is there to be answered.
+  var isOver: Bool { isEnded }
+
   /// Whether the answer waits for something to happen, which need not be soon.
   var isHeld: Bool { !isEnded && whenAbandoned != nil }
 

@@ -178,6 +178,7 @@ final class PresenceLink: LinkDelegate {
       case .presenceErased: .success(try PresenceErased(body: body))
       case .onlineUsers: .success(try OnlineUsers(body: body))
       case .connectionList: .success(try ConnectionList(body: body))
+      case .connectionOwner: .success(try ConnectionOwner(body: body))
       case .disconnected: .success(try Disconnected(body: body))
       case .failed: .failure(CallError(try Failed(body: body)))
       default: throw .unexpectedKind(head.kind.rawValue)

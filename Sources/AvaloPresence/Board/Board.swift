@@ -22,6 +22,8 @@ struct Board {
   private var sessionTable = IndexTable()
   /// By id.
   private var userTable = IndexTable()
+  /// By the connection's id, of each the first that came: many may have the same, and would make a table long to search.
+  private var nameTable = IndexTable()
   var versions: VersionCounter
 
   /// Rows with something to wait for (``ConnectionRow/until``); rows that do not wait any more may be among them.
@@ -57,6 +59,22 @@ struct Board {
     sessionTable.find(Board.hash(session, gateway)) {
       connections[$0].session == session && connections[$0].gateway == gateway
     }
+  }
+
+  /// Whether a connection of that id is somebody else's, and none is this user's: whoever has one may name it.
+  func isAnothers(_ connectionID: String, than user: String) -> Bool {
+    guard let first = connection(named: connectionID) else { return false }
+    guard let user = self.user(user) else { return true }
+    var index = users[user].firstConnection
+    while connections[first].user != user, index != Slab<ConnectionRow>.none {
+      if texts.equals(connections[index].connectionID, connectionID.utf8) { return false }
+      index = connections[index].next
+    }
+    return connections[first].user != user
+  }
+
+  private func connection(named id: String) -> UInt32? {
+    nameTable.find(Board.hash(id.utf8)) { texts.equals(connections[$0].connectionID, id.utf8) }
   }
 
   func gateway(_ incarnation: UInt64) -> UInt16? {
@@ -114,6 +132,7 @@ struct Board {
   @discardableResult
   mutating func insert(_ row: ConnectionRow, device: String, connectionID: String) -> UInt32 {
     var row = row
+    if connection(named: connectionID) == nil { row.flags.insert(.named) }
     row.device = texts.insert(device)
     row.connectionID = texts.insert(connectionID)
     row.next = users[row.user].firstConnection
@@ -122,6 +141,7 @@ struct Board {
     details[row.user]?.bare?.isBound = true
     gateways[Int(row.gateway)].connections += 1
     sessionTable.insert(index) { [connections] in Board.hash(connections[$0].session, connections[$0].gateway) }
+    if row.flags.contains(.named) { nameTable.insert(index, hash: hashOfName) }
     touch(row.user)
     return index
   }
@@ -131,7 +151,9 @@ struct Board {
     let row = connections[index]
     forget(row, index)
     sessionTable.remove(index) { [connections] in Board.hash(connections[$0].session, connections[$0].gateway) }
+    if row.flags.contains(.named) { nameTable.remove(index, hash: hashOfName) }
     unlink(index, of: row.user)
+    if row.flags.contains(.named) { passOn(row.connectionID, to: row.user) }
     texts.remove(row.device)
     texts.remove(row.connectionID)
     gateways[Int(row.gateway)].connections -= 1
@@ -140,6 +162,18 @@ struct Board {
     guard !hasConnections(row.user) else { return }
     if details[row.user]?.bare?.isBound == true { details[row.user]?.bare = nil }
     markDirty(user: row.user)
+  }
+
+  /// A page that came back before its last connection was over has its id still.
+  private mutating func passOn(_ connectionID: TextHeap.Reference, to user: UInt32) {
+    let id = texts[connectionID]
+    var index = users[user].firstConnection
+    while index != Slab<ConnectionRow>.none, !texts.equals(connections[index].connectionID, id.utf8) {
+      index = connections[index].next
+    }
+    guard index != Slab<ConnectionRow>.none else { return }
+    connections[index].flags.insert(.named)
+    nameTable.insert(index, hash: hashOfName)
   }
 
   private mutating func unlink(_ index: UInt32, of user: UInt32) {
@@ -171,6 +205,10 @@ struct Board {
   }
 
   // MARK: - Hashes
+
+  private var hashOfName: (UInt32) -> Int {
+    { [connections, texts] in texts.with(connections[$0].connectionID) { Board.hash($0) } }
+  }
 
   // Hasher's seed is drawn by each process: nobody outside can make ids collide.
   private static func hash(_ session: UInt64, _ gateway: UInt16) -> Int {

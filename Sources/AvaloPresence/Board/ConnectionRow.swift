@@ -24,6 +24,8 @@ struct ConnectionRow: SlabRow {
     static let inFile = Flags(rawValue: 4)
     /// It is a connection, but nobody is told that its user is there.
     static let hidden = Flags(rawValue: 8)
+    /// It was the first of its id, and is found by it.
+    static let named = Flags(rawValue: 16)
   }
 
   var session: UInt64 = 0

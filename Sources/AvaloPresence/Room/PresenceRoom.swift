@@ -161,6 +161,11 @@ final class PresenceRoom: LinkDelegate {
     case .sessionsDescribed:
       let described = try SessionsDescribed(body: body)
       if let done = listings.described(described, ObjectIdentifier(link), head.correlation) { finish(done) }
+    case .connectionOwnerQuery:
+      let query = try ConnectionOwnerQuery(body: body)
+      link.send(
+        ConnectionOwner(isAnother: board.isAnothers(query.connectionID, than: query.user)),
+        correlation: head.correlation)
     case .disconnect: disconnect(try Disconnect(body: body), on: link, head.correlation)
     default: throw .unexpectedKind(head.kind.rawValue)
     }

@@ -187,6 +187,17 @@ import Testing
     #expect(try acknowledged(poll) == [])
   }
 
+  @Test func refusesAnothersConnection() async throws {
+    let poll = try await PollFixture()
+    try poll.ping(#"{"connectionId":"conn_others"}"#)
+    let answer = Answers(try poll.received())[0]
+    #expect(answer.status == 403 && answer.error?.contains("the connection conn_others is another user's") == true)
+    #expect(try poll.port.take(Attach.self).isEmpty)
+    poll.http.services.presenceAnswer = { _ in .failure(.presenceAway) }
+    try poll.ping(#"{"connectionId":"conn_others"}"#)
+    #expect(try poll.port.take(Attach.self).count == 1)
+  }
+
   /// It is told in the codes of streams and WebSockets, and what came in the same turn comes again.
   @Test(arguments: [
     (false, 400, "FAILED_PRECONDITION", #""details":{"code":4505,"reason":"disconnected"}"#),

@@ -37,6 +37,24 @@ import Testing
     }
   }
 
+  @Test func refusesAnothersConnection() async throws {
+    let fixture = try await CallFixture()
+    let data = #"{"connectionId":"conn_others"}"#
+    #expect(
+      fixture.refusal(name, data, as: .user(CallFixture.ann))
+        == "PERMISSION_DENIED: the connection conn_others is another user's: subscribe without connectionId, and one is made"
+    )
+    let asked = fixture.services.presenceRequests as? [ConnectionOwnerQuery]
+    #expect(asked == [ConnectionOwnerQuery(user: "ann", connectionID: "conn_others")])
+    // Nobody is asked about none, nor over a connection, which has its own.
+    try fixture.call(name, "{}", as: .user(CallFixture.ann))
+    try fixture.call(name, data, as: .user(CallFixture.ann), carrier: .session(FakeSession()))
+    #expect(fixture.services.presenceRequests.count == 1)
+    // And nobody waits for a presence worker that is away.
+    fixture.services.presenceAnswer = { _ in .failure(.presenceAway) }
+    try fixture.call(name, data, as: .user(CallFixture.ann))
+  }
+
   /// A poller hears what comes from now on, however late its first poll is.
   @Test func theCursorSaysWherePollsBegin() async throws {
     let fixture = try await CallFixture()

@@ -34,6 +34,52 @@ import Testing
     #expect(pages(board, user: "nobody", limit: 3) == [[]])
   }
 
+  @Test func aConnectionsIDIsItsUsers() {
+    var board = board()
+    #expect(board.isAnothers("c1", than: "bob") && board.isAnothers("c6", than: "ann"))
+    #expect(board.isAnothers("c1", than: "nobody ever seen"))
+    #expect(!board.isAnothers("c1", than: "ann") && !board.isAnothers("c99", than: "ann"))
+    // Whoever has one of that id as well may name it.
+    board.name([1], by: 8, user: "bob", at: 3000)
+    #expect(!board.isAnothers("c1", than: "ann") && !board.isAnothers("c1", than: "bob"))
+    // It comes back before it is known to have been away.
+    board.opened(
+      [
+        Sessions.Entry(
+          session: 11, user: "ann", device: "another", platform: .web, connectionID: "c3",
+          connectedMilliseconds: wallAtZero)
+      ], by: 7, at: at(3000))
+    board.close(3, clean: true, at: 3000)
+    board.tick(30_000)
+    #expect(board.isAnothers("c3", than: "bob") && !board.isAnothers("c3", than: "ann"))
+  }
+
+  @Test func aConnectionsIDIsFreeAfterItsLinger() {
+    var board = board()
+    // A page that reloads comes back to it.
+    #expect(board.isAnothers("c2", than: "bob"))
+    board.tick(12_000)
+    #expect(!board.isAnothers("c2", than: "bob"))
+  }
+
+  /// Clients that are all called the same cost no search through all of them.
+  @Test func anIDOfManyIsTheFirstOnes() {
+    var board = Board.empty()
+    board.link(7)
+    for session in 1...50_000 as ClosedRange<UInt64> {
+      board.opened(
+        [
+          Sessions.Entry(
+            session: session, user: "u\(session)", device: "d", platform: .web, connectionID: "conn",
+            connectedMilliseconds: wallAtZero)
+        ], by: 7, at: at(0))
+    }
+    #expect(board.isAnothers("conn", than: "ann") && !board.isAnothers("conn", than: "u50000"))
+    for session in 1...50_000 as ClosedRange<UInt64> { board.close(session, clean: true, at: 0) }
+    board.tick(60_000)
+    #expect(!board.isAnothers("conn", than: "ann"))
+  }
+
   @Test func saysWhatThereIsToSay() {
     var board = board()
     board.hear(1, at: 2500)
