@@ -9,10 +9,15 @@ final class EventSource: Sendable {
   struct Account {
     /// Event ids by offset.
     var events: [UInt64: String] = [:]
+    /// Offsets that came more than once.
+    var repeated: [UInt64] = []
     var opened = 0
     var lastID = ""
     var complaints: [String] = []
     fileprivate var isStopped = false
+    /// It has no connection, and makes none.
+    var isAway = false
+    fileprivate var staysAway = false
   }
 
   private let port: Int
@@ -26,6 +31,10 @@ final class EventSource: Sendable {
 
   var read: Account { account.withLock { $0 } }
 
+  /// Ends the connection; ``comeBack()`` makes another.
+  func leave() { account.withLock { $0.staysAway = true } }
+  func comeBack() { account.withLock { $0.staysAway = false } }
+
   func stop() { account.withLock { $0.isStopped = true } }
 
   /// Listens until it is stopped, on a thread of its own: it waits there.
@@ -33,8 +42,12 @@ final class EventSource: Sendable {
     await withCheckedContinuation { ended in
       Thread.detachNewThread {
         while !self.read.isStopped {
+          let staysAway = self.account.withLock { account in
+            account.isAway = account.staysAway
+            return account.staysAway
+          }
           // A connection that ends is what a source is there for.
-          try? self.listen()
+          if !staysAway { try? self.listen() }
           usleep(20_000)
         }
         ended.resume()
@@ -61,7 +74,7 @@ final class EventSource: Sendable {
     }
     account.withLock { $0.opened += 1 }
     var line: [UInt8] = []
-    while !read.isStopped {
+    while !read.isStopped, !read.staysAway {
       let byte: UInt8
       do {
         byte = try probe.take(1, 100)[0]
@@ -85,9 +98,9 @@ final class EventSource: Sendable {
         guard let frame = try? JSONView(validating: text) else { return account.complaints.append(line) }
         if frame["gap"] != nil { account.complaints.append(line) }
         guard let id = frame["event"]?["eventId"]?.string, let offset = frame["offset"]?.integer else { return }
-        if let before = account.events.updateValue(id, forKey: UInt64(offset)), before != id {
-          account.complaints.append("\(offset) was \(before), then \(id)")
-        }
+        guard let before = account.events.updateValue(id, forKey: UInt64(offset)) else { return }
+        account.repeated.append(UInt64(offset))
+        if before != id { account.complaints.append("\(offset) was \(before), then \(id)") }
       }
     }
   }

@@ -40,6 +40,91 @@ import Testing
     try await server.stop()
   }
 
+  /// A cursor is good at any instance: nothing is lost on the way from one to the other, and nothing comes twice.
+  @Test func aPollGoesOnAtAnotherGateway() async throws {
+    let server = try await RunningServer.start(environment: ["AVALO_WORKERS__GATEWAY__INSTANCES": "2"])
+    var cursor = try await cursor(server, 1)
+    var served: [Int] = []
+    var told: [String] = []
+    // Each round meets either gateway with even odds: three moves come soon.
+    for round in 1...60 where moves(served) < 3 {
+      _ = try await server.backend().call("publishRealtimeEvent", Load.event("e\(round)", to: "ann"))
+      let before = try await polls(server)
+      let data = #"{"deviceId":"phone","cursor":"\#(cursor)","holdMs":60000}"#
+      let answer = try await server.user("ann").call(
+        "realtimePingV1", try JSONText(validating: data), timeout: .seconds(70))
+      cursor = try #require(answer.read { $0["cursor"]?.string })
+      told += answer.read { $0["events"].map { $0.elements.compactMap { $0["eventId"]?.string } } ?? [] }
+      #expect(told.last == "e\(round)" && answer.read { $0["gaps"] == nil })
+      let after = try await polls(server)
+      served.append(try #require(after.indices.first { after[$0] > before[$0] }))
+    }
+    #expect(moves(served) == 3)
+    #expect(told == (1...served.count).map { "e\($0)" })
+    try await server.stop()
+  }
+
+  /// The same of a stream's `Last-Event-ID`.
+  @Test func aStreamGoesOnAtAnotherGateway() async throws {
+    let server = try await RunningServer.start(environment: ["AVALO_WORKERS__GATEWAY__INSTANCES": "2"])
+    let (_, port) = try await server.process.address(of: "client", worker: "gateway")
+    let answer = try await server.user("ann").call(
+      "subscribeToRealtimeEventsV1", try JSONText(validating: #"{"deviceId":"browser"}"#))
+    let url = try #require(answer.read { $0["eventsUrl"]?.string })
+    let source = EventSource(
+      port: port, target: String(url[try #require(url.firstRange(of: "/events?")).lowerBound...]))
+    func publish(_ number: Int) async throws {
+      _ = try await server.backend().call("publishRealtimeEvent", Load.event("e\(number)", to: "ann"))
+    }
+    var served: [Int] = []
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      defer { source.stop() }
+      group.addTask { await source.run() }
+      for round in 1...60 where moves(served) < 3 {
+        try await waitUntil("one gateway has the stream") {
+          guard source.read.opened == round else { return false }
+          return try await streams(server).reduce(0, +) == 1
+        }
+        served.append(try #require(try await streams(server).firstIndex(of: 1)))
+        // One that comes, and one while nobody listens.
+        let (heard, unheard) = (2 * round - 1, 2 * round)
+        try await publish(heard)
+        try await waitUntil("the stream stands behind it") { source.read.lastID.hasSuffix(".\(heard)") }
+        source.leave()
+        try await waitUntil("nobody listens") { source.read.isAway }
+        try await publish(unheard)
+        source.comeBack()
+        try await waitUntil("the stream stands behind both") { source.read.lastID.hasSuffix(".\(unheard)") }
+      }
+    }
+    #expect(moves(served) == 3)
+    #expect(source.read.events.sorted { $0.key < $1.key }.map(\.value) == (1...2 * served.count).map { "e\($0)" })
+    #expect(source.read.complaints.isEmpty && source.read.repeated.isEmpty)
+    try await server.stop()
+  }
+
+  private func moves(_ served: [Int]) -> Int { zip(served, served.dropFirst()).count { $0 != $1 } }
+
+  /// Streams that are open, by gateway.
+  private func streams(_ server: RunningServer) async throws -> [Double] {
+    try await samples(server, "avalo_connections", #"transport="sse""#)
+  }
+
+  /// Polls that were answered, by gateway.
+  private func polls(_ server: RunningServer) async throws -> [Double] {
+    try await samples(server, "avalo_calls_total", #"function="realtimePingV1",code="OK""#)
+  }
+
+  /// Of each gateway.
+  private func samples(_ server: RunningServer, _ name: String, _ labels: String) async throws -> [Double] {
+    let page = try await server.process.metrics()
+    return try (0..<2).map { slot in
+      let sample = #"\#(name){worker="gateway",slot="\#(slot)",\#(labels)} "#
+      let line = try #require(page.split(separator: "\n").first { $0.hasPrefix(sample) }, "\(sample)")
+      return try #require(Double(line.dropFirst(sample.count)))
+    }
+  }
+
   /// Where the log stands now.
   private func cursor(_ server: RunningServer, _ round: Int) async throws -> String {
     let data = #"{"connectionId":"c\#(round)","positions":{}}"#
