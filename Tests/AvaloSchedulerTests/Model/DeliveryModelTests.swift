@@ -19,11 +19,23 @@ import Testing
 
   @Test func keepsEveryPromiseThroughEveryAccident() throws {
     for seed in DeliveryModelTests.seeds {
-      let world = try ModelWorld(seed: seed)
-      for _ in 0..<300 where !world.book.isBroken { try world.step() }
-      try world.settle()
-      if world.book.isBroken { return }
+      if try run(seed) { return }
     }
+  }
+
+  /// The model would not notice a rule that nothing hangs on, nor a check that finds nothing.
+  @Test(arguments: ModelRule.allCases) func findsWhatARuleCloses(rule: ModelRule) throws {
+    let seeds: ClosedRange<UInt64> = 1...60
+    let found = try seeds.first { try run($0, without: rule) }
+    #expect(found != nil, "\(rule) off, and no promise is broken")
+  }
+
+  /// Whether a promise was broken.
+  private func run(_ seed: UInt64, without rule: ModelRule? = nil) throws -> Bool {
+    let world = try ModelWorld(seed: seed, without: rule)
+    for _ in 0..<300 where !world.book.isBroken { try world.step() }
+    if !world.book.isBroken { try world.settle() }
+    return world.book.isBroken
   }
 }
 
@@ -41,7 +53,7 @@ private final class ModelWorld {
   private var boot = 0
   private let box = TraceBox()
 
-  init(seed: UInt64) throws {
+  init(seed: UInt64, without rule: ModelRule?) throws {
     random = TestRandom(seed: seed)
     let bench = try CoreBench(.sqlite)
     self.bench = bench
@@ -51,7 +63,8 @@ private final class ModelWorld {
       ModelClient(user: "bob", device: "phone", topics: ["user:bob", "chat:c"]),
     ]
     book = ModelBook(
-      seed: seed, now: { bench.now.wall }, trace: { [box] in box.lines.suffix(60).joined(separator: "\n") })
+      seed: seed, without: rule, now: { bench.now.wall },
+      trace: { [box] in box.lines.suffix(60).joined(separator: "\n") })
     for _ in 0..<2 { gateways.append(gateway()) }
   }
 

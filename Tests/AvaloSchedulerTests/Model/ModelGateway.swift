@@ -4,6 +4,16 @@ import AvaloWire
 
 @testable import AvaloScheduler
 
+/// What a gateway by the book can be made to leave out, to see that its promises hang on it.
+enum ModelRule: CaseIterable {
+  /// Rule 1: a head above the position puts the live sessions behind, after a lost link or one that was full.
+  case aHeadAboveThePositionPutsBehind
+  /// Rule 3: what is tried again has the id of the first time.
+  case retriesUnderTheSameID
+  /// Rule 7: what is acknowledged was written to that connection.
+  case acknowledgesWhatWasWritten
+}
+
 /// A gateway by the book (delivery.md, rules 1 to 7 and the hand-shake), and nothing more. Mail waits in both directions
 /// until the test moves it; a lost link loses all of it.
 final class ModelGateway {
@@ -80,7 +90,8 @@ final class ModelGateway {
     guard let link else { return }
     toScheduler.append(
       bench.publish(
-        link, event.topic, book.payload(event.id), id: "\(event.id)", as: correlation,
+        link, event.topic, book.payload(event.id),
+        id: book.without == .retriesUnderTheSameID ? "\(correlation)" : "\(event.id)", as: correlation,
         priority: book.priority(event.id),
         ttl: event.ttl))
   }
@@ -117,7 +128,8 @@ final class ModelGateway {
   }
 
   func acknowledge(_ session: ModelSession, _ name: String) {
-    guard let link, let topic = topics[name], topic.isWatched, let cursor = session.cursors[name] else { return }
+    guard let link, let topic = topics[name], topic.isWatched, let written = session.cursors[name] else { return }
+    let cursor = book.without == .acknowledgesWhatWasWritten ? topic.position : written
     session.client.acknowledged[name] = max(session.client.acknowledged[name] ?? 0, cursor.offset)
     toScheduler.append(
       .acknowledge(
@@ -183,6 +195,9 @@ final class ModelGateway {
     }
     topics[name]!.position = head.position
     topics[name]!.isWatched = true
+    if book.without == .aHeadAboveThePositionPutsBehind {
+      for session in sessions.values where session.cursors[name] == position { session.cursors[name] = head.position }
+    }
     guard position.epoch != head.position.epoch else { return }
     // gap{epoch}: whoever stood in the old one begins again where its device stopped.
     for session in sessions.values where session.cursors[name] != nil {
