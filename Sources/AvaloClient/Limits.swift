@@ -19,6 +19,10 @@ public enum ClientLimits {
   /// Updates that wait while the socket must be read for the answer to a call; beyond it the connection is given up, and
   /// the next one brings again what was not processed.
   public static let updatesMax = 16_384
+  /// Events that no reader wants and that wait for one; as many states. Beyond it the oldest passes.
+  public static let heldMax = updatesHigh
+  /// How long an event waits whose type the application never asked for: its loops begin together, or nearly so.
+  public static let heldFor: Int64 = 10_000
   /// Frames that have come and were not looked at, after which the socket is not read: more than a reader that keeps up
   /// ever leaves.
   static let framesHigh = 4_096
@@ -31,7 +35,11 @@ public enum ClientLimits {
 
   // MARK: Connecting
 
-  /// To make a connection, from the token on, and to be told `ready`. The server gives up on a silent one after the same.
+  /// For the application to say with which token: it may ask a server of its own, on a network that has just come up.
+  public static let tokenTimeoutMilliseconds = 60_000
+  /// Until it is asked again for a token that the connection needs soon: a few times before the old one ends.
+  static let tokenRetry: Int64 = 5_000
+  /// To make a connection when there is a token, and to be told `ready`. The server gives up on a silent one after the same.
   public static let connectTimeoutMilliseconds = 10_000
   /// The longest that the server may ask to wait: more is a mistake of its operator, and nobody would come back.
   public static let retryAfterMaxMilliseconds = 3_600_000

@@ -19,8 +19,8 @@ public struct ClientOptions: Sendable {
   public var pingIntervalMilliseconds = 25_000
   /// How long a call may take.
   public var callTimeout = Duration.milliseconds(ClientLimits.callTimeoutMilliseconds)
-  /// Keeps positions over restarts of the application, so that nothing is handed to it twice. Without it the server's own
-  /// cursor for the device counts, which is a moment behind.
+  /// Keeps the device's positions over restarts of the application, so that nothing is handed to it twice. Without it the
+  /// server's own cursor for the device counts, which is a moment behind.
   public var cursors: (any CursorStore)?
   /// For `https` and `wss` endpoints.
   public var security = TransportSecurity()

@@ -13,9 +13,11 @@ extension RealtimeClient {
     RealtimeUpdates(client: self) { if case .event(let event) = $0 { event } else { nil } }
   }
 
-  /// Events of one type alone, in order.
+  /// Events of one type alone, in order. From this call on the client knows that the application reads the type: what comes
+  /// of it waits for its reader, also while other loops run. Call it for each type before the first loop, or soon after.
   public nonisolated func events(of type: EventType) -> RealtimeUpdates<RealtimeEvent> {
-    RealtimeUpdates(client: self) { update in
+    tell(.typeIsRead(type.wireName))
+    return RealtimeUpdates(client: self) { update in
       if case .event(let event) = update, event.type == type.wireName { event } else { nil }
     }
   }
@@ -41,11 +43,17 @@ extension RealtimeClient {
       await waitUntilSaved()
       return nil
     }
+    // It has left already, by cancellation.
+    guard queue.hasReader(id) else { return nil }
     let update = queue.next(for: id, where: matches)
     collectProcessed()
     if update != nil || Task.isCancelled { return update }
     return await withTaskCancellationHandler {
-      await withCheckedContinuation { readers[id] = WaitingReader(matches: matches, continuation: $0) }
+      await withCheckedContinuation { continuation in
+        let reader = WaitingReader(matches: matches, continuation: continuation)
+        // An iterator is asked by one at a time; whoever asked before is not left waiting.
+        readers.updateValue(reader, forKey: id)?.continuation.resume(returning: nil)
+      }
     } onCancel: {
       tell(.readerLeft(id))
     }
@@ -70,17 +78,22 @@ extension RealtimeClient {
 
   // MARK: What was processed
 
-  private func collectProcessed() {
-    for reached in queue.processed() { acknowledgements.add(reached, now: clock.now) }
+  func collectProcessed() {
+    let now = clock.now
+    let passed = transport.isPolled ? queue.passed : [:]
+    for reached in queue.processed(now) { acknowledgements.add(reached, now: now) }
+    if transport.isPolled, queue.passed != passed { acknowledgements.hurry(now) }
     holdBack()
     schedule()
   }
 
   func flushAcknowledgements() {
-    let positions = acknowledgements.take()
-    guard !positions.isEmpty else { return }
-    // Over a lesser transport nothing is sent by it; it waits for this to ask for more.
-    if isDuplex || !transport.isDuplex { link?.send(.acknowledge(positions)) }
+    let isConnected = machine.phase == .connected
+    let pending = acknowledgements.take(isConnected: isConnected)
+    // A poll that asks for more says that all before is processed. What waits for a reader cannot hold it up: nothing else
+    // would come.
+    let positions = transport.isPolled ? queue.passed : pending
+    if isConnected, !positions.isEmpty { link?.send(.acknowledge(positions)) }
     saveCursors()
   }
 
@@ -102,7 +115,7 @@ extension RealtimeClient {
     // Theirs may be among what is saved just now.
     await waitUntilSaved()
     do {
-      return try await cursors.load(user: user)
+      return try await cursors.load(user: user, device: options.deviceID)
     } catch {
       // The server's own cursor stands in.
       tellReaders(Inbox.Item(update: .complaint(.storage("positions cannot be read: \(error)"))))
@@ -112,16 +125,20 @@ extension RealtimeClient {
 
   /// Saves what there is; what comes while it is saved is saved after it, of whichever user.
   private func saveCursors() {
-    guard let cursors = options.cursors, let userID else { return }
-    unsaved[userID] = acknowledgements.positions
+    guard let cursors = options.cursors, let userID, let positions = acknowledgements.takeUnsaved() else { return }
+    unsaved[userID] = positions
     guard saving == nil else { return }
     // Ends when all is saved.
     saving = Task {
       while let (user, positions) = unsaved.popFirst() {
         do {
-          try await cursors.save(positions, user: user)
+          try await cursors.save(positions, user: user, device: options.deviceID)
+          savingFailed = nil
         } catch {
-          tellReaders(Inbox.Item(update: .complaint(.storage("positions cannot be kept: \(error)"))))
+          // Once, and not with every position.
+          let why = "positions cannot be kept: \(error)"
+          if why != savingFailed { tellReaders(Inbox.Item(update: .complaint(.storage(why)))) }
+          savingFailed = why
         }
       }
       saving = nil

@@ -2,9 +2,7 @@
 extension RealtimeClient {
   func perform(_ action: ConnectionMachine.Action) {
     switch action {
-    case .fetchToken(let generation, let force):
-      // Ends with the token, which comes to nothing when the machine has moved on.
-      Task { await fetchToken(generation, force) }
+    case .fetchToken(let generation, let force): fetchToken(generation, force)
     case .open(let generation, _): open(generation)
     case .drop: drop()
     case .probe:
@@ -15,33 +13,88 @@ extension RealtimeClient {
 
   // MARK: Tokens
 
-  private func fetchToken(_ generation: Int, _ force: Bool) async {
+  /// Goes on with another token; also after the last one was refused.
+  public func setToken(_ source: TokenSource) { take(source, isAnother: true) }
+
+  /// - `isAnother`: a function is not the one that is known. Otherwise nobody can tell.
+  func take(_ source: TokenSource, isAnother: Bool) {
+    let isKnown = tokens?.isSure(toBe: source) == true
+    let mayBeTheSame = tokens?.isRefreshable == true && source.isRefreshable && !isAnother
+    tokens = source
+    switch machine.phase {
+    case .connected:
+      run { machine, now in machine.newToken(isRefreshable: source.isRefreshable, now: now) }
+      if !isKnown { refreshToken(force: false) }
+    case .token, .opening:
+      guard !isKnown, !mayBeTheSame else { return }
+      run { machine, now in machine.connect(isRefreshable: source.isRefreshable, now: now) }
+    case .idle, .waiting, .offline, .stopped:
+      lastToken = nil
+      run { machine, now in machine.newToken(isRefreshable: source.isRefreshable, now: now) }
+    }
+  }
+
+  private func fetchToken(_ generation: Int, _ force: Bool) {
     guard let source = tokens else { return }
-    do {
-      let token = try await source.get(forceRefresh: force)
-      if generation == machine.generation { lastToken = token }
-      run { machine, now in
-        token == nil
-          ? machine.tokenFailed(generation, isSignedOut: true, now: now) : machine.tokenReady(generation, now: now)
+    // Cancelled when the attempt is over; it holds nobody meanwhile, however long the application takes.
+    fetching = Task { [weak self] in
+      let token: Result<String?, any Error>
+      do {
+        token = .success(try await source.get(forceRefresh: force))
+      } catch {
+        token = .failure(error)
       }
-    } catch {
-      guard generation == machine.generation else { return }
+      await self?.take(token, of: generation)
+    }
+  }
+
+  private func take(_ token: Result<String?, any Error>, of generation: Int) {
+    guard generation == machine.generation else { return }
+    switch token {
+    case .success(let token?):
+      lastToken = token
+      run { machine, now in machine.tokenReady(generation, now: now) }
+    case .success(nil):
+      lastToken = nil
+      run { machine, now in machine.tokenFailed(generation, isSignedOut: true, now: now) }
+    case .failure(let error):
       lastEnding = TransportEnding(text: "no token could be had: \(error)")
       run { machine, now in machine.tokenFailed(generation, isSignedOut: false, now: now) }
     }
   }
 
-  /// Gives the connection a new token, without ending it.
-  func refreshToken(force: Bool) async {
+  /// Gives the connection a new token, without ending it; asks again until there is one, or the connection ends.
+  private func refreshToken(force: Bool) {
     let generation = machine.generation
     guard let source = tokens else { return }
-    do {
-      guard let token = try await source.get(forceRefresh: force), generation == machine.generation else { return }
-      lastToken = token
-      if isDuplex { link?.send(.connect(ConnectRequest(.token(token)))) }
-    } catch {
-      tellReaders(Inbox.Item(update: .complaint(.unreachable("no token could be had: \(error)"))))
+    refreshing?.cancel()
+    // Cancelled by the next one, and with the connection.
+    refreshing = Task { [weak self, clock] in
+      while !Task.isCancelled {
+        do {
+          let token = try await source.get(forceRefresh: force)
+          await self?.takeFresh(token, of: generation)
+          return
+        } catch {
+          guard let due = await self?.noFreshToken(error, of: generation) else { return }
+          guard (try? await clock.sleep(until: due)) != nil else { return }
+        }
+      }
     }
+  }
+
+  private func takeFresh(_ token: String?, of generation: Int) {
+    guard let token, generation == machine.generation else { return }
+    lastToken = token
+    if isDuplex { link?.send(.connect(ConnectRequest(.token(token)))) }
+  }
+
+  /// Answers when to ask again.
+  private func noFreshToken(_ error: any Error, of generation: Int) -> Int64? {
+    guard generation == machine.generation else { return nil }
+    let due = clock.now + ClientLimits.tokenRetry
+    tellReaders(Inbox.Item(update: .complaint(.unreachable("no token could be had: \(error)"))))
+    return due
   }
 
   // MARK: Transports
@@ -78,6 +131,8 @@ extension RealtimeClient {
 
   private func drop() {
     flushAcknowledgements()
+    fetching?.cancel()
+    refreshing?.cancel()
     link?.close()
     link = nil
     frames.detach()
@@ -106,16 +161,25 @@ extension RealtimeClient {
     case .pong: liveness?.pong(clock.now)
     case .goaway(let milliseconds): retryAfterMilliseconds = milliseconds
     case .expiring:
-      // Ends with the token; a connection that has gone meanwhile needs none.
-      if tokens?.isRefreshable == true { Task { await refreshToken(force: true) } }
+      if tokens?.isRefreshable == true { refreshToken(force: true) }
     case .error(let error):
       retryAfterMilliseconds = error.retryAfterMilliseconds
       tellReaders(Inbox.Item(update: .complaint(.refused(error))))
-    default:
-      for item in inbox?.take(frame) ?? [] { tellReaders(item) }
-      guard queue.count >= ClientLimits.updatesMax else { return }
-      closed(generation, TransportEnding(text: "nobody reads the updates"))
+    case .live(let topic, _):
+      deliver(frame, of: generation)
+      // Only now the server knows where the topic stands on this connection.
+      acknowledgements.again(topic, now: clock.now)
+    case .unsubscribed(let topic, _):
+      topics.refuse([topic])
+      deliver(frame, of: generation)
+    default: deliver(frame, of: generation)
     }
+  }
+
+  private func deliver(_ frame: ServerFrame, of generation: Int) {
+    for item in inbox?.take(frame) ?? [] { tellReaders(item) }
+    guard queue.count >= ClientLimits.updatesMax else { return }
+    closed(generation, TransportEnding(text: "nobody reads the updates"))
   }
 
   private func takeReady(_ ready: ServerFrame.Ready, of generation: Int) {
@@ -126,6 +190,7 @@ extension RealtimeClient {
     liveness = Liveness(interval: Int64(interval), pings: transport.isDuplex, now: clock.now)
     run { machine, now in machine.ready(generation, now: now) }
     tellReaders(Inbox.Item(update: .ready(ready)))
+    topics.refuse(ready.denied.map(\.topic))
     for denied in ready.denied { tellReaders(Inbox.Item(update: .denied(denied))) }
     for item in inbox?.take(ready.receipts) ?? [] { tellReaders(item) }
     watchLiveness()

@@ -10,7 +10,8 @@ extension RealtimeClient {
     public var unread: [String: Int]?
   }
 
-  /// Adds topics, now and for every later connection.
+  /// Adds topics, now and for every later connection. Those that were denied, that the server has ended or that could not
+  /// be asked for are asked for again.
   ///
   /// Answers what the server granted; nothing where ``RealtimeUpdate/ready(_:)`` tells: while there is no connection, and
   /// over streams and polls, which begin again with the new topics. Throws ``ClientError``.
@@ -20,9 +21,12 @@ extension RealtimeClient {
   /// Takes topics away, now and for every later connection. When they are subscribed to again, they begin at the device's
   /// own cursor.
   public func unsubscribe(from names: [String]) async throws {
+    let user = userID
     let gone = topics.remove(names)
     for topic in gone { forget(topic) }
     try await leave(gone)
+    // Somebody else may have been connected meanwhile.
+    guard user == userID else { return }
     // What was on its way is of no subscription that there is.
     for topic in gone where !topics.contains(topic) { forget(topic) }
   }
@@ -30,7 +34,13 @@ extension RealtimeClient {
   /// Hears how users are: first how each is now, then each change, as events of the type `presence_update`. At most 1 000
   /// users. Counted: what was watched twice is watched until ``unwatchPresence(of:)`` was called twice.
   public func watchPresence(of userIDs: [String]) async throws {
-    _ = try await join(topics.watch(userIDs.map { "presence:" + $0 }))
+    let names = userIDs.map { "presence:" + $0 }
+    let fresh = topics.watch(names)
+    // Whoever watches already gets it once more.
+    if machine.phase == .connected {
+      for topic in Set(names).subtracting(fresh) { if let item = inbox?.snapshot(of: topic) { tellReaders(item) } }
+    }
+    _ = try await join(fresh)
   }
 
   /// Takes back one ``watchPresence(of:)`` of each of these users. Throws ``ClientError``.
@@ -44,10 +54,13 @@ extension RealtimeClient {
     guard isDuplex else { return beginAgainIfOtherTopicsAreWanted(userID) }
     let (missing, left) = topics.differences(inbox: "user:" + userID)
     guard !missing.isEmpty || !left.isEmpty else { return }
-    // Ends with the answers. One that is lost with the connection is made good by the next one.
+    let generation = machine.generation
+    // Ends with the answers. One that is lost with the connection is made good by the next one, whose user may be another.
     Task {
       do {
+        guard generation == machine.generation else { return }
         _ = try await join(missing)
+        guard generation == machine.generation else { return }
         try await leave(left)
       } catch let error as ClientError {
         tellReaders(Inbox.Item(update: .complaint(error)))
@@ -59,13 +72,13 @@ extension RealtimeClient {
   private func beginAgainIfOtherTopicsAreWanted(_ userID: String) {
     var wanted = topics
     _ = wanted.request(inbox: "user:" + userID, isDuplex: false, isPolled: transport.isPolled)
-    if wanted.current != topics.current { run { machine, now in machine.reopen(now: now) } }
+    if wanted.current != topics.asked { run { machine, now in machine.reopen(now: now) } }
   }
 
   private func join(_ names: [String]) async throws -> Subscribed {
-    guard !names.isEmpty, machine.phase == .connected else { return Subscribed() }
+    guard !names.isEmpty, machine.phase == .connected, let userID else { return Subscribed() }
     guard isDuplex else {
-      run { machine, now in machine.reopen(now: now) }
+      beginAgainIfOtherTopicsAreWanted(userID)
       return Subscribed()
     }
     let generation = machine.generation
@@ -78,6 +91,8 @@ extension RealtimeClient {
     }
     do {
       let answer = try await callOverSocket("subscribeToRealtimeEventsV1", data, timeout: options.callTimeout)
+      // It says nothing of a connection that was made since.
+      guard generation == machine.generation else { return Subscribed() }
       return take(subscribed: answer)
     } catch {
       // Lost with its connection: the next one begins with these topics.
@@ -96,17 +111,15 @@ extension RealtimeClient {
         ServerFrame.receipts(view)
       )
     }
+    topics.refuse(subscribed.denied.map(\.topic))
     for denied in subscribed.denied { tellReaders(Inbox.Item(update: .denied(denied))) }
     for item in inbox?.take(receipts) ?? [] { tellReaders(item) }
     return subscribed
   }
 
   private func leave(_ names: [String]) async throws {
-    guard !names.isEmpty, machine.phase == .connected else { return }
-    guard isDuplex else {
-      run { machine, now in machine.reopen(now: now) }
-      return
-    }
+    guard !names.isEmpty, machine.phase == .connected, let userID else { return }
+    guard isDuplex else { return beginAgainIfOtherTopicsAreWanted(userID) }
     let generation = machine.generation
     topics.left(names)
     let data = JSONText { json in json.object { ConnectRequest.write(subscriptions: names, positions: [:], to: &$0) } }

@@ -41,11 +41,17 @@ public actor RealtimeClient {
   var saving: Task<Void, Never>?
   /// Positions that are to be saved, by user.
   var unsaved: [String: [String: Position]] = [:]
+  /// Why they could not be, the last time.
+  var savingFailed: String?
 
   var topics: TopicInterest
   var calls = PendingCalls<WaitingCall>()
   var typing = TypingThrottle()
   var tokens: TokenSource?
+  /// For the attempt.
+  var fetching: Task<Void, Never>?
+  /// For the connection.
+  var refreshing: Task<Void, Never>?
   /// The one that came last, for calls by the way.
   var lastToken: String?
 
@@ -68,6 +74,7 @@ public actor RealtimeClient {
   enum Input: Sendable {
     case transport(generation: Int, TransportEvent)
     case readerLeft(UpdateQueue.ReaderID)
+    case typeIsRead(String)
     case watcherLeft(Int)
     case connectGivenUp(Int)
     case callGivenUp(Int)
@@ -106,6 +113,8 @@ public actor RealtimeClient {
     link?.close()
     frames.detach()
     timer?.task.cancel()
+    fetching?.cancel()
+    refreshing?.cancel()
     inputs.finish()
     for watcher in watchers.values { watcher.finish() }
   }
@@ -113,7 +122,8 @@ public actor RealtimeClient {
   // MARK: Connecting
 
   /// Connects, and stays connected until ``disconnect()``. Called again while it connects it waits for the same
-  /// connection; with another token it goes on with that one, and with another user it begins anew.
+  /// connection; with another token it goes on with that one, and with another user it begins anew: with the topics of its
+  /// options, and nothing of what was subscribed to or watched before.
   ///
   /// Returns when events are coming in. Throws ``ClientError/disconnected(_:)`` when that will not be: refused, given
   /// up, or disconnected meanwhile.
@@ -127,13 +137,17 @@ public actor RealtimeClient {
       // Another call may have come first.
       if userID != self.userID { begin(as: userID, positions) }
     }
-    setToken(token)
+    take(token, isAnother: false)
     try await connect()
   }
 
   private func begin(as userID: String, _ positions: [String: Position]) {
     endConnection()
-    if self.userID != nil { queue.clear() }
+    if self.userID != nil {
+      queue.clear()
+      topics = TopicInterest(options.topics)
+      typing = TypingThrottle()
+    }
     self.userID = userID
     inbox = Inbox(userID: userID, positions: positions)
     acknowledgements = Acknowledgements(positions: positions)
@@ -178,24 +192,6 @@ public actor RealtimeClient {
     await http.close()
   }
 
-  /// Goes on with another token; also after the last one was refused.
-  public func setToken(_ source: TokenSource) {
-    let isKnown = tokens?.isSure(toBe: source) == true
-    tokens = source
-    switch machine.phase {
-    case .connected:
-      // Ends with the token; a connection that has gone meanwhile needs none.
-      if !isKnown { Task { await refreshToken(force: false) } }
-    case .token, .opening:
-      // A text is known to be another one; a function may well be the same.
-      guard case .fixed = source, !isKnown else { return }
-      run { machine, now in machine.connect(isRefreshable: false, now: now) }
-    case .idle, .waiting, .offline, .stopped:
-      lastToken = nil
-      run { machine, now in machine.newToken(isRefreshable: source.isRefreshable, now: now) }
-    }
-  }
-
   /// There is a network again, or another one: tries at once, or finds out whether the connection has survived.
   public func networkBecameAvailable() { run { machine, now in machine.networkBecameAvailable(now) } }
 
@@ -238,6 +234,7 @@ public actor RealtimeClient {
     switch input {
     case .transport(let generation, let event): take(event, of: generation)
     case .readerLeft(let id): removeReader(id)
+    case .typeIsRead(let type): queue.expect(type)
     case .watcherLeft(let number): watchers[number] = nil
     case .connectGivenUp(let number): waiting.removeValue(forKey: number)?.resume(throwing: CancellationError())
     case .callGivenUp(let number): giveUp(number)
@@ -291,7 +288,9 @@ public actor RealtimeClient {
 
   /// Sees to it that ``tick()`` is called when something is due.
   func schedule() {
-    let due = [machine.due, livenessDue, acknowledgements.due, calls.least(\.due), upgradeDue].compactMap(\.self).min()
+    let due = [machine.due, livenessDue, acknowledgements.due, calls.least(\.due), upgradeDue, queue.due].compactMap(
+      \.self
+    ).min()
     guard due != timer?.due else { return }
     timer?.task.cancel()
     timer = due.map { due in
@@ -315,6 +314,10 @@ public actor RealtimeClient {
     }
     run { machine, now in machine.tick(now) }
     watchLiveness()
+    if let due = queue.due, due <= now {
+      queue.expire(now)
+      collectProcessed()
+    }
     if let due = acknowledgements.due, due <= now { flushAcknowledgements() }
     expireCalls(now)
     if let due = upgradeDue, due <= now { tryBetterTransport() }

@@ -1,10 +1,15 @@
 /// What a ``RealtimeClient`` tells, for one reader.
 ///
 /// Iterating begins with what waits: before there is any reader, updates are kept for the first one. Several readers each
-/// get everything. An update is processed, and then acknowledged, when every reader has asked for the one after it; a
-/// reader that leaves its loop has not processed the update that it left with, unless it says so by
+/// get what they want. An update is processed, and then acknowledged, when every reader that wants it has asked for the one
+/// after it; a reader that leaves its loop has not processed the update that it left with, unless it says so by
 /// ``Iterator/finishCurrent()``. A reader that does not come back holds the socket back, not the memory; an application that
 /// is interested in nothing reads all the same, and drops it.
+///
+/// Where readers want single types, an event that none of them wants waits for one that does, without holding up the
+/// others: for as long as it takes when the application has called ``RealtimeClient/events(of:)`` for its type, whether a
+/// loop of it has run, runs or will run, and for ten seconds when it never did. Of what waits so, at most the newest 1,024
+/// events are kept, and of each state the newest. Updates that are no events wait for nobody.
 ///
 /// Ends with the task, and with ``RealtimeClient/shutdown()``.
 public struct RealtimeUpdates<Element: Sendable>: AsyncSequence, Sendable {

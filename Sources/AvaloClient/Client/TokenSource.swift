@@ -3,7 +3,8 @@ public enum TokenSource: Sendable {
   /// One that stays what it is.
   case fixed(String)
   /// Asked before every attempt; `true` when the last token was refused or ends soon, so that another one is needed.
-  /// Answering `nil` means that nobody is signed in.
+  /// Answering `nil` means that nobody is signed in. It may take a minute; then its task is cancelled, and the attempt
+  /// counts as failed.
   case provider(@Sendable (_ forceRefresh: Bool) async throws -> String?)
 
   /// Whether asking again may bring another one.

@@ -5,26 +5,51 @@ import AvaloCore
 struct Acknowledgements {
   /// What is presented to resume.
   private(set) var positions: [String: Position]
+  /// Of those, what the server is to know. No acknowledgement is answered, and what was sent may be lost with its
+  /// connection: it is said again on each, once its topic has begun.
+  private var known: [String: Position]
   private var pending: [String: Position] = [:]
+  private var isUnsaved = false
   /// When to send what is pending.
   private(set) var due: Int64?
 
-  init(positions: [String: Position] = [:]) { self.positions = positions }
+  init(positions: [String: Position] = [:]) {
+    self.positions = positions
+    known = positions
+  }
 
   mutating func add(_ reached: Inbox.Item.Reached, now: Int64) {
     positions[reached.topic] = reached.position
+    isUnsaved = true
     guard reached.isAcknowledged else { return }
+    known[reached.topic] = reached.position
     pending[reached.topic] = reached.position
-    due = due ?? now + ClientLimits.ackDelay
+    hurry(now)
   }
 
-  /// What to send, now.
-  mutating func take() -> [String: Position] {
-    defer {
-      pending = [:]
-      due = nil
-    }
+  /// The topic has begun on a connection, which may be another one.
+  mutating func again(_ topic: String, now: Int64) {
+    guard let position = known[topic] else { return }
+    pending[topic] = position
+    hurry(now)
+  }
+
+  /// There is something to say.
+  mutating func hurry(_ now: Int64) { due = due ?? now + ClientLimits.ackDelay }
+
+  /// What to send, now; without a connection it stays to be sent.
+  mutating func take(isConnected: Bool) -> [String: Position] {
+    due = nil
+    guard isConnected else { return [:] }
+    defer { pending = [:] }
     return pending
+  }
+
+  /// What to keep over a restart, if that has changed.
+  mutating func takeUnsaved() -> [String: Position]? {
+    guard isUnsaved else { return nil }
+    isUnsaved = false
+    return positions
   }
 
   func positions(of topics: some Sequence<String>) -> [String: Position] {
@@ -33,6 +58,7 @@ struct Acknowledgements {
 
   mutating func forget(_ topic: String) {
     positions[topic] = nil
+    known[topic] = nil
     pending[topic] = nil
   }
 }

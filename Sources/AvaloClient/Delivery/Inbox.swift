@@ -27,6 +27,8 @@ struct Inbox {
   private var seen = RecentKeys<Void>(max: ClientLimits.seenMax)
   /// Versions of keyed state that were handed on.
   private var versions = RecentKeys<Int64>(max: ClientLimits.versionsMax)
+  /// How users are, by topic, as this connection told it last.
+  private var presence = RecentKeys<RealtimeEvent>(max: ClientLimits.versionsMax)
   /// Topics whose replay is not over.
   private var replaying: Set<String> = []
   /// Those of them that are resumed, with the number of events that came so far.
@@ -43,6 +45,14 @@ struct Inbox {
     resuming = positions.mapValues { _ in 0 }
     // Presence is told anew on each connection, and may have forgotten its count.
     versions.remove { $0.hasPrefix("presence:") }
+    presence = RecentKeys(max: ClientLimits.versionsMax)
+  }
+
+  /// How the user of that topic is, for one more who watches; `nil` when that is still to be told.
+  func snapshot(of topic: String) -> Item? {
+    guard var event = presence[topic] else { return nil }
+    event.isSnapshot = true
+    return Item(update: .event(event))
   }
 
   /// Topics are added to the connection.
@@ -129,9 +139,11 @@ struct Inbox {
       }
       versions.set(key, version)
     }
-    return RealtimeEvent(
+    let event = RealtimeEvent(
       topic: fact.topic, version: fact.version, isSnapshot: fact.isSnapshot, content: fact.event,
       frame: fact.text)
+    if fact.topic.hasPrefix("presence:") { presence.set(fact.topic, event) }
+    return event
   }
 
   private static func receiptKey(_ payload: JSONText) -> String {

@@ -103,6 +103,7 @@ struct ConnectionMachine {
     guard generation == self.generation, phase == .token else { return [] }
     isForced = false
     phase = .opening
+    due = now + Int64(ClientLimits.connectTimeoutMilliseconds)
     return [.open(generation: generation, transport: ladder.current)]
   }
 
@@ -193,7 +194,7 @@ struct ConnectionMachine {
     }
     phase = .token
     generation += 1
-    due = now + Int64(ClientLimits.connectTimeoutMilliseconds)
+    due = now + Int64(ClientLimits.tokenTimeoutMilliseconds)
     return [.fetchToken(generation: generation, force: isForced)]
   }
 

@@ -5,17 +5,21 @@ struct TopicInterest {
   private var watched: [String: Int] = [:]
   /// What the connection has, or is about to have.
   private(set) var current: Set<String> = []
+  /// What it was asked for and has not: denied, or ended by the server. Asked for again by the next connection, or when
+  /// somebody asks for it again.
+  private var refused: Set<String> = []
+  var asked: Set<String> { current.union(refused) }
 
   init(_ topics: [String]) { add(topics) }
 
   func contains(_ topic: String) -> Bool { wanted.contains(topic) || watched[topic] != nil }
 
-  /// Answers those that nobody wanted before.
+  /// Answers those that the connection does not have.
   @discardableResult
   mutating func add(_ topics: [String]) -> [String] {
-    let fresh = unique(topics).filter { !contains($0) }
     wanted += unique(topics).filter { !wanted.contains($0) }
-    return fresh
+    refused.subtract(topics)
+    return unique(topics).filter { !current.contains($0) }
   }
 
   /// Answers those that were wanted.
@@ -26,11 +30,11 @@ struct TopicInterest {
     return gone
   }
 
-  /// Answers those that nobody watched before.
+  /// Answers those that the connection does not have.
   mutating func watch(_ topics: [String]) -> [String] {
-    let fresh = unique(topics).filter { !contains($0) }
     for topic in unique(topics) { watched[topic, default: 0] += 1 }
-    return fresh
+    refused.subtract(topics)
+    return unique(topics).filter { !current.contains($0) }
   }
 
   /// Answers those that nobody wants any more.
@@ -50,17 +54,28 @@ struct TopicInterest {
     if isPolled { all.removeAll { $0.hasPrefix("presence:") } }
     if !isDuplex { all = Array(all.prefix(ClientLimits.streamTopicsMax)) }
     current = Set(all)
+    refused = []
     return all
   }
 
   /// The connection is there: what was wanted while it was made, and what was given up.
   func differences(inbox: String) -> (missing: [String], left: [String]) {
     let all = unique(wanted + watched.keys.sorted())
-    return (all.filter { !current.contains($0) }, current.filter { $0 != inbox && !contains($0) }.sorted())
+    return (all.filter { !asked.contains($0) }, current.filter { $0 != inbox && !contains($0) }.sorted())
   }
 
   mutating func joined(_ topics: [String]) { current.formUnion(topics) }
-  mutating func left(_ topics: [String]) { current.subtract(topics) }
+
+  mutating func left(_ topics: [String]) {
+    current.subtract(topics)
+    refused.subtract(topics)
+  }
+
+  /// The connection does not have them, whoever wants them.
+  mutating func refuse(_ topics: [String]) {
+    current.subtract(topics)
+    refused.formUnion(topics)
+  }
 
   private func unique(_ topics: [String]) -> [String] {
     var seen: Set<String> = []

@@ -23,11 +23,19 @@ struct PollAnswer {
     return (ready, answer.read { $0["cursor"]?.string })
   }
 
-  static func request(_ connectionID: String, cursor: String?, deviceID: String?) -> JSONText {
+  /// - `subscriptions`: what the cursor would say, while there is none.
+  static func request(
+    _ connectionID: String, cursor: String?, deviceID: String?, subscriptions: [String]
+  ) -> JSONText {
     JSONText { json in
       json.object {
         $0.member("connectionId", connectionID)
-        if let cursor { $0.member("cursor", cursor) }
+        if let cursor {
+          $0.member("cursor", cursor)
+        } else {
+          $0.key("subscriptions")
+          $0.array { for topic in subscriptions { $0.string(topic) } }
+        }
         $0.member("holdMs", ClientLimits.pollHoldMilliseconds)
         if let deviceID { $0.member("deviceId", deviceID) }
       }

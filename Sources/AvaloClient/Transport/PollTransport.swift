@@ -4,7 +4,7 @@ import NIOPosix
 import Synchronization
 
 /// Carries a connection over held polls, which pass everywhere. Handing a cursor back acknowledges what came before it, so
-/// the next poll waits until that is processed.
+/// the next poll waits until all readers have processed that, or passed it over.
 public struct PollTransport: RealtimeTransport {
   public let name = "poll"
   public let isDuplex = false
@@ -40,7 +40,7 @@ final class PollLink: TransportLink {
   private struct State {
     var task: Task<Void, Never>?
     var isOver = false
-    /// How far topics are processed.
+    /// How far topics have passed the readers.
     var processed: [String: Position] = [:]
     /// The task, while something is not processed.
     var waiting: (need: [String: Position], continuation: CheckedContinuation<Void, Never>)?
@@ -118,7 +118,9 @@ final class PollLink: TransportLink {
     told(.frame(.ready(ready)))
     var cursor = first
     while state.withLock({ !$0.isOver }) {
-      let data = PollAnswer.request(ready.connectionID, cursor: cursor, deviceID: opening.request.deviceID)
+      let data = PollAnswer.request(
+        ready.connectionID, cursor: cursor, deviceID: opening.request.deviceID,
+        subscriptions: ready.subscriptions)
       let answer = try PollAnswer(
         await client.call(
           "realtimePingV1", data,

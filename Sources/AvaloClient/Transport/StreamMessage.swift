@@ -45,9 +45,9 @@ enum StreamMessage: Equatable {
     }
   }
 
-  /// Who does not know streams says nothing against polls.
+  /// Who does not know streams says nothing against polls; nor does something on the way that refuses in words of its own.
   private static func refusal(_ error: ClientError) -> TransportEnding {
-    if case .refused(let refusal) = error, refusal.code == .unimplemented {
+    if case .refused(let refusal) = error, refusal.code == .unimplemented || refusal.code == .unknown {
       return TransportEnding(text: error.description)
     }
     return TransportEnding(error)

@@ -28,9 +28,21 @@ private func connecting(
 }
 
 private func listening(_ client: RealtimeClient) async {
-  for await event in client.events(of: .chatMessage) {
-    await show(event.topic, event.payload)
+  await withTaskGroup(of: Void.self) { loops in
+    loops.addTask {
+      for await event in client.events(of: .chatMessage) {
+        await show(event.topic, event.payload)
+      }
+    }
+    loops.addTask {
+      for await event in client.events(of: .notification) {
+        await show(event.topic, event.payload)
+      }
+    }
   }
+}
+
+private func following(_ client: RealtimeClient) async {
   for await state in await client.states {
     switch state {
     case .connected: await showOnline()

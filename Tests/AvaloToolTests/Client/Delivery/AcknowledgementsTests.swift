@@ -15,10 +15,10 @@ import Testing
       acknowledgements.add(reached(topic, offset), now: now)
     }
     #expect(acknowledgements.due == 150)
-    let sent = acknowledgements.take()
+    let sent = acknowledgements.take(isConnected: true)
     #expect(sent.mapValues(\.offset) == ["a": 2, "b": 7])
     #expect(acknowledgements.due == nil)
-    let nothing = acknowledgements.take()
+    let nothing = acknowledgements.take(isConnected: true)
     #expect(nothing.isEmpty)
     #expect(acknowledgements.positions(of: ["b", "c"]).mapValues(\.offset) == ["b": 7])
   }
@@ -30,5 +30,31 @@ import Testing
     #expect(acknowledgements.positions["a"]?.offset == 4)
     acknowledgements.forget("a")
     #expect(acknowledgements.positions.isEmpty)
+  }
+
+  @Test func whatCannotBeSentStaysToBeSent() {
+    var acknowledgements = Acknowledgements()
+    acknowledgements.add(reached("a", 1), now: 0)
+    let none = acknowledgements.take(isConnected: false)
+    #expect(none.isEmpty && acknowledgements.due == nil)
+    let kept = acknowledgements.takeUnsaved()
+    #expect(kept?.mapValues(\.offset) == ["a": 1])
+    let unchanged = acknowledgements.takeUnsaved()
+    #expect(unchanged == nil)
+    acknowledgements.add(reached("b", 2), now: 0)
+    let sent = acknowledgements.take(isConnected: true)
+    #expect(sent.mapValues(\.offset) == ["a": 1, "b": 2])
+  }
+
+  /// No acknowledgement is answered: one that was sent may not have come.
+  @Test func isSaidAgainWhenTheTopicBeginsOnAnotherConnection() {
+    let kept = Position(epoch: Epoch(rawValue: 1), offset: 9)
+    var acknowledgements = Acknowledgements(positions: ["kept": kept])
+    acknowledgements.add(reached("a", 4), now: 0)
+    _ = acknowledgements.take(isConnected: true)
+    for topic in ["a", "kept", "unknown"] { acknowledgements.again(topic, now: 70) }
+    #expect(acknowledgements.due == 120)
+    let sent = acknowledgements.take(isConnected: true)
+    #expect(sent.mapValues(\.offset) == ["a": 4, "kept": 9])
   }
 }

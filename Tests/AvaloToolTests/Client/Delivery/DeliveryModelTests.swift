@@ -39,12 +39,14 @@ import Testing
     }
 
     mutating func collect() {
-      for reached in queue.processed() { acknowledgements.add(reached, now: 0) }
+      for reached in queue.processed(0) { acknowledgements.add(reached, now: 0) }
     }
 
     /// - `reaches`: whether the server hears of it.
     mutating func flush(reaches: Bool) {
-      for (_, position) in acknowledgements.take() where reaches { cursor = max(cursor, position.offset) }
+      for (_, position) in acknowledgements.take(isConnected: true) where reaches {
+        cursor = max(cursor, position.offset)
+      }
       kept = acknowledgements.positions
     }
 

@@ -22,7 +22,7 @@ import Testing
 
   @Test func keepsEverythingUntilThereIsAReader() {
     var queue = filled(3)
-    let none = queue.processed()
+    let none = queue.processed(0)
     #expect(none.isEmpty)
     let reader = queue.addReader()
     let read = (0..<4).map { _ in number(queue.next(for: reader) { _ in true }) }
@@ -33,13 +33,13 @@ import Testing
     var queue = filled(3)
     let reader = queue.addReader()
     _ = queue.next(for: reader) { _ in true }
-    let first = queue.processed()
+    let first = queue.processed(0)
     #expect(first.isEmpty, "it is being worked on")
     _ = queue.next(for: reader) { _ in true }
-    let second = queue.processed().map(\.position.offset)
+    let second = queue.processed(0).map(\.position.offset)
     #expect(second == [1])
     queue.finish(reader)
-    let third = queue.processed().map(\.position.offset)
+    let third = queue.processed(0).map(\.position.offset)
     #expect(third == [2])
     #expect(queue.count == 1)
   }
@@ -49,14 +49,14 @@ import Testing
     let (fast, slow) = (queue.addReader(), queue.addReader())
     for _ in 0..<4 { _ = queue.next(for: fast) { _ in true } }
     _ = queue.next(for: slow) { _ in true }
-    let none = queue.processed()
+    let none = queue.processed(0)
     #expect(none.isEmpty)
     _ = queue.next(for: slow) { _ in true }
-    let one = queue.processed().map(\.position.offset)
+    let one = queue.processed(0).map(\.position.offset)
     #expect(one == [1])
     // Whoever leaves holds nothing back any more.
     queue.removeReader(slow)
-    let rest = queue.processed().map(\.position.offset)
+    let rest = queue.processed(0).map(\.position.offset)
     #expect(rest == [2, 3])
   }
 
@@ -65,19 +65,19 @@ import Testing
     let reader = queue.addReader()
     _ = queue.next(for: reader) { _ in true }
     queue.removeReader(reader)
-    let none = queue.processed()
+    let none = queue.processed(0)
     #expect(none.isEmpty)
     let other = queue.addReader()
     let again = number(queue.next(for: other) { _ in true })
     #expect(again == 1)
   }
 
-  @Test func whatAReaderPassesOverIsProcessed() {
+  @Test func whatIsNoEventIsProcessedWhenItIsPassedOver() {
     var queue = filled(5)
     let reader = queue.addReader()
     let found = number(queue.next(for: reader) { self.number($0) == 4 })
     #expect(found == 4)
-    let passed = queue.processed().map(\.position.offset)
+    let passed = queue.processed(0).map(\.position.offset)
     #expect(passed == [1, 2, 3])
   }
 
@@ -86,11 +86,11 @@ import Testing
     queue.append(Inbox.Item(reached: item(2).reached))
     let reader = queue.addReader()
     _ = queue.next(for: reader) { _ in true }
-    let none = queue.processed()
+    let none = queue.processed(0)
     #expect(none.isEmpty)
     let nothing = number(queue.next(for: reader) { _ in true })
     #expect(nothing == nil)
-    let both = queue.processed().map(\.position.offset)
+    let both = queue.processed(0).map(\.position.offset)
     #expect(both == [1, 2])
   }
 
@@ -102,7 +102,7 @@ import Testing
     queue.append(item(9))
     let next = number(queue.next(for: reader) { _ in true })
     #expect(next == 9)
-    let none = queue.processed()
+    let none = queue.processed(0)
     #expect(none.isEmpty)
   }
 
@@ -116,7 +116,7 @@ import Testing
         #expect(next == seen + 1)
         seen = next
       }
-      _ = queue.processed()
+      _ = queue.processed(0)
     }
     #expect(seen == 20_000)
     #expect(queue.count == 1)

@@ -129,11 +129,17 @@ final class FakeLink: TransportLink {
         + #""pingInterval":25000,"serverTime":1}}"#)
   }
 
-  func event(_ offset: Int, topic: String = "user:u", epoch: String? = nil, more: String = "") throws {
+  func event(
+    _ offset: Int, topic: String = "user:u", epoch: String? = nil, type: String = "chat_message", more: String = ""
+  ) throws {
     let epoch = epoch.map { #","epoch":"000000000000000\#($0)""# } ?? ""
     try say(
-      #"{"event":{"eventId":"\#(topic)-\#(offset)","type":"chat_message","payload":{},"timestamp":1},"#
+      #"{"event":{"eventId":"\#(topic)-\#(offset)","type":"\#(type)","payload":{},"timestamp":1},"#
         + #""topic":"\#(topic)"\#(epoch),"offset":\#(offset)\#(more)}"#)
+  }
+
+  func live(_ offset: Int, topic: String = "user:u") throws {
+    try say(#"{"live":{"topic":"\#(topic)","epoch":"0000000000000001","offset":\#(offset)}}"#)
   }
 
   /// The next frame that is no ping.
@@ -152,6 +158,8 @@ final class FakeCursors: CursorStore {
 
   init(_ known: [String: Position] = [:]) { self.known = known }
 
-  func load(user: String) async throws -> [String: Position] { known }
-  func save(_ positions: [String: Position], user: String) async throws { saved.put(positions.mapValues(\.offset)) }
+  func load(user: String, device: String?) async throws -> [String: Position] { known }
+  func save(_ positions: [String: Position], user: String, device: String?) async throws {
+    saved.put(positions.mapValues(\.offset))
+  }
 }

@@ -114,14 +114,14 @@ import Testing
     let loads = Mailbox<Gate>()
     let saves = Mailbox<Save>()
 
-    func load(user: String) async throws -> [String: Position] {
+    func load(user: String, device: String?) async throws -> [String: Position] {
       let gate = Gate()
       loads.put(gate)
       await gate.pass()
       return [:]
     }
 
-    func save(_ positions: [String: Position], user: String) async throws {
+    func save(_ positions: [String: Position], user: String, device: String?) async throws {
       let save = Save(what: "\(user) \(positions.values.map(\.offset))")
       saves.put(save)
       await save.gate.pass()
@@ -176,6 +176,25 @@ import Testing
   }
 
   // MARK: What is told of time and topics
+
+  @Test func anotherUserHasNeitherTheTopicsNorTheTypingOfTheOneBefore() async throws {
+    let client = try world.make { $0.topics = ["chat:all"] }
+    let link = try await connect(client, as: "u")
+    async let subscribed = client.subscribe(to: ["chat:private"])
+    _ = try await link.said()
+    try link.say(#"{"id":1,"result":{"subscriptions":["chat:private"],"denied":[]}}"#)
+    _ = try await subscribed
+    async let typed: Void = client.sendTyping(in: "all")
+    #expect(try await link.said().contains("sendTypingIndicatorV1"))
+    try link.say(#"{"id":2,"result":{"success":true}}"#)
+    try await typed
+    let other = try await connect(client, as: "v")
+    #expect(other.opening.request.subscriptions == ["user:v", "chat:all"])
+    async let typing: Void = client.sendTyping(in: "all")
+    #expect(try await other.said().contains("sendTypingIndicatorV1"))
+    try other.say(#"{"id":3,"result":{"success":true}}"#)
+    try await typing
+  }
 
   @Test func nobodyIsToldToStayAwayForEver() async throws {
     let client = try world.make()

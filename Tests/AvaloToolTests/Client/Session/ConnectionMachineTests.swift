@@ -85,10 +85,11 @@ import Testing
   }
 
   @Test func anAttemptThatTakesTooLongHasFailed() {
-    for phase in [Phase.token, .opening] {
+    // The token is the application's, and may take longer.
+    for (phase, time) in [(.token, 60_000), (.opening, 10_000)] as [(Phase, Int64)] {
       var machine = at(phase)
-      #expect(machine.due == 10_000)
-      let actions = machine.tick(10_000)
+      #expect(machine.due == time)
+      let actions = machine.tick(time)
       #expect(actions == [.drop])
       #expect(machine.phase == .waiting)
     }

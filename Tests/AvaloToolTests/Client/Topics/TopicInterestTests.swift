@@ -6,14 +6,17 @@ import Testing
   @Test func asksForTheInboxAndWhatIsWantedOnce() {
     var topics = TopicInterest(["chat:b", "user:u", "chat:b"])
     let fresh = topics.add(["chat:b", "chat:c"])
-    #expect(fresh == ["chat:c"])
+    #expect(fresh == ["chat:b", "chat:c"], "there is no connection that has them")
     let asked = topics.request(inbox: "user:u", isDuplex: true)
     #expect(asked == ["user:u", "chat:b", "chat:c"])
+    let more = topics.add(["chat:b", "chat:d"])
+    #expect(more == ["chat:d"])
   }
 
   @Test func whatIsWatchedTwiceIsLeftTheSecondTime() {
     var topics = TopicInterest([])
     let first = topics.watch(["presence:a", "presence:b"])
+    topics.joined(first)
     let second = topics.watch(["presence:b"])
     #expect(first == ["presence:a", "presence:b"])
     #expect(second == [])
@@ -48,5 +51,19 @@ import Testing
     topics.left(left)
     (missing, left) = topics.differences(inbox: "user:u")
     #expect(missing.isEmpty && left.isEmpty)
+  }
+
+  @Test func whatWasRefusedIsAskedForAgainWhenSomebodyAsksOrByTheNextConnection() {
+    var topics = TopicInterest(["chat:a", "chat:b"])
+    _ = topics.request(inbox: "user:u", isDuplex: true)
+    topics.refuse(["chat:a", "chat:b"])
+    let (missing, _) = topics.differences(inbox: "user:u")
+    #expect(missing == [], "nobody asks again by themselves")
+    #expect(topics.asked == ["user:u", "chat:a", "chat:b"])
+    let again = topics.add(["chat:a"])
+    #expect(again == ["chat:a"])
+    let next = topics.request(inbox: "user:u", isDuplex: true)
+    #expect(next == ["user:u", "chat:a", "chat:b"])
+    #expect(topics.current.count == 3)
   }
 }

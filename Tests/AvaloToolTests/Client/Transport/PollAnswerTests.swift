@@ -39,6 +39,16 @@ import Testing
     #expect(answer.frames[4] == .live(topic: "user:u", Position(epoch: epoch, offset: 20)))
   }
 
+  /// The log was away when the polls began: without a cursor nothing else says which topics.
+  @Test func aPollWithoutACursorNamesItsTopics() {
+    #expect(
+      PollAnswer.request("c9", cursor: nil, deviceID: "d", subscriptions: ["user:u", "chat:c"]).description
+        == #"{"connectionId":"c9","subscriptions":["user:u","chat:c"],"holdMs":25000,"deviceId":"d"}"#)
+    #expect(
+      PollAnswer.request("c9", cursor: "user:u", deviceID: nil, subscriptions: ["user:u", "chat:c"]).description
+        == #"{"connectionId":"c9","cursor":"user:u","holdMs":25000}"#)
+  }
+
   @Test func saysWhenTheEngineIsOff() throws {
     #expect(try PollAnswer.begin(JSONText(validating: #"{"enabled":false}"#)) == nil)
   }

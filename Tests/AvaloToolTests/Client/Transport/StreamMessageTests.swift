@@ -41,8 +41,12 @@ import Testing
     #expect(ending(401, #"{"error":{"status":"UNAUTHENTICATED","message":"no"}}"#).kind == .unauthenticated)
     #expect(ending(200, #"{"result":{"enabled":false}}"#).kind == .stop(.featureDisabled))
     // Something on the way, or a server that does not stream: a lesser transport may pass.
-    for (status, body) in [(200, #"{"result":{"enabled":true}}"#), (502, "<html>bad gateway</html>")] {
-      #expect(!ending(status, body).isTheServersWord)
+    for (status, body) in [
+      (200, #"{"result":{"enabled":true}}"#), (502, "<html>bad gateway</html>"), (403, "<html>blocked</html>"),
+      (403, #"{"error":"forbidden"}"#), (403, #"{"error":{"code":403,"message":"policy"}}"#),
+    ] {
+      #expect(!ending(status, body).isTheServersWord, "\(body)")
+      #expect(ending(status, body).kind == .retry, "\(body)")
     }
   }
 }
