@@ -3,7 +3,7 @@ import NIOPosix
 import Synchronization
 
 /// Keeps positions in files of a folder, one for each user and device. One program at a time may use such a file: it is
-/// held from its first use on, for as long as the store lives.
+/// held from its first use on, for as long as the store lives. Make one store, and give it to each client of the program.
 public final class FileCursorStore: CursorStore {
   private let folder: String
   /// By path.

@@ -120,7 +120,7 @@ final class PollLink: TransportLink {
     while state.withLock({ !$0.isOver }) {
       let data = PollAnswer.request(
         ready.connectionID, cursor: cursor, deviceID: opening.request.deviceID,
-        subscriptions: ready.subscriptions)
+        subscriptions: ready.subscriptions.isEmpty ? opening.request.subscriptions ?? [] : ready.subscriptions)
       let answer = try PollAnswer(
         await client.call(
           "realtimePingV1", data,
