@@ -24,7 +24,7 @@ let histogram = Target.Dependency.product(name: "Histogram", package: "hdrhistog
 let package = Package(
   name: "avalo-realtime",
   // The client's; the rest is for Linux.
-  platforms: [.macOS(.v15), .iOS(.v18), .tvOS(.v18), .watchOS(.v11), .visionOS(.v2)],
+  platforms: [.macOS(.v15), .iOS(.v18), .tvOS(.v18), .visionOS(.v2)],
   products: [
     // All programs in one file (docs/decisions/0011-one-file-many-programs.md). Which they are stands in Program.swift.
     .executable(name: "avalo", targets: ["avalo"]),

@@ -78,6 +78,11 @@ public enum ClientLimits {
   public static let answerTimeoutMilliseconds = 30_000
   /// To wait for the answer to a call of ``RealtimeClient``, unless its options say otherwise: people wait for it.
   public static let callTimeoutMilliseconds = 10_000
+  /// The longest that anybody waits for an answer or a connection, whatever they ask for: a day.
+  static let waitMax: Int64 = 24 * 3_600 * 1_000
+  /// The data of a call over the socket: with its frame, what the server takes as one message (80 KiB, or it ends the
+  /// connection). Larger ones go over HTTP, where it takes 256 KiB.
+  static let socketCallBytesMax = 64 << 10
   /// Acknowledgements wait so long for more of them; the server takes one a topic for all before.
   static let ackDelay: Int64 = 50
   /// Typing is told again so often while it goes on; it ends by itself after 5 s.
@@ -89,8 +94,12 @@ public enum ClientLimits {
 
   /// Entries of one user in an outbox: a day of busy writing.
   public static let outboxEntriesMax = 1_000
-  /// One entry: what the server takes of an event, and its frame.
+  /// One entry: what the server takes of an event, with room for other calls.
   public static let outboxEntryBytesMax = 128 << 10
+  /// Entries that go out at once, and then between two of them: 50 a second, half of what the server allows a connection
+  /// and a user, so that the rest of the application has the other half.
+  static let outboxBurst: Int64 = 20
+  static let outboxEvery: Int64 = 20
   /// What became of entries, for a reader that lags: the newest.
   static let outboxEventsMax = 1_000
   /// Lines of an outbox's file that say nothing any more, beside as many as there are entries, before it is written anew.

@@ -19,8 +19,10 @@ final class TestServer: Sendable {
   var endpoint: Endpoint { .tcp(host: "127.0.0.1", port: port) }
 
   /// `answer` runs on the connection's event loop.
+  ///
+  /// - `isPipelined`: tells of a request that comes before the one before it is answered; then the test sees to the order.
   static func start(
-    unixPath: String? = nil, _ answer: @escaping @Sendable (TestPeer, Happening) -> Void
+    unixPath: String? = nil, isPipelined: Bool = false, _ answer: @escaping @Sendable (TestPeer, Happening) -> Void
   ) async throws -> TestServer {
     let bootstrap = ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
       .serverChannelOption(.backlog, value: 4_096)
@@ -43,6 +45,7 @@ final class TestServer: Sendable {
               }
             })
           try channel.pipeline.syncOperations.configureHTTPServerPipeline(
+            withPipeliningAssistance: !isPipelined,
             withServerUpgrade: (upgraders: [upgrader], completionHandler: { _ in }))
           try channel.pipeline.syncOperations.addHandler(http)
         }

@@ -43,6 +43,16 @@ public struct EventDraft: Sendable, Equatable {
     self.eventID = eventID ?? randomName("evt_")
   }
 
+  /// Throws ``ClientError/refused(_:)`` for what no server takes, and names the limit.
+  func check() throws(ClientError) {
+    let bytes = payload.bytes.count
+    guard bytes > Limits.payloadBytesMax else { return }
+    throw .refused(
+      .over(
+        .payloadBytes, max: Limits.payloadBytesMax,
+        "payload has \(bytes) bytes, \(Limits.payloadBytesMax) are allowed"))
+  }
+
   /// The data of the call.
   var data: JSONText { JSONText { json in json.object { write(to: &$0) } } }
 

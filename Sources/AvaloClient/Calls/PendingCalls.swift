@@ -17,8 +17,8 @@ struct PendingCalls<Waiter> {
 
   /// Who waits for the answer with this id, who then waits no more.
   mutating func take(_ id: JSONText) -> Waiter? {
-    guard let number = id.read({ $0.integer }) else { return nil }
-    return waiters.removeValue(forKey: Int(number))
+    guard let number = id.read({ $0.integer }).flatMap({ Int(exactly: $0) }) else { return nil }
+    return waiters.removeValue(forKey: number)
   }
 
   mutating func take(number: Int) -> Waiter? { waiters.removeValue(forKey: number) }

@@ -13,7 +13,12 @@ extension RealtimeClient {
   /// Calls any function of the server: over the socket, or over HTTP while there is none or when it is lost before the
   /// answer. All functions may be called twice: they say how it is, or name what they make.
   ///
+  /// More than 64 KiB of data always go over HTTP: the server ends a connection that brings too much at once.
+  ///
+  /// - `timeout`: for all of it, whatever ways it takes; a day at most.
+  ///
   /// Throws ``ClientError``; `disconnected` when another user was connected before it could be made as this one.
+  /// `CancellationError` when the task is cancelled.
   public func call(_ name: String, _ data: JSONText = .emptyObject, timeout: Duration? = nil) async throws -> JSONText {
     try await call(name, data, as: userID, timeout: timeout)
   }
@@ -21,22 +26,27 @@ extension RealtimeClient {
   /// Of that user and of nobody else, whoever is connected meanwhile.
   func call(_ name: String, _ data: JSONText, as user: String?, timeout: Duration? = nil) async throws -> JSONText {
     try check(user)
-    let timeout = timeout ?? options.callTimeout
-    if isDuplex {
+    let due = due(timeout ?? options.callTimeout)
+    if isDuplex, data.bytes.count <= ClientLimits.socketCallBytesMax {
       do {
-        return try await callOverSocket(name, data, timeout: timeout)
+        return try await callOverSocket(name, data, due: due)
       } catch is SocketLost {
         // Over HTTP, then; unless it was lost to another user.
         try check(user)
       }
     }
-    return try await callOverHTTP(name, data, as: user, timeout: timeout)
+    return try await callOverHTTP(name, data, as: user, due: due)
   }
+
+  private func due(_ timeout: Duration) -> Int64 { clock.now + timeout.waitMilliseconds }
 
   /// Over the socket alone: what is said of the connection itself.
   func callOverSocket(_ name: String, _ data: JSONText, timeout: Duration) async throws -> JSONText {
+    try await callOverSocket(name, data, due: due(timeout))
+  }
+
+  private func callOverSocket(_ name: String, _ data: JSONText, due: Int64) async throws -> JSONText {
     try Task.checkCancellation()
-    let due = clock.now + Int64(timeout / .milliseconds(1))
     let given = CallNumber()
     return try await withTaskCancellationHandler {
       try await withCheckedThrowingContinuation { continuation in
@@ -57,28 +67,39 @@ extension RealtimeClient {
   }
 
   private func check(_ user: String?) throws(ClientError) {
+    guard !isShutDown else { throw .misused("the client was shut down") }
     guard user == userID else { throw .disconnected(.client) }
   }
 
   /// The tokens are those of the user of this moment, and no others are used.
   private func callOverHTTP(
-    _ name: String, _ data: JSONText, as user: String?, timeout: Duration
+    _ name: String, _ data: JSONText, as user: String?, due: Int64
   ) async throws -> JSONText {
     guard let tokens else { throw ClientError.misused("connect(userID:token:) comes first") }
     // The last one will do until it is refused.
-    let token = if let lastToken { lastToken } else { try await freshToken(tokens, of: user, force: false) }
+    let token = if let lastToken { lastToken } else { try await freshToken(tokens, of: user, force: false, due) }
     do {
-      return try await CallableClient(http, credential: token).call(name, data, timeout: timeout)
+      return try await callOverHTTP(name, data, token, due)
     } catch ClientError.refused(let error) where error.code == .unauthenticated && tokens.isRefreshable {
-      let token = try await freshToken(tokens, of: user, force: true)
-      return try await CallableClient(http, credential: token).call(name, data, timeout: timeout)
+      return try await callOverHTTP(name, data, try await freshToken(tokens, of: user, force: true, due), due)
     }
   }
 
-  private func freshToken(_ source: TokenSource, of user: String?, force: Bool) async throws -> String {
+  private func callOverHTTP(_ name: String, _ data: JSONText, _ token: String, _ due: Int64) async throws -> JSONText {
+    let left = due - clock.now
+    guard left > 0 else { throw ClientError.timedOut("\(name) was not answered in time") }
+    return try await CallableClient(http, credential: token).call(name, data, timeout: .milliseconds(left))
+  }
+
+  private func freshToken(_ source: TokenSource, of user: String?, force: Bool, _ due: Int64) async throws -> String {
+    let late = ClientError.unreachable("no token came in time")
     let token: String?
     do {
-      token = try await source.get(forceRefresh: force)
+      token = try await inTime(due, clock, orThrow: late) { try await source.get(forceRefresh: force) }
+    } catch  where Task.isCancelled {
+      throw CancellationError()
+    } catch let error as ClientError where error == late {
+      throw error
     } catch {
       throw ClientError.unreachable("no token could be had: \(error)")
     }

@@ -24,7 +24,9 @@ extension RealtimeClient {
   /// Says that the user types, or has stopped. Call it with every key press: what need not go out does not.
   /// Throws ``ClientError``.
   public func sendTyping(in chatID: String, isTyping: Bool = true) async throws {
-    guard typing.take(chat: chatID, isTyping: isTyping, now: clock.now) else { return }
+    // What one user told is nothing that the next one has told.
+    let key = "\(userID ?? "") \(chatID)"
+    guard typing.take(chat: key, isTyping: isTyping, now: clock.now) else { return }
     let data = JSONText { json in
       json.object {
         $0.member("chatId", chatID)
@@ -34,7 +36,7 @@ extension RealtimeClient {
     do {
       _ = try await call("sendTypingIndicatorV1", data)
     } catch {
-      typing.failed(chat: chatID)
+      typing.failed(chat: key)
       throw error
     }
   }
@@ -52,10 +54,11 @@ extension RealtimeClient {
   }
 
   /// Publishes to a topic whose members may. When it is answered, the event is kept; tried again, by whatever way, it is
-  /// kept once. Throws ``ClientError``.
+  /// kept once. Throws ``ClientError``; `refused` with `INVALID_ARGUMENT`, without asking, when the payload is too large.
   @discardableResult
   public func publish(_ event: EventDraft) async throws -> PublishResult {
-    try PublishResult(await call("publishRealtimeEvent", event.data))
+    try event.check()
+    return try PublishResult(await call("publishRealtimeEvent", event.data))
   }
 }
 
@@ -69,16 +72,17 @@ public struct ReadResult: Sendable, Equatable {
   init(_ answer: JSONText) throws(ClientError) {
     (markedCount, readAtMilliseconds) = try answer.reading { view in
       guard let count = view["markedCount"]?.integer else { return nil }
-      return (Int(count), view["readAtMs"]?.integer ?? 0)
+      return (Int(clamping: count), view["readAtMs"]?.integer ?? 0)
     }
   }
 
-  /// The data of the call.
+  /// The data of the call, with a name for it: told again by whatever way, it is answered the same count.
   static func data(_ chatID: String, upTo messageID: String? = nil) -> JSONText {
     JSONText { json in
       json.object {
         $0.member("chatId", chatID)
         if let messageID { $0.member("messageId", messageID) }
+        $0.member("requestId", randomName("req_"))
       }
     }
   }

@@ -37,7 +37,12 @@ struct DurableFile: ~Copyable {
     defer { _ = close(file) }
     guard ftruncate(file, off_t(bytes)) == 0, lseek(file, off_t(bytes), SEEK_SET) == off_t(bytes),
       DurableFile.write(lines, to: file), fsync(file) == 0
-    else { throw DurableFile.failure(path) }
+    else {
+      let failure = DurableFile.failure(path)
+      // What was written of it is told not to be kept: it must not be found after a restart.
+      if ftruncate(file, off_t(bytes)) == 0 { _ = fsync(file) }
+      throw failure
+    }
     // It may have been made just now.
     if bytes == 0 { DurableFile.syncFolder(of: path) }
     return bytes + lines.count
@@ -68,18 +73,39 @@ struct DurableFile: ~Copyable {
     }
   }
 
-  /// The old content or the new is there, whatever happens meanwhile.
+  /// The old content or the new is there, whatever happens meanwhile, and whoever replaces it at the same time.
   static func replace(_ path: String, with bytes: [UInt8]) throws(ClientError) {
-    let fresh = path + ".new"
-    let file = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
-    guard file >= 0 else { throw failure(fresh) }
-    let isWritten = write(bytes, to: file) && fsync(file) == 0
-    let code = errno
-    _ = close(file)
-    errno = code
-    guard isWritten else { throw failure(fresh) }
-    guard rename(fresh, path) == 0 else { throw failure(path) }
+    let (fresh, file) = try openFresh(path)
+    // Its lock, too.
+    defer { _ = close(file) }
+    guard write(bytes, to: file), fsync(file) == 0, rename(fresh, path) == 0 else {
+      let failure = failure(path)
+      _ = unlink(fresh)
+      throw failure
+    }
     syncFolder(of: path)
+  }
+
+  /// An empty file beside it, and nobody else's: one that a crash has left is taken over; while another writer holds that
+  /// one, it is one with a name of its own.
+  private static func openFresh(_ path: String) throws(ClientError) -> (name: String, file: Int32) {
+    let usual = path + ".fresh"
+    let file = open(usual, O_WRONLY | O_CREAT | O_CLOEXEC, 0o600)
+    if file >= 0 {
+      // Renamed before it was locked, it is somebody's content.
+      if flock(file, LOCK_EX | LOCK_NB) == 0, isStill(file, usual), ftruncate(file, 0) == 0 { return (usual, file) }
+      _ = close(file)
+    }
+    let own = "\(usual)-\(String(UInt64.random(in: .min ... .max), radix: 36))"
+    let another = open(own, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+    guard another >= 0 else { throw failure(own) }
+    return (own, another)
+  }
+
+  private static func isStill(_ file: Int32, _ path: String) -> Bool {
+    var (held, named) = (stat(), stat())
+    return fstat(file, &held) == 0 && stat(path, &named) == 0 && held.st_ino == named.st_ino
+      && held.st_dev == named.st_dev
   }
 
   /// A name is there for good when its folder is.

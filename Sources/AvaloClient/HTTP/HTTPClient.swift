@@ -10,16 +10,19 @@ import NIOPosix
   import Darwin
 #endif
 
-/// Asks one server over one kept-alive connection, made when it is needed and made anew when it has ended.
+/// Asks one server over one kept-alive connection, made when it is needed and made anew when it has ended or does not
+/// answer.
 ///
-/// Requests that are asked at the same time share the connection and are answered in order. A request that got no
-/// answer is never repeated: only who asked knows whether that is safe.
+/// Requests that are asked at the same time share the connection and are answered in order; one that is late or given up
+/// takes nothing from the others. A request that was sent and got no answer is never repeated: only who asked knows
+/// whether that is safe.
 public actor HTTPClient {
   /// The one server it asks.
   public nonisolated let endpoint: Endpoint
   private let group: any EventLoopGroup
   private let security: TransportSecurity
-  private var connecting: Task<any Channel, any Error>?
+  /// The connection, or the attempt at one, that the next request is for.
+  private var current: EventLoopFuture<any Channel>?
 
   /// Does nothing yet.
   public init(
@@ -31,62 +34,84 @@ public actor HTTPClient {
     self.group = group
   }
 
-  /// Throws ``ClientError`` `unreachable`, `timedOut` or `broken`; any status is an answer.
+  /// - `timeout`: for all of it, the connection included; a day at most.
+  ///
+  /// Throws ``ClientError`` `unreachable`, `timedOut` or `broken`; any status is an answer. `CancellationError` when the
+  /// task is cancelled: what was asked for may still happen.
   public func send(_ request: HTTPRequest, timeout: Duration = .milliseconds(ClientLimits.answerTimeoutMilliseconds))
     async throws -> HTTPReply
   {
-    try await send(request, on: connection(), timeout: timeout)
-  }
-
-  /// Over a connection that may have ended meanwhile.
-  nonisolated func send(_ request: HTTPRequest, on channel: any Channel, timeout: Duration) async throws -> HTTPReply {
-    let reply = channel.eventLoop.makePromise(of: HTTPReply.self)
-    let exchange = HTTPExchange(request: request, authority: endpoint.authority, reply: reply)
-    let deadline = channel.eventLoop.scheduleTask(in: TimeAmount(timeout)) {
-      let error = ClientError.timedOut("\(self.endpoint) did not answer \(request.target) within \(timeout)")
+    let end = NIODeadline.now() + .milliseconds(timeout.waitMilliseconds)
+    // A connection that is just ending takes nothing, and the next one is new.
+    for _ in 0..<2 {
+      try Task.checkCancellation()
+      let (attempt, channel) = try await connection(until: end)
       do {
-        let context = try channel.pipeline.syncOperations.context(handlerType: HTTPExchangeHandler.self)
-        try channel.pipeline.syncOperations.handler(type: HTTPExchangeHandler.self).timeOut(context, error)
-      } catch {
-        // The pipeline is gone with its channel, and whoever waited was told so; to tell it twice does no harm.
-        reply.fail(error)
+        if let reply = try await exchange(request, on: channel, until: end) { return reply }
+        forget(attempt)
+      } catch ClientError.timedOut(let why) {
+        forget(attempt)
+        throw ClientError.timedOut(why)
       }
     }
+    throw ClientError.unreachable("the connection ended before the request")
+  }
+
+  /// `nil` when the connection has ended, and nothing was sent.
+  nonisolated func exchange(
+    _ request: HTTPRequest, on channel: any Channel, until end: NIODeadline
+  ) async throws -> HTTPReply? {
+    let reply = channel.eventLoop.makePromise(of: HTTPReply?.self)
     let taken = channel.eventLoop.makePromise(of: Void.self)
-    // The handler was gone with the connection, and nobody else tells who waits.
-    taken.futureResult.whenFailure { error in
-      reply.fail(ClientError.unreachable("the connection ended before the request: \(describe(error))"))
+    taken.futureResult.whenFailure { _ in reply.succeed(nil) }
+    channel.writeAndFlush(HTTPExchange(request: request, authority: endpoint.authority, reply: reply), promise: taken)
+    let late = ClientError.timedOut("\(endpoint) did not answer \(request.target) in time")
+    let deadline = channel.eventLoop.scheduleTask(deadline: end) {
+      HTTPExchangeHandler.giveUp(reply, late, isLate: true, on: channel)
     }
-    channel.writeAndFlush(exchange, promise: taken)
     defer { deadline.cancel() }
-    return try await reply.futureResult.get()
+    return try await withTaskCancellationHandler {
+      try await reply.futureResult.get()
+    } onCancel: {
+      channel.eventLoop.execute { HTTPExchangeHandler.giveUp(reply, CancellationError(), isLate: false, on: channel) }
+    }
   }
 
   /// Ends the connection; the next request makes a new one.
   public func close() async {
-    guard let connecting else { return }
-    self.connecting = nil
+    guard let current else { return }
+    self.current = nil
     // That it is closed already is what was wanted.
-    if let channel = try? await connecting.value { try? await channel.close() }
+    if let channel = try? await current.get() { try? await channel.close() }
   }
 
-  private func connection() async throws -> any Channel {
-    if let connecting {
-      // An attempt that failed, or a connection that ended, is replaced below.
-      if let channel = try? await connecting.value, channel.isActive { return channel }
-      // Another request may have replaced it while this one waited.
-      if self.connecting == connecting { self.connecting = nil }
+  private func forget(_ attempt: EventLoopFuture<any Channel>) {
+    if current === attempt { current = nil }
+  }
+
+  private func connection(
+    until end: NIODeadline
+  ) async throws -> (attempt: EventLoopFuture<any Channel>, channel: any Channel) {
+    let late = ClientError.unreachable("no connection to \(endpoint) in time")
+    if let known = current {
+      do {
+        let channel = try await known.get(until: end, orThrow: late)
+        if channel.isActive { return (known, channel) }
+      } catch  where !Task.isCancelled && NIODeadline.now() < end {
+        // It failed for whoever began it; this request may try for itself.
+      }
+      // Unless another request has replaced it meanwhile.
+      forget(known)
     }
-    if let connecting { return try await connecting.value }
-    let attempt = Task { [endpoint, security, group] in try await HTTPClient.connect(endpoint, security, group) }
-    connecting = attempt
-    return try await attempt.value
+    let attempt = current ?? HTTPClient.connect(endpoint, security, group)
+    current = attempt
+    return (attempt, try await attempt.get(until: end, orThrow: late))
   }
 
   static func connect(
     _ endpoint: Endpoint, _ security: TransportSecurity, _ group: any EventLoopGroup
-  ) async throws -> any Channel {
-    let bootstrap = ClientBootstrap(group: group)
+  ) -> EventLoopFuture<any Channel> {
+    ClientBootstrap(group: group)
       .connectTimeout(.milliseconds(Int64(ClientLimits.connectTimeoutMilliseconds)))
       .channelInitializer { channel in
         channel.eventLoop.makeCompletedFuture {
@@ -97,10 +122,22 @@ public actor HTTPClient {
           try channel.pipeline.syncOperations.addHandler(HTTPExchangeHandler())
         }
       }
-    do {
-      return try await bootstrap.connect(to: endpoint).get()
-    } catch {
-      throw ClientError.unreachable("cannot connect to \(endpoint): \(describe(error))")
+      .connect(to: endpoint)
+      .flatMapErrorThrowing { throw ClientError.unreachable("cannot connect to \(endpoint): \(describe($0))") }
+  }
+}
+
+extension EventLoopFuture where Value: Sendable {
+  /// Its value, or an error when that is too long in coming or the task is cancelled. What comes of it later is for others.
+  fileprivate func get(until end: NIODeadline, orThrow late: ClientError) async throws -> Value {
+    let promise = eventLoop.makePromise(of: Value.self)
+    cascade(to: promise)
+    let deadline = eventLoop.scheduleTask(deadline: end) { promise.fail(late) }
+    defer { deadline.cancel() }
+    return try await withTaskCancellationHandler {
+      try await promise.futureResult.get()
+    } onCancel: {
+      promise.fail(CancellationError())
     }
   }
 }

@@ -5,7 +5,8 @@ import NIOHTTP1
 struct HTTPExchange: Sendable {
   var request: HTTPRequest
   var authority: String
-  var reply: EventLoopPromise<HTTPReply>
+  /// `nil` when the request was never begun.
+  var reply: EventLoopPromise<HTTPReply?>
 }
 
 /// Writes requests and hands answers back in order (RFC 9112 §9.3.2). Owned by its channel, on its event loop. What
@@ -15,18 +16,25 @@ final class HTTPExchangeHandler: ChannelDuplexHandler {
   typealias OutboundIn = HTTPExchange
   typealias OutboundOut = HTTPClientRequestPart
 
-  private var waiting = CircularBuffer<EventLoopPromise<HTTPReply>>()
+  private struct Waiter {
+    var reply: EventLoopPromise<HTTPReply?>
+    /// Nobody waits any more; but its answer still comes before the next one's.
+    var isGivenUp = false
+  }
+
+  private var waiting = CircularBuffer<Waiter>()
   private var failure: ClientError?
+  /// Takes nothing more, and ends with the last one that waits: the other side may be gone.
+  private var isRetired = false
 
   /// The promise is kept when the request is taken: from then on its reply tells what became of it.
   func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
     let exchange = unwrapOutboundIn(data)
-    if let failure {
-      exchange.reply.fail(failure)
-      promise?.fail(failure)
+    guard failure == nil, !isRetired else {
+      promise?.fail(failure ?? .unreachable("the connection did not answer"))
       return
     }
-    waiting.append(exchange.reply)
+    waiting.append(Waiter(reply: exchange.reply))
     promise?.succeed()
     for part in exchange.request.parts(for: exchange.authority) { context.write(wrapOutboundOut(part), promise: nil) }
     context.write(wrapOutboundOut(.end(nil)), promise: nil)
@@ -34,7 +42,7 @@ final class HTTPExchangeHandler: ChannelDuplexHandler {
 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
     let answer = unwrapInboundIn(data)
-    guard let reply = waiting.popFirst() else {
+    guard let waiter = waiting.popFirst() else {
       fail(context, .broken("the server answered what nobody asked"))
       return
     }
@@ -44,11 +52,24 @@ final class HTTPExchangeHandler: ChannelDuplexHandler {
       body: answer.body.map { Array($0.readableBytesView) } ?? [])
     // Closed before anyone learns of the answer: the next request must not find a connection that is ending.
     if !answer.head.isKeepAlive { fail(context, .unreachable("the server closed the connection before the answer")) }
-    reply.succeed(whole)
+    waiter.reply.succeed(whole)
+    endIfNobodyWaits(context)
   }
 
-  /// Nothing came in time: the connection ends, since the answer could no longer be told from the next one.
-  func timeOut(_ context: ChannelHandlerContext, _ error: ClientError) { fail(context, error) }
+  /// Fails who waits for this answer, and nobody else.
+  ///
+  /// - `isLate`: nothing came in time. Then the connection takes no other request.
+  static func giveUp(_ reply: EventLoopPromise<HTTPReply?>, _ error: any Error, isLate: Bool, on channel: any Channel) {
+    reply.fail(error)
+    // Without its handler the channel is gone, and whoever waited was told so; to tell it twice does no harm.
+    guard let context = try? channel.pipeline.syncOperations.context(handlerType: HTTPExchangeHandler.self),
+      let handler = try? channel.pipeline.syncOperations.handler(type: HTTPExchangeHandler.self),
+      let index = handler.waiting.firstIndex(where: { $0.reply.futureResult === reply.futureResult })
+    else { return }
+    handler.waiting[index].isGivenUp = true
+    if isLate { handler.isRetired = true }
+    handler.endIfNobodyWaits(context)
+  }
 
   func errorCaught(context: ChannelHandlerContext, error: Error) {
     fail(context, .broken("the server's answer is not HTTP: \(error)"))
@@ -59,12 +80,17 @@ final class HTTPExchangeHandler: ChannelDuplexHandler {
     context.fireChannelInactive()
   }
 
+  private func endIfNobodyWaits(_ context: ChannelHandlerContext) {
+    guard isRetired, !waiting.contains(where: { !$0.isGivenUp }) else { return }
+    fail(context, .unreachable("the connection did not answer"))
+  }
+
   /// Ends the connection first, so that who is woken makes a new one.
   private func fail(_ context: ChannelHandlerContext, _ error: ClientError) {
     let failure = failure ?? error
     self.failure = failure
     context.close(promise: nil)
-    while let reply = waiting.popFirst() { reply.fail(failure) }
+    while let waiter = waiting.popFirst() { waiter.reply.fail(failure) }
   }
 }
 

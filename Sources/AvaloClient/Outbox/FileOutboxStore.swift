@@ -12,13 +12,21 @@ public final class FileOutboxStore: OutboxStore {
     /// How much of the file is whole; what a failed write left lies behind it.
     var length: Int
 
-    mutating func append(_ lines: [UInt8]) throws(ClientError) {
-      length = try file.append(lines, at: length)
-      guard journal.isMostlyGarbage else { return }
+    /// Makes a change, and appends the line that says so; only what the file says is so. False when there is none.
+    mutating func change(_ body: (inout OutboxJournal) -> [UInt8]?) throws(ClientError) -> Bool {
+      let before = journal
+      guard let line = body(&journal) else { return false }
+      do {
+        length = try file.append(line, at: length)
+      } catch {
+        journal = before
+        throw error
+      }
+      guard journal.isMostlyGarbage else { return true }
       let whole = journal.compacted()
-      // The lines are kept, and the file is whole as it is: it becomes smaller after as many more.
-      guard (try? file.replace(with: whole)) != nil else { return }
-      length = whole.count
+      // The line is kept, and the file is whole as it is: it becomes smaller after as many more.
+      if (try? file.replace(with: whole)) != nil { length = whole.count }
+      return true
     }
   }
 
@@ -30,20 +38,7 @@ public final class FileOutboxStore: OutboxStore {
   }
 
   public func add(_ entry: OutboxEntry, max: Int) async throws -> Bool {
-    try await perform { content in
-      var journal = content.journal
-      guard let lines = journal.add(entry, max: max) else { return false }
-      // Only what is in the file is kept.
-      let before = content.journal
-      content.journal = journal
-      do {
-        try content.append(lines)
-      } catch {
-        content.journal = before
-        throw error
-      }
-      return true
-    }
+    try await perform { content in try content.change { $0.add(entry, max: max) } }
   }
 
   public func first(of user: String) async throws -> OutboxEntry? {
@@ -56,10 +51,7 @@ public final class FileOutboxStore: OutboxStore {
 
   /// Returns when the file says so.
   public func remove(_ entry: OutboxEntry) async throws {
-    try await perform { content in
-      let lines = content.journal.remove(entry.sequence)
-      try content.append(lines)
-    }
+    _ = try await perform { content in try content.change { $0.remove(entry.sequence) } }
   }
 
   /// On a thread that may block.

@@ -8,6 +8,7 @@ import AvaloCore
 ///     for await event in outbox.events { … }
 ///
 /// It sends when its client is connected, one thing after the other; the next one waits for the answer to the one before.
+/// Of many that have waited some go at once, and then 50 a second.
 public actor Outbox {
   /// What becomes of entries, for one reader; the newest 1 000 wait for it.
   public nonisolated let events: AsyncStream<OutboxEvent>
@@ -16,11 +17,21 @@ public actor Outbox {
   private let entriesMax: Int
   private let tell: AsyncStream<OutboxEvent>.Continuation
   private var isConnected = false
-  private var isDraining = false
+  /// Counts connections, as they are heard of.
+  private var connection = 0
+  /// The connection that could not help, if one could not.
+  private var helpless: Int?
+  private(set) var isDraining = false
   private var drainsAgain = false
   private var isClosed = false
   private var failures = 0
-  private var retry: Task<Void, Never>?
+  /// When the next try may be, whatever is added meanwhile: another connection ends the wait of our own, not the server's.
+  private var notBefore: (own: Int64, servers: Int64) = (0, 0)
+  private var pace = OutboxPace()
+  private var retry: (due: Int64, task: Task<Void, Never>)?
+  /// Told what became of them, and still in the store, which could not let them go.
+  private var finished: Set<Int64> = []
+  private var isStuck = false
   private var watch: Task<Void, Never>?
 
   /// - `entriesMax`: entries of one user.
@@ -42,19 +53,21 @@ public actor Outbox {
 
   deinit {
     watch?.cancel()
-    retry?.cancel()
+    retry?.task.cancel()
     tell.finish()
   }
 
   // MARK: What to tell
 
-  /// Publishes as soon as it can. Returns when the event is kept here, with its id. Throws ``ClientError``.
+  /// Publishes as soon as it can. Returns when the event is kept here, with its id. Throws ``ClientError``; `refused` with
+  /// `INVALID_ARGUMENT` when its payload is more than 64 KiB.
   @discardableResult
   public func publish(_ event: EventDraft) async throws -> String {
+    try event.check()
     var event = event
     // When it was said, not when it was told.
     event.timestampMilliseconds = event.timestampMilliseconds ?? client.clock.wall
-    let ttl = event.ttlSeconds.map { Int64($0) * 1_000 }
+    let ttl = event.ttlSeconds.map { Int64($0).clampedThousandfold }
     try await add("publishRealtimeEvent", event.data, type: event.type.wireName, ttlMilliseconds: ttl)
     return event.eventID
   }
@@ -87,11 +100,13 @@ public actor Outbox {
     guard let user = await client.userID else { throw ClientError.misused("client.connect(userID:token:) comes first") }
     guard data.bytes.count <= ClientLimits.outboxEntryBytesMax else {
       throw ClientError.refused(
-        CallError(.invalidArgument, "an entry of more than \(ClientLimits.outboxEntryBytesMax) bytes"))
+        .over(
+          .messageBytes, max: ClientLimits.outboxEntryBytesMax,
+          "an entry of \(data.bytes.count) bytes, \(ClientLimits.outboxEntryBytesMax) are allowed"))
     }
     let ttl = ttlMilliseconds ?? OutboxPolicy.ttlMilliseconds(type ?? name)
     let entry = OutboxEntry(
-      user: user, name: name, data: data, key: key, expiresAtMilliseconds: client.clock.wall + ttl)
+      user: user, name: name, data: data, key: key, expiresAtMilliseconds: client.clock.wall.clampedSum(ttl))
     let isKept: Bool
     do {
       isKept = try await store.add(entry, max: entriesMax)
@@ -110,15 +125,16 @@ public actor Outbox {
   /// What waits for the user who is connected, in its order.
   public func pending() async throws -> [OutboxEntry] {
     guard let user = await client.userID else { return [] }
-    return try await store.all(of: user)
+    return try await store.all(of: user).filter { !finished.contains($0.sequence) }
   }
 
-  /// Sends nothing any more; what waits stays where it is.
+  /// Sends nothing any more, and ends ``events``; what waits stays where it is, for the next outbox. What is on its way is
+  /// still answered, and told to nobody.
   public func close() {
     isClosed = true
     isConnected = false
     watch?.cancel()
-    retry?.cancel()
+    retry?.task.cancel()
     tell.finish()
   }
 
@@ -135,74 +151,121 @@ public actor Outbox {
   private func take(_ state: ConnectionState) {
     guard !isClosed else { return }
     isConnected = state == .connected
+    guard isConnected else { return }
+    connection += 1
     failures = 0
+    notBefore.own = 0
     drainSoon()
   }
 
+  private var maySend: Bool { isConnected && helpless != connection }
+
   private func drainSoon() {
-    guard isConnected else { return }
+    guard maySend else { return }
     guard !isDraining else {
       drainsAgain = true
       return
     }
-    retry?.cancel()
+    let due = max(notBefore.own, notBefore.servers)
+    guard due <= client.clock.now else { return drainLater(due) }
+    retry?.task.cancel()
+    retry = nil
     isDraining = true
+    drainsAgain = false
     // Ends when nothing is left, when one has to wait, and with the connection.
     Task {
-      repeat {
-        drainsAgain = false
-        await drain()
-      } while drainsAgain && isConnected
+      await drain()
       isDraining = false
+      if drainsAgain { drainSoon() }
     }
+  }
+
+  private func drainLater(_ due: Int64) {
+    guard retry?.due != due else { return }
+    retry?.task.cancel()
+    // Cancelled by whatever begins first, by `close`, and with the outbox.
+    let task = Task { [weak self, clock = client.clock] in
+      guard (try? await clock.sleep(until: due)) != nil else { return }
+      await self?.tryAgain(due)
+    }
+    retry = (due, task)
+  }
+
+  private func tryAgain(_ due: Int64) {
+    guard retry?.due == due else { return }
+    retry = nil
+    drainSoon()
   }
 
   /// Tells one after the other, until none is left or one has to wait.
   private func drain() async {
     do {
-      while isConnected, let user = await client.userID, let entry = try await store.first(of: user) {
-        guard entry.expiresAtMilliseconds > client.clock.wall else {
-          try await store.remove(entry)
-          tell.yield(.expired(entry))
+      while maySend {
+        if pace.next > client.clock.now {
+          try? await client.clock.sleep(until: pace.next)
           continue
         }
-        guard try await send(entry) else { return }
+        guard let user = await client.userID, let entry = try await store.first(of: user) else { break }
+        if finished.contains(entry.sequence) {
+          try await letGo(entry)
+        } else if entry.expiresAtMilliseconds <= client.clock.wall {
+          try await finish(entry, .expired(entry))
+        } else if maySend {
+          guard try await send(entry) else { return }
+        }
       }
+      isStuck = false
     } catch {
-      tell.yield(.stuck("\(error)"))
+      if !isStuck { tell.yield(.stuck("\(error)")) }
+      isStuck = true
+      wait(after: error)
     }
   }
 
   /// Whether to go on with the next one.
   private func send(_ entry: OutboxEntry) async throws -> Bool {
+    let number = connection
+    pace.take(client.clock.now)
     let answer: JSONText
     do {
       answer = try await client.call(entry.name, entry.data, as: entry.user)
     } catch {
       switch OutboxPolicy.outcome(error) {
-      case .wait: return false
+      case .wait:
+        // Of that connection; there may be another one already.
+        helpless = number
+        return false
       case .retry:
-        failures += 1
-        tryAgain(after: OutboxPolicy.delay(failures, error, draw: { Double.random(in: 0..<1) }))
+        wait(after: error)
         return false
       case .drop:
-        try await store.remove(entry)
-        tell.yield(.failed(entry, error as? ClientError ?? .broken("\(error)")))
+        try await finish(entry, .failed(entry, error as? ClientError ?? .broken("\(error)")))
         return true
       }
     }
     failures = 0
-    try await store.remove(entry)
-    tell.yield(.sent(entry, answer: answer))
+    try await finish(entry, .sent(entry, answer: answer))
     return true
   }
 
-  private func tryAgain(after delay: Int64) {
-    drainsAgain = false
-    // Cancelled by whatever begins again first, by `close`, and with the outbox.
-    retry = Task { [weak self, clock = client.clock] in
-      guard (try? await clock.sleep(until: clock.now + delay)) != nil else { return }
-      await self?.drainSoon()
-    }
+  /// It is told first: a store that cannot let it go hides from nobody what became of it.
+  private func finish(_ entry: OutboxEntry, _ event: OutboxEvent) async throws {
+    finished.insert(entry.sequence)
+    tell.yield(event)
+    try await letGo(entry)
+  }
+
+  private func letGo(_ entry: OutboxEntry) async throws {
+    try await store.remove(entry)
+    finished.remove(entry.sequence)
+    isStuck = false
+  }
+
+  private func wait(after error: any Error) {
+    failures += 1
+    let now = client.clock.now
+    notBefore.own = now + OutboxPolicy.delay(failures, error, draw: { Double.random(in: 0..<1) })
+    if let told = (error as? ClientError)?.retryAfterMilliseconds { notBefore.servers = now + Int64(told) }
+    drainLater(max(notBefore.own, notBefore.servers))
   }
 }

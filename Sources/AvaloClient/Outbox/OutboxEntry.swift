@@ -47,6 +47,7 @@ public enum OutboxEvent: Sendable, Equatable {
   case failed(OutboxEntry, ClientError)
   /// Its time was over before it could be told.
   case expired(OutboxEntry)
-  /// The store cannot be read or written; what waits is tried again with the next connection.
+  /// The store cannot be read or written: said once until it can. What waits is tried again after a while, and nothing
+  /// that was sent is sent again.
   case stuck(String)
 }

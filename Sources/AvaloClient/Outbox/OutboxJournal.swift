@@ -20,12 +20,12 @@ struct OutboxJournal {
     wholeBytes = (file.lastIndex(of: UInt8(ascii: "\n")) ?? -1) + 1
   }
 
-  /// The lines to append for it; `nil` when there is no room.
+  /// The line to append for it; `nil` when there is no room. One line also where it takes the place of another: a write
+  /// that is torn has done all of it or nothing.
   mutating func add(_ entry: OutboxEntry, max: Int) -> [UInt8]? {
     guard let (kept, replaced) = entries.add(entry, max: max) else { return nil }
-    if replaced != nil { garbage += 2 }
-    // The new one first: torn between them, both are there, and the later counts.
-    return OutboxJournal.line(adding: kept) + (replaced.map { OutboxJournal.line(removing: $0.sequence) } ?? [])
+    if replaced != nil { garbage += 1 }
+    return OutboxJournal.line(adding: kept)
   }
 
   mutating func remove(_ sequence: Int64) -> [UInt8] {
@@ -60,6 +60,7 @@ struct OutboxJournal {
       guard let entry = view["add"].flatMap(OutboxEntry.init) else { return false }
       if let key = entry.key, let older = entries.all.first(where: { $0.user == entry.user && $0.key == key }) {
         entries.remove(older.sequence)
+        garbage += 1
       }
       entries.restore(entry)
       return true
@@ -101,7 +102,9 @@ struct OutboxJournal {
 
 extension OutboxEntry {
   fileprivate init?(_ view: JSONView) {
-    guard let sequence = view["sequence"]?.integer, let user = view["user"]?.string, let name = view["name"]?.string,
+    // The next one has a number after it.
+    guard let sequence = view["sequence"]?.integer, sequence < .max, let user = view["user"]?.string,
+      let name = view["name"]?.string,
       let expires = view["expiresAt"]?.integer,
       let data = view["data"]?.string.flatMap({ try? JSONText(validating: $0) })
     else { return nil }

@@ -19,8 +19,9 @@ enum OutboxPolicy {
     case .closed, .disconnected, .misused, .storage: return .wait
     case .refused(let refusal):
       switch refusal.code {
-      // Another token, or the engine switched on, may change that.
-      case .cancelled, .unauthenticated, .failedPrecondition: return .wait
+      // Another token may change that.
+      case .cancelled, .unauthenticated: return .wait
+      // Among them what is switched off for the user: no waiting changes that, and nothing behind it may wait for it.
       default: return error.isTransient ? .retry : .drop
       }
     }

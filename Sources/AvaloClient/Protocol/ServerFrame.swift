@@ -166,7 +166,7 @@ extension ServerFrame {
     } else if view["pong"] != nil {
       self = .pong(id: view["id"].map { JSONText($0) })
     } else if let goaway = view["goaway"] {
-      self = .goaway(retryAfterMilliseconds: Int(goaway["retryAfterMs"]?.integer ?? 0))
+      self = .goaway(retryAfterMilliseconds: Int(clamping: goaway["retryAfterMs"]?.integer ?? 0))
     } else if let expiring = view["expiring"] {
       self = .expiring(atMilliseconds: expiring["expiresAt"]?.integer ?? 0)
     } else if let error = view["error"] {
@@ -188,7 +188,7 @@ extension ServerFrame.Ready {
     denied = ServerFrame.denied(view)
     unread = ServerFrame.unread(view)
     receipts = ServerFrame.receipts(view)
-    pingIntervalMilliseconds = Int(try view.need("pingInterval", \.integer))
+    pingIntervalMilliseconds = Int(clamping: try view.need("pingInterval", \.integer))
     expiresAtMilliseconds = view["expiresAt"]?.integer
     self.text = text
   }
@@ -202,7 +202,7 @@ extension ServerFrame {
 
   static func unread(_ view: JSONView) -> [String: Int]? {
     view["unread"]?.members.reduce(into: [:]) { counts, member in
-      if let chat = member.key.string, let count = member.value.integer { counts[chat] = Int(count) }
+      if let chat = member.key.string, let count = member.value.integer { counts[chat] = Int(clamping: count) }
     }
   }
 
@@ -266,7 +266,7 @@ extension ReceivedEvent {
       sourceUserID: event["sourceUserId"]?.string,
       payload: try event.need("payload", { JSONText($0) }),
       timestampMilliseconds: try event.need("timestamp", \.integer),
-      ttlSeconds: event["ttl"]?.integer.map(Int.init),
+      ttlSeconds: event["ttl"]?.integer.map { Int(clamping: $0) },
       priority: event["priority"]?.string.flatMap(Priority.init(wireName:)) ?? .normal)
   }
 }

@@ -20,13 +20,15 @@ public struct RealtimeServer: Sendable {
   /// Publishes an event. When it is answered, it is kept. Throws ``ClientError``.
   @discardableResult
   public func publishRealtimeEvent(_ event: EventDraft) async throws -> PublishResult {
-    try PublishResult(await call("publishRealtimeEvent", event.data))
+    try event.check()
+    return try PublishResult(await call("publishRealtimeEvent", event.data))
   }
 
   /// Publishes an event to many users at once: to all or none up to 1 000; up to 100 000 are served in the background,
   /// and then the answer has a ``BroadcastResult/broadcastID``. The event's destination is left out. Throws ``ClientError``.
   @discardableResult
   public func broadcastToUsers(_ userIDs: [String], _ event: EventDraft) async throws -> BroadcastResult {
+    try event.check()
     var event = event
     event.destination = .none
     let data = JSONText { json in
@@ -77,7 +79,7 @@ public struct BroadcastResult: Sendable, Equatable {
   init(_ answer: JSONText) throws(ClientError) {
     (eventID, recipients, broadcastID, isDuplicate) = try answer.reading { view in
       guard let id = view["eventId"]?.string, let count = view["recipients"]?.integer else { return nil }
-      return (id, Int(count), view["broadcastId"]?.string, view["duplicate"]?.boolean ?? false)
+      return (id, Int(clamping: count), view["broadcastId"]?.string, view["duplicate"]?.boolean ?? false)
     }
   }
 }

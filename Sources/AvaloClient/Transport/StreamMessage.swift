@@ -29,7 +29,8 @@ enum StreamMessage: Equatable {
       return TransportEnding(code: 4504, text: "the engine is off for the user")
     }
     return TransportEnding(
-      code: Int(result["code"]?.integer ?? 0), text: result["reason"]?.string ?? "the server ended the stream")
+      code: Int(clamping: result["code"]?.integer ?? 0), text: result["reason"]?.string ?? "the server ended the stream"
+    )
   }
 
   /// Of an answer that is no stream.

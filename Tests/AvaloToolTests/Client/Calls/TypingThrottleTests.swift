@@ -12,11 +12,15 @@ import Testing
     #expect(told == [false, true, false, true, true, false, true])
   }
 
-  @Test func whatCouldNotBeToldIsTriedWithTheNextKey() {
+  @Test func whatCouldNotBeToldIsTriedAgainNowAndThenAndHasNoEnd() {
     var throttle = TypingThrottle()
-    _ = throttle.take(chat: "c", isTyping: true, now: 0)
-    throttle.failed(chat: "c")
-    let again = throttle.take(chat: "c", isTyping: true, now: 1)
-    #expect(again)
+    var told: [Bool] = []
+    for (isTyping, now) in [(true, 0), (true, 1), (false, 2), (true, 3), (true, 3_000), (false, 3_001)] {
+      told.append(throttle.take(chat: "c", isTyping: isTyping, now: Int64(now)))
+      throttle.failed(chat: "c")
+    }
+    #expect(told == [true, false, false, false, true, false])
+    let other = throttle.take(chat: "d", isTyping: true, now: 3_002)
+    #expect(other)
   }
 }

@@ -1,6 +1,5 @@
 import AvaloCore
 import AvaloTesting
-import Glibc
 import Testing
 
 @testable import AvaloClient
@@ -14,7 +13,8 @@ import Testing
   }
 
   /// Opens it when the one before has let it go: with its last task, a moment after its last answer.
-  private func open() async throws -> FileOutboxStore {
+  private func open(_ path: String? = nil) async throws -> FileOutboxStore {
+    let path = path ?? self.path
     let deadline = ContinuousClock.now + .seconds(30)
     while true {
       do {
@@ -78,18 +78,58 @@ import Testing
   }
 
   @Test func whatIsKeptIsKeptAlsoWhereNoFileCanBeWrittenAnew() async throws {
+    // There is no longer name for the smaller file.
+    let path = folder.path + "/" + String(repeating: "x", count: 250)
     do {
-      let store = try await open()
-      // Where the smaller file would be made.
-      #expect(mkdir(path + ".new", 0o700) == 0)
+      let store = try await open(path)
       for round in 0..<300 {
         #expect(try await store.add(entry("passes \(round)"), max: 10))
         try await store.remove(try #require(try await store.first(of: "u")))
       }
       #expect(try await store.add(entry("stays"), max: 10))
     }
-    let again = try await open()
+    let bytes = try #require(try DurableFile.read(path)).count
+    #expect(bytes > 30_000, "\(bytes)")
+    let again = try await open(path)
     #expect(try await again.all(of: "u").map(\.name) == ["stays"])
-    rmdir(path + ".new")
+  }
+
+  // MARK: A full disk
+
+  /// Larger than what anybody else writes meanwhile.
+  private func large(_ key: String) -> OutboxEntry {
+    let text = JSONText { $0.string(String(repeating: "x", count: 2 << 20)) }
+    return OutboxEntry(user: "u", name: "large", data: text, key: key, expiresAtMilliseconds: .max)
+  }
+
+  @Test func whatIsSaidNotToBeKeptIsNotAndWhatItWasToReplaceIs() async throws {
+    do {
+      let store = try await open()
+      #expect(try await store.add(large("k"), max: 10))
+      let whole = try #require(try DurableFile.read(path))
+      let second = OutboxEntry(user: "u", name: "second", data: .emptyObject, key: "k", expiresAtMilliseconds: .max)
+      // Room for a line, and not for another one behind it.
+      try await withFilesOfAtMost(whole.count + 60) {
+        await #expect(throws: ClientError.self) { _ = try await store.add(second, max: 10) }
+      }
+      #expect(try await store.all(of: "u").map(\.name) == ["large"])
+      #expect(try DurableFile.read(path) == whole)
+    }
+    let again = try await open()
+    #expect(try await again.all(of: "u").map(\.name) == ["large"])
+    #expect(try await again.first(of: "u")?.expiresAtMilliseconds == .max)
+  }
+
+  @Test func whatCannotBeTakenAwayIsStillThere() async throws {
+    let store = try await open()
+    #expect(try await store.add(large("k"), max: 10))
+    let entry = try #require(try await store.first(of: "u"))
+    let size = try #require(try DurableFile.read(path)).count
+    try await withFilesOfAtMost(size) {
+      await #expect(throws: ClientError.self) { try await store.remove(entry) }
+    }
+    #expect(try await store.first(of: "u") == entry)
+    try await store.remove(entry)
+    #expect(try await store.first(of: "u") == nil)
   }
 }

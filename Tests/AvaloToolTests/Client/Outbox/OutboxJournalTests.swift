@@ -43,6 +43,16 @@ import Testing
     }
   }
 
+  /// Also one that was to take the place of another.
+  @Test func aTornReplacementLeavesWhatItWasToReplace() throws {
+    let (first, _) = try file([entry("a", key: "k")])
+    let (both, _) = try file([entry("a", key: "k"), entry("b", key: "k")])
+    for end in first.count..<both.count {
+      #expect(names(OutboxJournal(Array(both[..<end]))) == ["a"], "torn at \(end)")
+    }
+    #expect(names(OutboxJournal(both)) == ["b"])
+  }
+
   @Test func aLineThatIsNotWholeCountsAsNotThere() throws {
     var (file, _) = try file([entry("a"), entry("b"), entry("c")])
     let second = try #require(file.firstIndex(of: UInt8(ascii: "\n"))) + 30

@@ -4,7 +4,9 @@ import Testing
 @testable import AvaloClient
 
 @Suite struct OutboxPolicyTests {
-  @Test(arguments: [StatusCode.invalidArgument, .notFound, .alreadyExists, .permissionDenied, .outOfRange])
+  @Test(arguments: [
+    StatusCode.invalidArgument, .notFound, .alreadyExists, .permissionDenied, .outOfRange, .failedPrecondition,
+  ])
   func dropsWhatTheServerWillNeverHave(code: StatusCode) {
     #expect(OutboxPolicy.outcome(ClientError.refused(CallError(code, ""))) == .drop)
   }
@@ -16,8 +18,7 @@ import Testing
 
   @Test func waitsForAnotherConnectionWhereThisOneCannotHelp() {
     let errors: [any Error] = [
-      ClientError.refused(CallError(.unauthenticated, "")), ClientError.refused(CallError(.failedPrecondition, "")),
-      ClientError.disconnected(.client), CancellationError(),
+      ClientError.refused(CallError(.unauthenticated, "")), ClientError.disconnected(.client), CancellationError(),
     ]
     for error in errors { #expect(OutboxPolicy.outcome(error) == .wait, "\(error)") }
     #expect(OutboxPolicy.outcome(ClientError.timedOut("")) == .retry)
