@@ -96,9 +96,10 @@ public enum ClientLimits {
   public static let outboxEntriesMax = 1_000
   /// One entry: what the server takes of an event, with room for other calls.
   public static let outboxEntryBytesMax = 128 << 10
-  /// Entries that go out at once, and then between two of them: 50 a second, half of what the server allows a connection
-  /// and a user, so that the rest of the application has the other half.
+  /// Entries that go out at once: what a person does in a tunnel is told without a wait.
   static let outboxBurst: Int64 = 20
+  /// Between two of more than that: 50 a second, half of what the server allows a connection and a user, so that the rest
+  /// of the application has the other half.
   static let outboxEvery: Int64 = 20
   /// What became of entries, for a reader that lags: the newest.
   static let outboxEventsMax = 1_000

@@ -1,4 +1,5 @@
 import AvaloClient
+import Foundation
 
 /// The examples of the client's documentation, so that they compile. `DocumentedExamplesTests` holds the two together.
 private protocol Application: Sendable {
@@ -110,6 +111,28 @@ private func telling(_ outbox: Outbox) async {
     case .stuck(let why): await report(why)
     }
   }
+}
+
+private func written(_ text: String, _ mentions: [String]) -> JSONText {
+  let payload = JSONText { json in
+    json.object {
+      $0.member("text", text)
+      $0.member("edited", false)
+      $0.key("mentions")
+      $0.array { for user in mentions { $0.string(user) } }
+    }
+  }
+  return payload
+}
+
+private func encoded(_ message: some Encodable) throws -> JSONText {
+  let encoded = try JSONText(validating: JSONEncoder().encode(message))
+  return encoded
+}
+
+private func ending(_ client: RealtimeClient, _ outbox: Outbox) async {
+  await outbox.close()
+  await client.shutdown()
 }
 
 private func failing(_ client: RealtimeClient, _ draft: EventDraft) async throws {
