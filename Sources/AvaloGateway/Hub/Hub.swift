@@ -201,6 +201,7 @@ final class Hub: LoopApplication {
     drainSome()
     requests.trim()
     joining.trim()
+    watcherChats.trim()
     measureWaiting(nowSeconds: now)
     reportSeen(seconds: (lastTick ?? now &- 1) &+ 1...now)
     lastTick = now

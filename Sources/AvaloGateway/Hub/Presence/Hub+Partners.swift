@@ -80,7 +80,7 @@ extension Hub {
   /// Once a second: who is shown less than there is may have become a member, and what waited for word of what was taken
   /// away goes on.
   func refreshMemberships() {
-    guard !watcherChats.isEmpty, schedulerIsUp else { return }
+    guard schedulerIsUp else { return }
     if watcherChats.holdsNews, accessIsCurrent {
       watcherChats.holdsNews = false
       reviewWatchers()
@@ -92,7 +92,6 @@ extension Hub {
         watcherChats.keep(connection, nowSeconds: writer.nowSeconds)
       }
     }
-    watcherChats.trim()
   }
 
   private func isShownLess(_ connection: ConnectionID) -> Bool {
