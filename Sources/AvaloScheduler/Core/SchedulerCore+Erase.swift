@@ -39,8 +39,8 @@ extension SchedulerCore {
 
   /// A bounded piece of the erasing that is under way, in a transaction of its own.
   func eraseSome() throws(LogError) {
-    guard var (user, erasure) = access.erasures.first else { return }
-    var isDone = false
+    guard let (user, begun) = access.erasures.first else { return }
+    var (erasure, isDone) = (begun, false)
     try transaction { () throws(LogError) in isDone = try eraseSome(of: user, &erasure) }
     if isDone {
       access.erasures[user] = nil
