@@ -62,6 +62,11 @@ public enum SchedulerLimits {
   public static let flushMilliseconds: Int64 = 1000
   /// A device's last-seen time is written at most this often.
   public static let seenMilliseconds: Int64 = 3600 * 1000
+  /// And at most this often of a connection that polls what it subscribed to: beside twenty others of its user that came
+  /// once, it is not the one that makes room.
+  static let polledSeenMilliseconds: Int64 = 60_000
+  /// Names of the topics that a connection polls: what does not fit into a ticket's URL is refused at the gateway.
+  static let polledBytesMax = 4 << 10
   /// When a device last used a cursor is written at most this often, beside being moved: it is looked at in months.
   static let cursorUsedMilliseconds: Int64 = 24 * 3600 * 1000
   /// And this often in the time after which an unused cursor is forgotten, where that is short: what is noted is at most

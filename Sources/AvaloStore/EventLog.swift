@@ -70,6 +70,8 @@ public protocol EventLog: AccessStore, ReadStore, BroadcastStore, FollowStore {
   ) throws(LogError) -> DeviceID
   /// Notes when the device was seen, and its platform unless that is `nil`.
   func touch(device: DeviceID, platform: Platform?, seen: Int64) throws(LogError)
+  /// Notes ``StoredDevice/polled``.
+  func note(polled: String, device: DeviceID) throws(LogError)
   /// Removes the device and its cursors.
   func forget(device: DeviceID) throws(LogError)
   /// Devices in the order of their numbers, after `after`, at most ``StoreLimits/chunkRows``.

@@ -49,13 +49,18 @@ public struct StoredDevice: Sendable, Equatable {
   public var seen: Int64
   /// Named by a connection alone, and so perhaps never to come again.
   public var isPassing: Bool
+  /// What its polls are of when they do not say: names of topics with commas between; empty where nobody subscribed.
+  public var polled: String
 
-  public init(id: DeviceID, device: String, platform: Platform, seen: Int64, isPassing: Bool = false) {
+  public init(
+    id: DeviceID, device: String, platform: Platform, seen: Int64, isPassing: Bool = false, polled: String = ""
+  ) {
     self.id = id
     self.device = device
     self.platform = platform
     self.seen = seen
     self.isPassing = isPassing
+    self.polled = polled
   }
 }
 

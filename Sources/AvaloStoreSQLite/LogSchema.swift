@@ -40,6 +40,10 @@ enum LogSchema {
     migrator.registerMigration("began") { db in
       try db.execute(sql: "ALTER TABLE cursors ADD COLUMN began INTEGER NOT NULL DEFAULT 0")
     }
+    // What the polls of a device are of that is named by its connection.
+    migrator.registerMigration("polled") { db in
+      try db.execute(sql: "ALTER TABLE devices ADD COLUMN polled TEXT NOT NULL DEFAULT ''")
+    }
     return migrator
   }
 

@@ -37,6 +37,7 @@ struct LogStatements {
   let devicesAfter: Statement
   let insertDevice: Statement
   let touchDevice: Statement
+  let noteDevicePolled: Statement
   let deleteDevice: Statement
   let deleteCursors: Statement
   let deleteCursor: Statement
@@ -94,13 +95,14 @@ struct LogStatements {
     deleteKey = try db.prepare("DELETE FROM keys WHERE topic = ? AND hash = ?")
     deleteRecent = try db.prepare("DELETE FROM recent WHERE seq <= ?")
 
-    let device = "SELECT id, device, platform, seen, passing FROM devices"
+    let device = "SELECT id, device, platform, seen, passing, polled FROM devices"
     deviceNamed = try db.prepare("\(device) WHERE user = ? AND device = ?")
     devicesOf = try db.prepare("\(device) WHERE user = ? ORDER BY seen, id")
     devicesAfter = try db.prepare("\(device) WHERE id > ? ORDER BY id LIMIT ?")
     insertDevice = try db.prepare(
       "INSERT INTO devices (user, device, platform, seen, passing) VALUES (?, ?, ?, ?, ?) RETURNING id")
     touchDevice = try db.prepare("UPDATE devices SET platform = coalesce(?2, platform), seen = ?3 WHERE id = ?1")
+    noteDevicePolled = try db.prepare("UPDATE devices SET polled = ?2 WHERE id = ?1")
     deleteDevice = try db.prepare("DELETE FROM devices WHERE id = ?")
     deleteCursors = try db.prepare("DELETE FROM cursors WHERE device = ?")
     deleteCursor = try db.prepare("DELETE FROM cursors WHERE device = ? AND topic = ?")

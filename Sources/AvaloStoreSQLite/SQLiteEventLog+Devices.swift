@@ -20,7 +20,7 @@ extension SQLiteEventLog {
         StoredDevice(
           id: statement.integer(0), device: statement.text(1),
           platform: Platform(rawValue: UInt8(truncatingIfNeeded: statement.integer(2))) ?? .unknown,
-          seen: statement.integer(3), isPassing: statement.integer(4) != 0))
+          seen: statement.integer(3), isPassing: statement.integer(4) != 0, polled: statement.text(5)))
     }
     return devices
   }
@@ -37,6 +37,10 @@ extension SQLiteEventLog {
 
   public func touch(device: DeviceID, platform: Platform?, seen: Int64) throws(LogError) {
     try sql.touchDevice.bind(1, device).bind(2, platform.map { Int64($0.rawValue) }).bind(3, seen).run()
+  }
+
+  public func note(polled: String, device: DeviceID) throws(LogError) {
+    try sql.noteDevicePolled.bind(1, device).bind(2, polled).run()
   }
 
   public func forget(device: DeviceID) throws(LogError) {

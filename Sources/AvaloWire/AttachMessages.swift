@@ -181,36 +181,59 @@ extension WireReader {
   }
 }
 
-/// Where would a session of this device start, if it were attached now? Answered by ``Starts`` or ``Failed``. Nothing is
-/// registered.
+/// A client subscribes with a request, and may poll: where does it begin? Answered by ``Starts``, after the commit, or
+/// ``Failed``. A connection that is named subscribes to these topics in place of what it was subscribed to: polls that name
+/// it alone are of them from then on (``PolledQuery``), and begin at these places.
 public struct StartsQuery: WireRequest, Equatable {
   public typealias Answer = Starts
   public static let kind = FrameKind.startsQuery
-  public var user: String
-  /// Empty for no device.
+  /// What it authenticated with. Refused UNAUTHENTICATED when that was revoked and a connection is named.
+  public var token: TokenName
+  /// Whose places are asked for; empty for no device.
   public var device: String
-  public var topics: [Topic]
+  /// Empty: nothing is kept.
+  public var connection: String
+  public var topics: [Wanted]
 
-  public init(user: String, device: String, topics: [Topic]) {
-    self.user = user
+  /// A topic that it may have, and the position that the client presents; ``Position/none`` when it does not.
+  public struct Wanted: Sendable, Hashable {
+    public var topic: Topic
+    public var presented: Position
+
+    public init(_ topic: Topic, at presented: Position = .none) {
+      self.topic = topic
+      self.presented = presented
+    }
+  }
+
+  public init(token: TokenName, device: String, connection: String = "", topics: [Wanted]) {
+    self.token = token
     self.device = device
+    self.connection = connection
     self.topics = topics
   }
 
   public func encode(into writer: inout WireWriter) {
-    writer.string(user)
+    writer.token(token)
     writer.string(device)
-    writer.list(topics) { $0.string($1.name) }
+    writer.string(connection)
+    writer.list(topics) {
+      $0.string($1.topic.name)
+      $0.position($1.presented)
+    }
   }
   public init(from reader: inout WireReader) throws(WireError) {
-    user = try reader.identifier()
+    token = try reader.token()
     device = try reader.optionalIdentifier()
-    topics = try reader.list { (r: inout WireReader) throws(WireError) in try r.topic() }
+    connection = try reader.optionalIdentifier()
+    topics = try reader.list { (r: inout WireReader) throws(WireError) in
+      Wanted(try r.topic(), at: try r.position())
+    }
   }
 }
 
-/// Answers ``StartsQuery``, topic by topic: where the device stopped, or the present; ``Position/none`` for an inbox that the
-/// device has never read, which begins with the oldest that is there.
+/// Answers ``StartsQuery``, topic by topic: where the device stopped, whatever was presented, or the present;
+/// ``Position/none`` for an inbox that the device has never read, which begins with the oldest that is there.
 public struct Starts: WireMessage, Equatable {
   public static let kind = FrameKind.starts
   public var positions: [Position]
@@ -219,5 +242,40 @@ public struct Starts: WireMessage, Equatable {
   public func encode(into writer: inout WireWriter) { writer.list(positions) { $0.position($1) } }
   public init(from reader: inout WireReader) throws(WireError) {
     positions = try reader.list { (r: inout WireReader) throws(WireError) in try r.position() }
+  }
+}
+
+/// A poll names its connection alone: what is it of? Answered by ``Polled`` or ``Failed``.
+public struct PolledQuery: WireRequest, Equatable {
+  public typealias Answer = Polled
+  public static let kind = FrameKind.polledQuery
+  public var user: String
+  public var connection: String
+
+  public init(user: String, connection: String) {
+    self.user = user
+    self.connection = connection
+  }
+
+  public func encode(into writer: inout WireWriter) {
+    writer.string(user)
+    writer.string(connection)
+  }
+  public init(from reader: inout WireReader) throws(WireError) {
+    user = try reader.identifier()
+    connection = try reader.identifier()
+  }
+}
+
+/// Answers ``PolledQuery``: what the connection subscribed to last, whether the user may still have it or not. Empty when
+/// nobody knows of more than the inbox.
+public struct Polled: WireMessage, Equatable {
+  public static let kind = FrameKind.polled
+  public var topics: [Topic]
+
+  public init(topics: [Topic]) { self.topics = topics }
+  public func encode(into writer: inout WireWriter) { writer.list(topics) { $0.string($1.name) } }
+  public init(from reader: inout WireReader) throws(WireError) {
+    topics = try reader.list { (r: inout WireReader) throws(WireError) in try r.topic() }
   }
 }

@@ -4,7 +4,7 @@ import AvaloCore
 public struct Hello: WireMessage, Equatable {
   public static let kind = FrameKind.hello
   /// The version both ends of a link must speak; raised with any change of a body's shape.
-  public static let currentVersion: UInt16 = 3
+  public static let currentVersion: UInt16 = 4
 
   public var version: UInt16
   /// What the connecting process is, such as `gateway`.

@@ -52,6 +52,10 @@ final class FakeServices: Services {
   var startsAnswer: (StartsQuery) -> Result<Starts, CallError> = {
     .success(Starts(positions: $0.topics.map { _ in .none }))
   }
+  /// Nobody subscribed to more than their inbox.
+  var polledAnswer: Result<Polled, CallError>? = .success(Polled(topics: []))
+  /// Polls that wait for what they are of, while ``polledAnswer`` is `nil`.
+  var polledWaits: [(Result<Polled, CallError>) -> Void] = []
   var readsAnswer: Result<ReadState, CallError> = .failure(CallError(.unavailable, "not now"))
 
   func presence<Request: WireRequest>(
@@ -81,11 +85,16 @@ final class FakeServices: Services {
     _ request: Request, completion: @escaping (Result<Request.Answer, CallError>) -> Void
   ) {
     asked.append(request)
+    if request is PolledQuery, polledAnswer == nil {
+      polledWaits.append { completion(FakeServices.answer(to: request, $0.map { $0 })) }
+      return
+    }
     let answer: Result<any WireMessage, CallError> =
       switch request {
       case is MarkRead: markAnswer.map { $0 }
       case is QueryReads: readsAnswer.map { $0 }
       case let query as StartsQuery: startsAnswer(query).map { $0 }
+      case is PolledQuery: (polledAnswer ?? .success(Polled(topics: []))).map { $0 }
       default: answer(request)
       }
     completion(FakeServices.answer(to: request, answer))

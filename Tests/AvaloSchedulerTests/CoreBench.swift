@@ -42,6 +42,7 @@ enum Told: Equatable, Sendable {
   case markedRead(UInt32, MarkedRead)
   case readState(UInt32, ReadState)
   case starts(UInt32, [Position])
+  case polled(UInt32, [String])
   case latest(String, version: UInt64, [UInt32])
   case begun(UInt32, BroadcastBegun)
   case partTaken(UInt32, UInt32)
@@ -99,6 +100,7 @@ enum Told: Equatable, Sendable {
     case .broadcastStatus: self = .broadcastStatus(head.correlation, try BroadcastStatus(body: body))
     case .delayedCancelled: self = .delayedCancelled(head.correlation, try DelayedCancelled(body: body))
     case .starts: self = .starts(head.correlation, try Starts(body: body).positions)
+    case .polled: self = .polled(head.correlation, try Polled(body: body).topics.map(\.name))
     case .readState: self = .readState(head.correlation, try ReadState(body: body))
     case .following: self = .following(head.correlation, try Following(body: body))
     case .followedErased: self = .followedErased(try FollowedErased(body: body))
@@ -295,6 +297,27 @@ final class CoreBench {
         session: session, token: TokenName(user: user, tokenID: token, issuedAtMilliseconds: issued), device: device,
         platform: platform, topics: wanted(topics ?? ["user:" + user], ifMember), ticket: ticket,
         isPassing: isPassing))
+  }
+
+  /// Where a client would start that subscribes; kept for polls of the connection, if it names one.
+  func starts(
+    _ link: LinkID, _ topics: [String], user: String = "ann", device: String = "", connection: String = "",
+    presented: [String: Position] = [:], issued: Int64 = 0, as correlation: UInt32? = nil
+  ) -> Command {
+    .access(
+      link, correlation: correlation ?? self.correlation(),
+      .starts(
+        StartsQuery(
+          token: TokenName(user: user, issuedAtMilliseconds: issued), device: device, connection: connection,
+          topics: topics.map { .init(Topic($0)!, at: presented[$0] ?? .none) })))
+  }
+
+  /// What the connection's polls are of.
+  func polled(_ link: LinkID, _ connection: String, user: String = "ann") throws -> [String]? {
+    let told = try turn(
+      link, .access(link, correlation: 77, .polled(PolledQuery(user: user, connection: connection))))
+    guard case .polled(77, let topics)? = told.first, told.count == 1 else { return nil }
+    return topics
   }
 
   func cursors(

@@ -146,6 +146,10 @@ final class FaultyLog: EventLog {
     try pass(.touch)
     try inner.touch(device: device, platform: platform, seen: seen)
   }
+  func note(polled: String, device: DeviceID) throws(LogError) {
+    try pass(.touch)
+    try inner.note(polled: polled, device: device)
+  }
   func forget(device: DeviceID) throws(LogError) {
     try pass(.forget)
     try inner.forget(device: device)

@@ -341,6 +341,26 @@ import Testing
     #expect(again > tablet + 1, "a number is never used again")
   }
 
+  @Test(arguments: Engine.allCases) func aDeviceKeepsWhatItsPollsAreOf(_ engine: Engine) throws {
+    let bench = try LogBench(engine)
+    let page = try bench.transaction {
+      let page = try bench.log.register(user: "a", device: "conn", platform: .unknown, seen: 30, isPassing: true)
+      try bench.log.note(polled: "user:a,chat:c", device: page)
+      return page
+    }
+    try bench.log.begin()
+    try bench.log.note(polled: "user:a", device: page)
+    bench.log.rollback()
+    try bench.transaction { try bench.log.touch(device: page, platform: .web, seen: 40) }
+    let kept = StoredDevice(
+      id: page, device: "conn", platform: .web, seen: 40, isPassing: true, polled: "user:a,chat:c")
+    #expect(try bench.log.device(user: "a", device: "conn") == kept)
+    #expect(try bench.log.devices(of: "a") == [kept] && bench.log.devices(after: 0) == [kept])
+    try bench.transaction { try bench.log.forget(device: page) }
+    try bench.transaction { try bench.log.note(polled: "user:a", device: page) }
+    #expect(try bench.log.device(user: "a", device: "conn") == nil)
+  }
+
   @Test(arguments: Engine.allCases) func aCursorIsKeptForATopicThatHasNoRow(_ engine: Engine) throws {
     let bench = try LogBench(engine)
     let awaited = bench.log.identity.awaited("feed:news")

@@ -21,7 +21,7 @@ import Testing
     #expect(
       LogSchemaTests.shapes == [
         "1", "access", "clock", "reads", "broadcasts", "versions", "followers", "cursors", "requests", "passing",
-        "began",
+        "began", "polled",
       ])
   }
 
@@ -47,7 +47,7 @@ import Testing
 
     // Devices, cursors, what is held.
     let phone = try #require(try log.device(user: "ann", device: "phone"))
-    #expect(phone.platform == .ios && phone.seen == LogBench.start)
+    #expect(phone.platform == .ios && phone.seen == LogBench.start && !phone.isPassing && phone.polled.isEmpty)
     #expect(try log.cursors(of: phone.id) == [StoredCursor(topic: 1, offset: 2, used: 0)])
     let held = try #require(try log.due(nowMilliseconds: LogBench.start + 5000, limit: 9).first)
     #expect(held.topic == "user:zoe" && held.hash == 77 && held.record == record(id: "held"))

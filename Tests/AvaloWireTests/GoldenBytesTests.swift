@@ -40,10 +40,10 @@ import Testing
   @Test func ofEveryLink() throws {
     try expect(
       Hello(role: "gateway", instance: "gateway.0", incarnation: 0x1122_3344_5566_7788),
-      "1e000000010000000d0c0b0a03000700676174657761790900676174657761792e308877665544332211")
+      "1e000000010000000d0c0b0a04000700676174657761790900676174657761792e308877665544332211")
     try expect(
       Welcome(generation: 7, credit: 64),
-      "0a000000020000000d0c0b0a03000700000040000000")
+      "0a000000020000000d0c0b0a04000700000040000000")
     try expect(
       Failed(.unavailable, "später", retryAfterMilliseconds: 250),
       "0e000000030000000d0c0b0a0e07007370c3a4746572fa000000")
@@ -81,6 +81,16 @@ import Testing
     try expect(
       Broadcasted(recipients: 2, durability: .disk, duplicate: false),
       "06000000040100000d0c0b0a020000000200")
+  }
+
+  @Test func ofPolls() throws {
+    try expect(
+      StartsQuery(
+        token: token, device: "dev", connection: "cnn", topics: [.init(inbox, at: position), .init(chat)]),
+      "53000000260100000d0c0b0a03006162630300742d310047a47d8b01000003006465760300636e6e0200000008"
+        + "00757365723a616263aac0d1420100000011000000000000000700636861743a633100000000000000000000000000000000")
+    try expect(PolledQuery(user: "abc", connection: "cnn"), "0a000000280100000d0c0b0a03006162630300636e6e")
+    try expect(Polled(topics: [chat]), "0d000000290100000d0c0b0a010000000700636861743a6331")
   }
 
   @Test func ofSessions() throws {

@@ -1,4 +1,5 @@
 import AvaloCore
+import AvaloWire
 
 /// Where polls are held. One an event loop, used on it alone.
 public protocol Polls: AnyObject {
@@ -20,13 +21,26 @@ enum RealtimePing: Callable {
       reply(.success(PollAnswer([]).json(cursor: "", now: context.wall.milliseconds)))
     case .http(_, _, let writing):
       guard let polls = context.polls else { throw CallError(.unimplemented, "nothing is held here") }
+      func hold(_ wish: PollWish) {
+        writing?.whenAbandoned = nil
+        guard writing?.isOver != true else { return reply(.failure(CallError(.cancelled, "the caller has gone"))) }
+        polls.hold(wish, identity, writing: writing, reply: reply)
+      }
+      func refuse(_ error: CallError) {
+        writing?.whenAbandoned = nil
+        reply(.failure(error))
+      }
       // Whoever leaves meanwhile has left a poll.
       writing?.whenAbandoned = {}
       context.check(wish.request.connectionID, of: identity.user) { refusal in
-        writing?.whenAbandoned = nil
-        if let refusal { return reply(.failure(refusal)) }
-        guard writing?.isOver != true else { return reply(.failure(CallError(.cancelled, "the caller has gone"))) }
-        polls.hold(wish, identity, writing: writing, reply: reply)
+        if let refusal { return refuse(refusal) }
+        guard let connection = wish.unspecified else { return hold(wish) }
+        context.services.ask(PolledQuery(user: identity.user, connection: connection)) { result in
+          switch result {
+          case .success(let polled): hold(wish.polling(polled.topics))
+          case .failure(let error): refuse(error)
+          }
+        }
       }
     }
   }

@@ -85,7 +85,7 @@ enum SubscribeToRealtimeEvents: Callable {
           request.subscriptions = grant.granted.map(\.name)
           findStarts(request, identity, context) { starts in
             do throws(CallError) {
-              let urls = try urls(request, identity, starts, host: host, secure: secure, access, context)
+              let urls = try urls(request, identity, starts.get(), host: host, secure: secure, access, context)
               finish(request.connectionID ?? "", grant, urls)
             } catch {
               reply(.failure(error))
@@ -98,22 +98,31 @@ enum SubscribeToRealtimeEvents: Callable {
     }
   }
 
-  /// Where polls begin: what comes from now on is theirs, however late the first of them. `nil` when the log does not say,
-  /// or when there are too many topics for a cursor.
+  /// Where polls begin: what comes from now on is theirs, however late the first of them. The log keeps it for those that will
+  /// name their connection and nothing else; when it cannot, and there is more than the inbox, the call fails rather than
+  /// that such polls leave it out. `nil` when the log does not say where.
   private static func findStarts(
     _ request: ConnectRequest, _ identity: Identity, _ context: CallContext,
-    completion: @escaping ([Topic: Position]?) -> Void
+    completion: @escaping (Result<[Topic: Position]?, CallError>) -> Void
   ) {
     let topics = (request.subscriptions ?? []).compactMap { Topic($0) }.filter { !$0.isPresence }
-    guard topics.count <= HubLimits.streamTopicsMax else { return completion(nil) }
-    let open = topics.filter { request.positions[$0] == nil }
-    guard !open.isEmpty else { return completion(request.positions) }
-    let query = StartsQuery(user: identity.user, device: request.deviceID ?? request.connectionID ?? "", topics: open)
+    guard !topics.isEmpty else { return completion(.success(request.positions)) }
+    let query = StartsQuery(
+      token: identity.token, device: request.deviceID ?? request.connectionID ?? "",
+      connection: request.connectionID ?? "",
+      topics: topics.map { .init($0, at: request.positions[$0] ?? .none) })
     context.services.ask(query) { result in
-      guard case .success(let starts) = result, starts.positions.count == open.count else { return completion(nil) }
-      var positions = request.positions
-      for (topic, position) in zip(open, starts.positions) where position != .none { positions[topic] = position }
-      completion(positions)
+      switch result {
+      case .success(let starts) where starts.positions.count == topics.count:
+        var positions = request.positions
+        for (topic, position) in zip(topics, starts.positions) where position != .none && positions[topic] == nil {
+          positions[topic] = position
+        }
+        completion(.success(positions))
+      case .failure(let error) where topics.contains { $0.name != "user:" + identity.user }:
+        completion(.failure(error))
+      default: completion(.success(nil))
+      }
     }
   }
 

@@ -127,6 +127,7 @@ final class SchedulerLink: LinkDelegate {
       case .membershipAnswer: .success(try MembershipAnswer(body: body))
       case .revoked: .success(try Revoked(body: body))
       case .starts: .success(try Starts(body: body))
+      case .polled: .success(try Polled(body: body))
       case .erased: .success(try Erased(body: body))
       case .failed: .failure(CallError(try Failed(body: body)))
       default: throw .unexpectedKind(head.kind.rawValue)

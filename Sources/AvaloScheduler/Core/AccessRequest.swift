@@ -7,6 +7,7 @@ public enum AccessRequest: Sendable, Equatable {
   case memberships(MembershipQuery)
   case membershipsOf(MembershipsQuery)
   case starts(StartsQuery)
+  case polled(PolledQuery)
   case revoke(Revoke)
   case erase(Erase)
 
@@ -18,6 +19,7 @@ public enum AccessRequest: Sendable, Equatable {
     case .membershipQuery: self = .memberships(try MembershipQuery(body: body))
     case .membershipsQuery: self = .membershipsOf(try MembershipsQuery(body: body))
     case .startsQuery: self = .starts(try StartsQuery(body: body))
+    case .polledQuery: self = .polled(try PolledQuery(body: body))
     case .revoke: self = .revoke(try Revoke(body: body))
     case .erase: self = .erase(try Erase(body: body))
     default: return nil

@@ -13,6 +13,7 @@ extension SchedulerCore {
     case .memberships(let query): try memberships(query, origin)
     case .membershipsOf(let query): try memberships(of: query, origin)
     case .starts(let query): try starts(query, origin)
+    case .polled(let query): try polled(query, origin)
     case .changeMembers(let change):
       guard isWritable(origin) else { return }
       try changeMembers(change, link, origin)

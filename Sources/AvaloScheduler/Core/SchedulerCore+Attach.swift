@@ -16,7 +16,8 @@ extension SchedulerCore {
     let place = devices.open(attach.session, link: link.place, device: device.id, seen: device.seen, at: moment.wall)
     link.sessions[attach.session] = place
     turn.openedSessions.append((link, attach.session))
-    if moment.wall - device.seen >= SchedulerLimits.seenMilliseconds || device.platform != attach.platform, !isNew {
+    let seenEvery = device.polled.isEmpty ? SchedulerLimits.seenMilliseconds : SchedulerLimits.polledSeenMilliseconds
+    if moment.wall - device.seen >= seenEvery || device.platform != attach.platform, !isNew {
       try seen(device, platform: attach.platform)
     }
     var stored = isNew ? DeviceCursors() : try cursors(of: device)
@@ -94,24 +95,6 @@ extension SchedulerCore {
     }
   }
 
-  /// Where a session would start. Of topics that nobody holds nothing is kept for it.
-  func starts(_ query: StartsQuery, _ origin: Origin) throws(LogError) {
-    let device = query.device.isEmpty ? nil : try log.device(user: query.user, device: query.device)
-    var stored = DeviceCursors()
-    if let device { stored = try cursors(of: device) }
-    let open = device.flatMap { devices.place(of: $0.id) }
-    var positions: [Position] = []
-    for topic in query.topics.prefix(WireLimits.batchEntriesMax) {
-      let place = try place(ofTopic: topic.name)
-      let known =
-        open.flatMap { devices.cursor(ofDevice: $0, topic: place) } ?? stored.cursor(of: names(of: place))
-      let isNewInbox = known == nil && topic.name == "user:" + query.user
-      positions.append(
-        isNewInbox ? .none : Position(epoch: topics[place].epoch, offset: min(known ?? .max, topics[place].head)))
-    }
-    answer(origin, Starts(positions: positions))
-  }
-
   // MARK: Devices
 
   private func device(_ attach: Attach, _ origin: Origin) throws(LogError) -> (StoredDevice, isNew: Bool)? {
@@ -121,12 +104,17 @@ extension SchedulerCore {
       return (StoredDevice(id: lastTransient, device: "", platform: attach.platform, seen: moment.wall), true)
     }
     if let known = try log.device(user: attach.token.user, device: attach.device) { return (known, false) }
-    guard health == .healthy else {
-      metrics.refused(.log)
-      refuse(origin, SchedulerCore.unavailable)
-      return nil
-    }
-    let siblings = try log.devices(of: attach.token.user)
+    let registered = try register(
+      attach.device, of: attach.token.user, platform: attach.platform, isPassing: attach.isPassing, origin)
+    return registered.map { ($0, isNew: true) }
+  }
+
+  /// Registers a device that is none yet; `nil` when that was refused.
+  func register(
+    _ device: String, of user: String, platform: Platform, isPassing: Bool, _ origin: Origin
+  ) throws(LogError) -> StoredDevice? {
+    guard isWritable(origin) else { return nil }
+    let siblings = try log.devices(of: user)
     if siblings.count >= settings.devicesPerUserMax {
       // The one nobody has seen for longest makes room, but no open one; and before any that has a name of its own, one
       // that is a page somebody once looked at.
@@ -139,10 +127,9 @@ extension SchedulerCore {
       try forget(oldest.id)
     }
     let id = try log.register(
-      user: attach.token.user, device: attach.device, platform: attach.platform, seen: moment.wall,
-      isPassing: attach.isPassing)
+      user: user, device: device, platform: platform, seen: moment.wall, isPassing: isPassing)
     turn.hasWrites = true
-    return (StoredDevice(id: id, device: attach.device, platform: attach.platform, seen: moment.wall), true)
+    return StoredDevice(id: id, device: device, platform: platform, seen: moment.wall, isPassing: isPassing)
   }
 
   func forget(_ device: DeviceID) throws(LogError) {

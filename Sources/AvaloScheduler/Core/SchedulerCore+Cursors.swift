@@ -96,7 +96,7 @@ extension SchedulerCore {
 
   /// Just before the oldest event that is there, and not about to be erased. By the clock that deletes: what is there is the
   /// device's to get, even if a wrong clock hides it now.
-  private func tail(ofInbox topic: Int32) throws(LogError) -> UInt64 {
+  func tail(ofInbox topic: Int32) throws(LogError) -> UInt64 {
     let tail = try log.tail(of: topics[topic].id, nowMilliseconds: clock.deletionTime(moment))
     let user = String(topics[topic].name.dropFirst("user:".count))
     return max(topics[topic].floor, tail, access.erasures[user]?.upTo ?? 0)
@@ -110,7 +110,7 @@ extension SchedulerCore {
     let now = clock.deletionTime(moment)
     let unused = stored.rows.filter { now - $0.used >= settings.deviceUnseenMilliseconds }
     guard !unused.isEmpty, health == .healthy else { return }
-    let spared = try spared(of: device.id, attach.token.user, for: attach.topics)
+    let spared = try spared(of: device.id, attach.token.user, for: attach.topics.map(\.topic))
     for cursor in unused where !spared.contains(cursor.topic) {
       try forget(cursor.topic, of: device.id, in: &stored)
       metrics.cursorsForgotten(.unused)
@@ -122,11 +122,11 @@ extension SchedulerCore {
   private func spareCursors(
     _ stored: DeviceCursors, of user: String, session: Int32, for wanted: [Attach.Wanted]
   ) throws(LogError) -> [TopicID] {
-    let spared = try spared(of: devices.device(devices.session(session).device).id, user, for: wanted)
+    let spared = try spared(of: devices.device(devices.session(session).device).id, user, for: wanted.map(\.topic))
     return stored.newestFirst.filter { !spared.contains($0) }
   }
 
-  private func forget(_ topic: TopicID, of device: DeviceID, in stored: inout DeviceCursors) throws(LogError) {
+  func forget(_ topic: TopicID, of device: DeviceID, in stored: inout DeviceCursors) throws(LogError) {
     try log.forget(cursor: topic, device: device)
     stored.remove(topic)
     parted[device]?.remove(topic)
@@ -135,13 +135,13 @@ extension SchedulerCore {
 
   /// Never forgotten: what is open or asked for now, and the user's inbox, which holds what the device was promised. Under
   /// both names: it may have been kept before its topic had a row.
-  private func spared(
-    of device: DeviceID, _ user: String, for wanted: [Attach.Wanted]
+  func spared(
+    of device: DeviceID, _ user: String, for wanted: [Topic]
   ) throws(LogError) -> Set<TopicID> {
     let inbox = names(of: try place(ofTopic: "user:" + user))
     var spared: Set = [inbox.topic, inbox.awaited]
     for one in wanted {
-      let names = names(of: try place(ofTopic: one.topic.name))
+      let names = names(of: try place(ofTopic: one.name))
       spared.formUnion([names.topic, names.awaited])
     }
     guard let place = devices.place(of: device) else { return spared }

@@ -221,6 +221,12 @@ public final class MemoryEventLog: EventLog {
     undo.append { [state] in state.devices[device]?.row = before.row }
   }
 
+  public func note(polled: String, device: DeviceID) throws(LogError) {
+    guard let before = state.devices[device]?.row.polled else { return }
+    state.devices[device]!.row.polled = polled
+    undo.append { [state] in state.devices[device]?.row.polled = before }
+  }
+
   public func forget(device: DeviceID) throws(LogError) {
     guard let before = state.devices.removeValue(forKey: device) else { return }
     let siblings = state.devicesOf[before.user] ?? []

@@ -37,6 +37,83 @@ import Testing
     #expect(other.device == "phone" && !other.isPassing)
   }
 
+  // MARK: - Of what its connection subscribed to
+
+  /// The connection alone is named: what it is of, and where that begins, the log knows.
+  @Test func isOfWhatItsConnectionSubscribedTo() async throws {
+    let poll = try await PollFixture()
+    poll.http.services.polledAnswer = .success(
+      Polled(topics: [Topic("user:ann")!, Topic("chat:c")!, Topic("chat:x")!]))
+    try poll.ping(#"{"connectionId":"c1","deviceId":"phone"}"#)
+    #expect(
+      poll.http.services.asked.compactMap { $0 as? PolledQuery } == [PolledQuery(user: "ann", connection: "c1")])
+    let attach = try #require(try poll.port.take(Attach.self).first)
+    #expect(attach.message.device == "c1" && attach.message.isPassing, "its places are the connection's")
+    #expect(Set(attach.message.topics.map(\.topic.name)) == ["user:ann", "chat:c", "chat:x"])
+    #expect(attach.message.topics.allSatisfy { $0.isGranted == ($0.topic.name != "chat:x") }, "by today's rights")
+    // A member no more: that is told, and wakes nobody.
+    poll.scheduler {
+      $0.frame(
+        Attached(
+          answers: attach.message.topics.map {
+            $0.isGranted ? .granted(position(4), since: 0) : .denied(.permissionDenied)
+          }), correlation: attach.correlation)
+    }
+    try poll.watched(position(4), position(4))
+    #expect(try poll.received() == "")
+    poll.deliver(5, "{}")
+    let body = Answers(try poll.received())[0].body
+    #expect(body.contains(#""offset":5"#))
+    for place in ["user:ann=\(epoch).5", "chat:c=\(epoch).4"] { #expect(body.contains(place), "\(body)") }
+    #expect(body.contains(#""denied":[{"topic":"chat:x","code":"PERMISSION_DENIED"}]"#), "\(body)")
+  }
+
+  @Test(arguments: [#"{"cursor":"user:ann"}"#, #"{"connectionId":"c1","subscriptions":["user:ann"]}"#, "{}"])
+  func asksForNothingThatItSaysItself(data: String) async throws {
+    let poll = try await PollFixture()
+    try poll.ping(data)
+    #expect(!poll.http.services.asked.contains { $0 is PolledQuery })
+    #expect(try poll.port.take(Attach.self).first?.message.topics.map(\.topic.name) == ["user:ann"])
+  }
+
+  /// Rather an error than a poll that leaves something out.
+  @Test func isRefusedWhenTheLogDoesNotSayWhatItIsOf() async throws {
+    let poll = try await PollFixture()
+    poll.http.services.polledAnswer = .failure(.schedulerAway)
+    try poll.ping(#"{"connectionId":"c1"}"#)
+    let answer = Answers(try poll.received())[0]
+    #expect(answer.status == 503 && answer.body.contains(#""retryAfterMs":1000"#))
+  }
+
+  @Test func isHeldForNobodyWhoGaveUpWhileItWasAsked() async throws {
+    let poll = try await PollFixture()
+    poll.http.services.polledAnswer = nil
+    try poll.ping(#"{"connectionId":"c1"}"#)
+    try poll.finishSending()
+    #expect(poll.http.services.polledWaits.count == 1)
+    poll.http.services.polledWaits[0](.success(Polled(topics: [Topic("chat:c")!])))
+    #expect(try poll.received() == "")
+    #expect(try poll.port.take(Attach.self).isEmpty)
+  }
+
+  /// A cursor has room for no more than a stream's.
+  @Test func hasNoCursorOfVeryManyTopics() async throws {
+    let poll = try await PollFixture()
+    let topics = ["user:ann"] + (0..<HubLimits.streamTopicsMax).map { "chat:\($0)" }
+    poll.http.services.polledAnswer = .success(Polled(topics: topics.map { Topic($0)! }))
+    try poll.ping(#"{"connectionId":"c1"}"#)
+    let attach = try #require(try poll.port.take(Attach.self).first)
+    #expect(attach.message.topics.count == topics.count)
+    poll.scheduler {
+      $0.frame(
+        Attached(answers: topics.map { _ in .granted(position(4), since: 0) }), correlation: attach.correlation)
+    }
+    try poll.watched(position(4))
+    poll.deliver(5, "{}")
+    let body = Answers(try poll.received())[0].body
+    #expect(body.contains(#""offset":5"#) && !body.contains("cursor"), "\(body)")
+  }
+
   @Test func answersAtOnceWhatIsPending() async throws {
     let poll = try await PollFixture()
     try poll.ping(#"{"cursor":"user:ann=\#(epoch).2"}"#)
@@ -325,6 +402,16 @@ private final class PollFixture {
   func begin(_ attach: (message: Attach, correlation: UInt32), at head: Position?, cursor: Position? = nil) throws {
     try stream.attached(attach, at: [cursor ?? head ?? .none])
     if let head { try stream.watched(head) }
+  }
+
+  func watched(_ heads: Position...) throws {
+    scheduler {
+      $0.frame(
+        Watched(
+          heads: heads.enumerated().map {
+            Head(handle: stream.handle + UInt32($0.offset), position: $0.element, floor: 0)
+          }))
+    }
   }
 
   func deliver(_ offset: UInt64, _ payload: String, priority: Priority = .normal) {

@@ -62,15 +62,43 @@ import Testing
     fixture.services.startsAnswer = { _ in
       .success(Starts(positions: [.none, Position(epoch: epoch, offset: 4)]))
     }
-    let data = #"{"subscriptions":["user:ann","chat:c1"],"deviceId":"d"}"#
+    let data = #"{"connectionId":"cn","subscriptions":["user:ann","chat:c1"],"deviceId":"d"}"#
     let answer = try fixture.call(name, data, as: .user(CallFixture.ann))
     #expect(answer.contains(#""cursor":"user:ann,chat:c1=0000000142d1c0aa.4""#), "\(answer)")
     #expect(
       fixture.services.asked.compactMap { $0 as? StartsQuery }
-        == [StartsQuery(user: "ann", device: "d", topics: [Topic("user:ann")!, Topic("chat:c1")!])])
-    // Rather none than one that goes past something.
-    fixture.services.startsAnswer = { _ in .failure(CallError(.unavailable, "not now")) }
-    #expect(try !fixture.call(name, data, as: .user(CallFixture.ann)).contains("cursor"))
+        == [
+          StartsQuery(
+            token: CallFixture.ann.token, device: "d", connection: "cn",
+            topics: [.init(Topic("user:ann")!), .init(Topic("chat:c1")!)])
+        ])
+  }
+
+  /// Polls that name their connection alone are of what it subscribed to: rather an error than that they leave it out.
+  @Test func failsWhenItCannotBeKeptForPolls() async throws {
+    let fixture = try await CallFixture()
+    fixture.services.startsAnswer = { _ in .failure(.schedulerAway) }
+    let error = #expect(throws: CallError.self) {
+      try fixture.call(name, #"{"subscriptions":["user:ann","chat:c1"]}"#, as: .user(CallFixture.ann))
+    }
+    #expect(error?.code == .unavailable && error?.retryAfterMilliseconds == 1000)
+    // They are of the inbox without a word. Rather no cursor than one that goes past something.
+    let inbox = try fixture.call(name, "{}", as: .user(CallFixture.ann))
+    #expect(inbox.contains("wsUrl") && !inbox.contains("cursor"))
+  }
+
+  /// What the client presents goes to the log with what it asks for; of presence there are no polls.
+  @Test func saysWhereTheClientStandsAndUnderWhichConnection() async throws {
+    let fixture = try await CallFixture()
+    let position = Position(epoch: Epoch("0000000142d1c0aa")!, offset: 17)
+    let answer = try fixture.call(
+      name,
+      #"{"subscriptions":["user:ann","presence:ann"],"positions":{"user:ann":{"epoch":"0000000142d1c0aa","offset":17}}}"#,
+      as: .user(CallFixture.ann))
+    let query = try #require(fixture.services.asked.compactMap { $0 as? StartsQuery }.first)
+    #expect(query.topics == [.init(Topic("user:ann")!, at: position)])
+    #expect(answer.contains(#""connectionId":"\#(query.connection)""#), "one that the server made, too")
+    #expect(answer.contains(#""cursor":"user:ann=0000000142d1c0aa.17""#))
   }
 
   /// The chats that the token does not name are asked for in one question.

@@ -296,9 +296,7 @@ import Testing
     try bench.turn(
       (1...3).flatMap { [bench.publish(link, "feed:f", id: "\($0)"), bench.publish(link, "user:ann", id: "\($0)")] })
     func ask(_ device: String) throws -> [Told] {
-      let query = StartsQuery(
-        user: "ann", device: device, topics: ["user:ann", "feed:f", "feed:new"].map { Topic($0)! })
-      return try bench.turn(link, .access(link, correlation: 9, .starts(query)))
+      try bench.turn(link, bench.starts(link, ["user:ann", "feed:f", "feed:new"], device: device, as: 9))
     }
     let present = bench.position("feed:f", 3)
     #expect(try ask("") == [.starts(9, [.none, present, bench.position("feed:new", 0)])])

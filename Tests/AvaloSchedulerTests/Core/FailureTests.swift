@@ -208,6 +208,7 @@ extension Told {
     case .markedRead(let request, _): "marked \(request)"
     case .readState(let request, _): "reads \(request)"
     case .starts(let request, _): "starts \(request)"
+    case .polled(let request, _): "polled \(request)"
     case .latest: "latest"
     case .lagged: "lagged"
     case .delivered: "delivered"

@@ -145,7 +145,7 @@ final class ModelGateway {
     case .attached(let correlation, let positions): attached(correlation, positions)
     case .watched(_, let heads), .lagged(let heads): for head in heads { compare(head) }
     case .delivered(let payload, let targets): for target in targets { deliver(payload, target) }
-    case .unwatched, .broadcasted, .page, .markedRead, .readState, .starts, .latest: break
+    case .unwatched, .broadcasted, .page, .markedRead, .readState, .starts, .polled, .latest: break
     // Who may see what is not this model's: everybody here is let in by rule.
     case .accessLive, .changed: break
     case .answered, .membersChanged, .memberList, .memberships, .revoked, .erased, .begun, .partTaken,

@@ -11,9 +11,9 @@ struct PollAnswer {
   var isNews: Bool { contains { $0["event"] != nil || $0["gap"] != nil || $0["unsubscribed"] != nil } }
   var hasEvents: Bool { contains { $0["event"] != nil } }
 
-  /// `{"success":true,"events":[…],"gaps":[…],"unsubscribed":[…],"cursor":"…","serverTime":…}`; an event has `topic` and `offset` beside its own
-  /// members.
-  func json(cursor: String, now: Int64) -> [UInt8] {
+  /// `{"success":true,"events":[…],"gaps":[…],"unsubscribed":[…],"denied":[…],"cursor":"…","serverTime":…}`; an event has `topic` and
+  /// `offset` beside its own members. `cursor`: `nil` where there are more topics than it may have.
+  func json(cursor: String?, now: Int64) -> [UInt8] {
     var json = JSONWriter(capacity: texts.count + 256)
     json.object { json in
       json.member("success", true)
@@ -29,7 +29,12 @@ struct PollAnswer {
         json.key("unsubscribed")
         json.array { json in forEach { if let ended = $0["unsubscribed"] { json.raw(ended.raw) } } }
       }
-      json.member("cursor", cursor)
+      forEach {
+        guard let denied = $0["ready"]?["denied"], denied.elements.contains(where: { _ in true }) else { return }
+        json.key("denied")
+        json.raw(denied.raw)
+      }
+      if let cursor { json.member("cursor", cursor) }
       json.member("serverTime", now)
     }
     return json.bytes

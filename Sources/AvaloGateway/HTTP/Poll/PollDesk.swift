@@ -169,7 +169,7 @@ final class PollDesk: Polls {
     }
     let told = PollAnswer(poll.texts)
     // This first: a session that is ending already ends when the next turn begins.
-    let cursor = hub.cursor(of: session)
+    let cursor = session.subscriptionCount > HubLimits.streamTopicsMax ? nil : hub.cursor(of: session)
     if !poll.hasCursor, told.hasEvents, let writing = poll.writing {
       // What was answered is recorded when it was written (delivery.md, rule 9); its session is needed for that.
       let written = hub.acknowledgements(of: session)

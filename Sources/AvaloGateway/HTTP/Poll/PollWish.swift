@@ -2,7 +2,7 @@ import AvaloCore
 
 /// What a poll asks for.
 public struct PollWish {
-  let request: ConnectRequest
+  private(set) var request: ConnectRequest
   /// The client says itself where it stands.
   let hasCursor: Bool
   let holdMilliseconds: Int64
@@ -56,6 +56,19 @@ public struct PollWish {
     self.request = request
     hasCursor = cursor != nil
     holdMilliseconds = hold
+  }
+
+  /// The connection of a poll that says neither where it stands nor what it is of: what that subscribed to.
+  var unspecified: String? { hasCursor || request.subscriptions != nil ? nil : request.connectionID }
+
+  /// The same, of what its connection subscribed to: then it is that connection's places that it goes on from and moves,
+  /// whichever device it names. Of the inbox when that is nothing.
+  func polling(_ topics: [Topic]) -> PollWish {
+    guard !topics.isEmpty else { return self }
+    var wish = self
+    wish.request.subscriptions = topics.map(\.name)
+    wish.request.deviceID = request.connectionID
+    return wish
   }
 
   private static let fields = "connectionId, cursor, holdMs, deviceId, platform, subscriptions"
