@@ -6,11 +6,16 @@ extension RealtimeClient {
   }
 
   /// Everything that happens, in order. Each sequence gets all of it from what waits now on; see ``RealtimeUpdates``.
-  public nonisolated var updates: RealtimeUpdates<RealtimeUpdate> { RealtimeUpdates(client: self) { $0 } }
+  /// From this call on the client knows that the application reads all types, as by ``events(of:)``.
+  public nonisolated var updates: RealtimeUpdates<RealtimeUpdate> {
+    tell(.typeIsRead(nil))
+    return RealtimeUpdates(client: self) { $0 }
+  }
 
-  /// Events alone, in order.
+  /// Events alone, in order. From this call on the client knows that the application reads all types, as by ``events(of:)``.
   public nonisolated var events: RealtimeUpdates<RealtimeEvent> {
-    RealtimeUpdates(client: self) { if case .event(let event) = $0 { event } else { nil } }
+    tell(.typeIsRead(nil))
+    return RealtimeUpdates(client: self) { if case .event(let event) = $0 { event } else { nil } }
   }
 
   /// Events of one type alone, in order. From this call on the client knows that the application reads the type: what comes

@@ -13,7 +13,7 @@ extension RealtimeClient {
 
   // MARK: Tokens
 
-  /// Goes on with another token; also after the last one was refused.
+  /// Goes on with another token; also after the last one was refused. A stream or polls are begun again with it.
   public func setToken(_ source: TokenSource) { take(source, isAnother: true) }
 
   /// - `isAnother`: a function is not the one that is known. Otherwise nobody can tell.
@@ -73,7 +73,7 @@ extension RealtimeClient {
       while !Task.isCancelled {
         do {
           let token = try await source.get(forceRefresh: force)
-          await self?.takeFresh(token, of: generation)
+          await self?.takeFresh(token, of: generation, isExpiring: force)
           return
         } catch {
           guard let due = await self?.noFreshToken(error, of: generation) else { return }
@@ -83,10 +83,16 @@ extension RealtimeClient {
     }
   }
 
-  private func takeFresh(_ token: String?, of generation: Int) {
+  private func takeFresh(_ token: String?, of generation: Int, isExpiring: Bool) {
     guard let token, generation == machine.generation else { return }
+    let isAnother = token != lastToken
     lastToken = token
-    if isDuplex { link?.send(.connect(ConnectRequest(.token(token)))) }
+    if isDuplex {
+      link?.send(.connect(ConnectRequest(.token(token))))
+    } else if isAnother, !isExpiring {
+      // One that ends soon is left to the server's end, which asks again: tokens of a few seconds would leave no peace.
+      run { machine, now in machine.renew(now: now) }
+    }
   }
 
   /// Answers when to ask again.
@@ -195,6 +201,8 @@ extension RealtimeClient {
     for item in inbox?.take(ready.receipts) ?? [] { tellReaders(item) }
     watchLiveness()
     upgradeDue = machine.nextUpgrade(clock.now)
+    // New polls know nothing of what was passed before, and what comes twice passes nothing.
+    if transport.isPolled { acknowledgements.hurry(clock.now) }
     alignTopics()
   }
 

@@ -74,7 +74,8 @@ public actor RealtimeClient {
   enum Input: Sendable {
     case transport(generation: Int, TransportEvent)
     case readerLeft(UpdateQueue.ReaderID)
-    case typeIsRead(String)
+    /// All of them when it is `nil`.
+    case typeIsRead(String?)
     case watcherLeft(Int)
     case connectGivenUp(Int)
     case callGivenUp(Int)
@@ -167,7 +168,9 @@ public actor RealtimeClient {
     try await connected()
   }
 
-  /// Ends the connection; nothing comes back until `connect`. What was processed is acknowledged before.
+  /// Ends the connection; nothing comes back until `connect`. Over a WebSocket what was processed is acknowledged before;
+  /// a stream cannot be told, nor can the poll that is held, and the next connection of this client says it. Where the
+  /// application may end first, ``ClientOptions/cursors`` keep it.
   public func disconnect() {
     wanted = nil
     endConnection()
@@ -178,7 +181,8 @@ public actor RealtimeClient {
     run { machine, _ in machine.disconnect() }
   }
 
-  /// Ends the connection, and every sequence of updates, for good. Returns when nothing of it is left.
+  /// Ends the connection, and every sequence of updates, for good. Returns when nothing of it is left. What was processed
+  /// is acknowledged as by ``disconnect()``, and kept in ``ClientOptions/cursors``.
   public func shutdown() async {
     let last = link
     disconnect()

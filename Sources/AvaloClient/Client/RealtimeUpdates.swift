@@ -7,8 +7,9 @@
 /// is interested in nothing reads all the same, and drops it.
 ///
 /// Where readers want single types, an event that none of them wants waits for one that does, without holding up the
-/// others: for as long as it takes when the application has called ``RealtimeClient/events(of:)`` for its type, whether a
-/// loop of it has run, runs or will run, and for ten seconds when it never did. Of what waits so, at most the newest 1,024
+/// others: for as long as it takes when the application has called ``RealtimeClient/events(of:)`` for its type, or
+/// ``RealtimeClient/events`` or ``RealtimeClient/updates``, whether a loop of it has run, runs or will run, and for ten
+/// seconds when it never did. Of what waits so, at most the newest 1,024
 /// events are kept, and of each state the newest. Updates that are no events wait for nobody.
 ///
 /// Ends with the task, and with ``RealtimeClient/shutdown()``.

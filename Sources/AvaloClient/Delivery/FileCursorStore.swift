@@ -3,7 +3,8 @@ import NIOPosix
 import Synchronization
 
 /// Keeps positions in files of a folder, one for each user and device. One program at a time may use such a file: it is
-/// held from its first use on, for as long as the store lives. Make one store, and give it to each client of the program.
+/// held from its first use on, with one open descriptor, for as long as the store lives. Make one store, and give it to each
+/// client of the program; a program that serves many users in turn makes a store for each, and lets go of it with its client.
 public final class FileCursorStore: CursorStore {
   private let folder: String
   /// By path.

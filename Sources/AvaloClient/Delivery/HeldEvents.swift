@@ -23,14 +23,18 @@ struct HeldEvents {
   private(set) var due: Int64?
   /// Types that the application reads, by their wire names.
   private var expected: Set<String> = []
+  private var expectsAll = false
   private var hasOver = false
 
-  /// The application reads events of this type: they wait for as long as it takes.
-  mutating func expect(_ type: String) {
-    guard expected.insert(type).inserted else { return }
-    for at in entries.indices where entries[at].event.type == type && HeldEvents.lasts(entries[at].event) {
-      entries[at].due = nil
+  /// The application reads events of this type, or of all types: they wait for as long as it takes.
+  mutating func expect(_ type: String?) {
+    if let type {
+      guard expected.insert(type).inserted else { return }
+    } else {
+      guard !expectsAll else { return }
+      expectsAll = true
     }
+    for at in entries.indices where waitsOn(entries[at].event) { entries[at].due = nil }
     findDue()
   }
 
@@ -41,8 +45,7 @@ struct HeldEvents {
       // Of states only the latest counts.
       entries.removeAll { $0.event.isState(ofTheSameAs: event) }
     }
-    let waitsOn = expected.contains(event.type) && HeldEvents.lasts(event)
-    let due = waitsOn ? nil : now + ClientLimits.heldFor
+    let due = waitsOn(event) ? nil : now + ClientLimits.heldFor
     entries.append(Entry(number: number, event: event, reached: reached, due: due))
     makeRoom(isPlaced: event.offset != nil, youngest)
     findDue()
@@ -98,6 +101,10 @@ struct HeldEvents {
     entries = []
     due = nil
     hasOver = false
+  }
+
+  private func waitsOn(_ event: RealtimeEvent) -> Bool {
+    (expectsAll || expected.contains(event.type)) && HeldEvents.lasts(event)
   }
 
   /// Typing is over before anybody asks.

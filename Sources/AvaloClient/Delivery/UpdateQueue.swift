@@ -43,8 +43,8 @@ struct UpdateQueue {
 
   mutating func append(_ item: Inbox.Item) { items.append(Entry(item: item)) }
 
-  /// The application reads events of this type, now or later.
-  mutating func expect(_ type: String) { held.expect(type) }
+  /// The application reads events of this type, or of all types, now or later.
+  mutating func expect(_ type: String?) { held.expect(type) }
 
   /// Begins with what waits.
   mutating func addReader() -> ReaderID {

@@ -97,6 +97,16 @@ struct ConnectionMachine {
     return drop() + attempt(now)
   }
 
+  /// There is another token for a connection that cannot be told: it is made again with that one, and nobody is asked for
+  /// it once more.
+  mutating func renew(now: Int64) -> [Action] {
+    guard phase == .connected || phase == .opening else { return [] }
+    let dropped = drop()
+    // Answered already, if there is a network.
+    _ = attempt(now)
+    return dropped + tokenReady(generation, now: now)
+  }
+
   // MARK: What became of an attempt
 
   mutating func tokenReady(_ generation: Int, now: Int64) -> [Action] {

@@ -24,8 +24,10 @@ struct PollAnswer {
   }
 
   /// - `subscriptions`: what the cursor would say, while there is none.
+  /// - `holdMilliseconds`: 0 for what there is at the moment.
   static func request(
-    _ connectionID: String, cursor: String?, deviceID: String?, subscriptions: [String]
+    _ connectionID: String, cursor: String?, deviceID: String?, subscriptions: [String],
+    holdMilliseconds: Int = ClientLimits.pollHoldMilliseconds
   ) -> JSONText {
     JSONText { json in
       json.object {
@@ -36,7 +38,7 @@ struct PollAnswer {
           $0.key("subscriptions")
           $0.array { for topic in subscriptions { $0.string(topic) } }
         }
-        $0.member("holdMs", ClientLimits.pollHoldMilliseconds)
+        $0.member("holdMs", holdMilliseconds)
         if let deviceID { $0.member("deviceId", deviceID) }
       }
     }

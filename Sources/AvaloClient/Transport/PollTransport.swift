@@ -117,10 +117,14 @@ final class PollLink: TransportLink {
     guard let (ready, first) = try PollAnswer.begin(answer) else { return end(TransportEnding(code: 4504)) }
     told(.frame(.ready(ready)))
     var cursor = first
+    // The first one is not held: that everything has come is told by its answer.
+    var hold = 0
     while state.withLock({ !$0.isOver }) {
       let data = PollAnswer.request(
         ready.connectionID, cursor: cursor, deviceID: opening.request.deviceID,
-        subscriptions: ready.subscriptions.isEmpty ? opening.request.subscriptions ?? [] : ready.subscriptions)
+        subscriptions: ready.subscriptions.isEmpty ? opening.request.subscriptions ?? [] : ready.subscriptions,
+        holdMilliseconds: hold)
+      hold = ClientLimits.pollHoldMilliseconds
       let answer = try PollAnswer(
         await client.call(
           "realtimePingV1", data,

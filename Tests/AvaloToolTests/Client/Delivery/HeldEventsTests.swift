@@ -166,4 +166,22 @@ import Testing
     let notes = queue.addReader()
     #expect(drain(&queue, notes, "note").count == ClientLimits.heldMax)
   }
+
+  @Test func whereEverythingIsReadEveryTypeWaitsButTyping() {
+    var queue = filled(event("note", "user:u", offset: 1), event("chat", "user:u", offset: 2))
+    let chats = queue.addReader()
+    _ = drain(&queue, chats, "chat")
+    _ = queue.processed(0)
+    #expect(queue.due == ClientLimits.heldFor)
+    queue.expect(nil)
+    #expect(queue.due == nil)
+    queue.append(event("like", "user:u", offset: 3))
+    _ = drain(&queue, chats, "chat")
+    _ = queue.processed(0)
+    #expect(queue.due == nil)
+    queue.append(event("typing", "chat:c"))
+    _ = drain(&queue, chats, "chat")
+    _ = queue.processed(5)
+    #expect(queue.due == 5 + ClientLimits.heldFor)
+  }
 }

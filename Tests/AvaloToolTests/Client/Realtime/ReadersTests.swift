@@ -158,4 +158,46 @@ import Testing
     try best.live(1)
     #expect(try await acknowledged(client, best) == ack(1))
   }
+
+  @Test func newPollsAreToldWhatPassedOverTheOnesBefore() async throws {
+    let poll = FakeTransport("poll", isDuplex: false)
+    let client = try world.make { $0.transports = [poll] }
+    async let connecting: Void = client.connect(userID: "u", token: .fixed("t"))
+    let link = try await poll.openings.next()
+    try link.ready()
+    try await connecting
+    _ = client.events(of: .notification)
+    try link.event(1, epoch: "1", type: "notification")
+    try link.event(2)
+    var chats = client.events(of: .chatMessage).makeAsyncIterator()
+    #expect(await chats.next()?.offset == 2)
+    await chats.finishCurrent()
+    #expect(try await acknowledged(client, link) == ack(2))
+    link.end(1006)
+    try await until { await client.machine.phase == .waiting }
+    world.clock.advance(by: 30_000)
+    let again = try await poll.openings.next()
+    try again.ready()
+    // It brings both again: neither was acknowledged, and neither is news.
+    #expect(try await acknowledged(client, again) == ack(2))
+  }
+
+  @Test func aLoopOverEverythingThatFailedGetsItsEventAgainHoweverLateItBeginsAnew() async throws {
+    let client = try world.make()
+    let link = try await world.connected(client)
+    let typing = Task { for await _ in client.events(of: .typingIndicator) {} }
+    try await until { await client.readers.count == 1 }
+    try link.event(1, epoch: "1")
+    for await event in client.events {
+      #expect(event.offset == 1)
+      break
+    }
+    try await until { await client.queue.due == nil }
+    world.clock.advance(by: 2 * ClientLimits.heldFor)
+    var events = client.events.makeAsyncIterator()
+    #expect(await events.next()?.offset == 1)
+    #expect(await client.acknowledgements.positions == [:])
+    typing.cancel()
+    await typing.value
+  }
 }

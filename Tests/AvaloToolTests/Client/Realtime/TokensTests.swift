@@ -100,4 +100,29 @@ import Testing
     try third.ready()
     try await connecting.value
   }
+
+  @Test func oneThatIsSetOverAStreamOrPollsBeginsThemAgain() async throws {
+    let stream = FakeTransport("sse", isDuplex: false)
+    let client = try world.make { $0.transports = [stream] }
+    async let connecting: Void = client.connect(userID: "u", token: .fixed("old"))
+    let first = try await stream.openings.next()
+    try first.ready()
+    try await connecting
+    await client.setToken(.fixed("new"))
+    try await first.closes.next()
+    let second = try await stream.openings.next()
+    #expect(second.opening.request.authentication == .token("new"))
+    try second.ready()
+    try await client.connect()
+    // A function is asked once for it, and not for what it has just answered.
+    let asked = Mutex(0)
+    await client.setToken(
+      .provider { _ in
+        asked.withLock { $0 += 1 }
+        return "newer"
+      })
+    let third = try await stream.openings.next()
+    #expect(third.opening.request.authentication == .token("newer"))
+    #expect(asked.withLock { $0 } == 1)
+  }
 }

@@ -70,6 +70,7 @@ import Testing
       ("ready", [.opening], { $0.ready($0.generation, now: 1) }),
       ("a close", [.opening, .connected], { $0.closed($0.generation, TransportEnding(code: 4500), now: 1) }),
       ("a reopen", [.opening, .connected], { $0.reopen(now: 1) }),
+      ("a renewal", [.opening, .connected], { $0.renew(now: 1) }),
       ("another token", [.stopped], { $0.newToken(isRefreshable: true, now: 1) }),
       ("a tick that comes early", [], { $0.tick(1) }),
     ]

@@ -45,8 +45,8 @@ import Testing
       PollAnswer.request("c9", cursor: nil, deviceID: "d", subscriptions: ["user:u", "chat:c"]).description
         == #"{"connectionId":"c9","subscriptions":["user:u","chat:c"],"holdMs":25000,"deviceId":"d"}"#)
     #expect(
-      PollAnswer.request("c9", cursor: "user:u", deviceID: nil, subscriptions: ["user:u", "chat:c"]).description
-        == #"{"connectionId":"c9","cursor":"user:u","holdMs":25000}"#)
+      PollAnswer.request("c9", cursor: "user:u", deviceID: nil, subscriptions: ["user:u"], holdMilliseconds: 0)
+        .description == #"{"connectionId":"c9","cursor":"user:u","holdMs":0}"#)
   }
 
   @Test func saysWhenTheEngineIsOff() throws {

@@ -29,14 +29,15 @@ import Testing
     let client = RealtimeClient(options)
     try await client.connect(userID: "u", token: .fixed("t"))
     #expect(await client.transportName == "poll")
-    #expect(try await polls.next().contains(#""cursor":"user:u=0000000000000001.4""#))
+    // What there is already is told at once.
+    #expect(try await polls.next().contains(#""cursor":"user:u=0000000000000001.4","holdMs":0"#))
     var events = client.events.makeAsyncIterator()
     let event = try #require(await events.next())
     #expect(event.eventID == "e5")
     // Asking for the next one says that it is processed.
     let more = Task { await client.events.first { _ in true } }
     await events.finishCurrent()
-    #expect(try await polls.next().contains(#""cursor":"user:u=0000000000000001.5""#))
+    #expect(try await polls.next().contains(#""cursor":"user:u=0000000000000001.5","holdMs":25000"#))
     more.cancel()
     await client.shutdown()
     try await server.stop()
