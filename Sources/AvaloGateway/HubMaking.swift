@@ -11,6 +11,8 @@ struct HubMaking: Sendable {
   let clock: WallClock
   let log: Logger
   var journal: DeliveryJournal?
+  /// Of all loops.
+  let membershipPace = MembershipPace()
 
   /// On the loop's own thread.
   func hub(
@@ -21,7 +23,7 @@ struct HubMaking: Sendable {
       loop: loop, face: face, writer: writer, mailbox: mailbox, port: port, services: services,
       calls: calls(services: services, observer: CallMetrics(metrics)), policy: GatewayPolicy(access.current),
       metrics: HubMetrics(metrics, transport: transport), clock: clock, log: log,
-      journal: journal)
+      journal: journal, membershipPace: membershipPace)
   }
 
   /// What the calls of one loop need.

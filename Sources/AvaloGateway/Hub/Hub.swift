@@ -56,6 +56,7 @@ final class Hub: LoopApplication {
   /// Users whose presence sessions watch, in which chats those who watch are, and who is shown as typing: of no log.
   var presence = PresenceBook()
   var watcherChats = WatcherChats()
+  let membershipPace: MembershipPace
   var typing = TypingTable()
   /// Told why a poll is refused, which is its answer.
   var whenRefused: ((ConnectionID, CallError) -> Void)?
@@ -102,7 +103,7 @@ final class Hub: LoopApplication {
     loop: UInt8, face: Face = .webSocket, writer: ConnectionWriter, mailbox: Mailbox<HubMail>, port: any HubPort,
     services: HubServices,
     calls: CallContext, policy: GatewayPolicy, metrics: HubMetrics, clock: WallClock, log: Logger,
-    journal: DeliveryJournal? = nil
+    journal: DeliveryJournal? = nil, membershipPace: MembershipPace = MembershipPace()
   ) {
     precondition(loop > 0, "correlations of loop 0 are the gateway's own")
     self.loop = loop
@@ -117,6 +118,7 @@ final class Hub: LoopApplication {
     self.clock = clock
     self.log = log
     self.journal = journal
+    self.membershipPace = membershipPace
     nextSession = UInt64(loop) << 56
   }
 

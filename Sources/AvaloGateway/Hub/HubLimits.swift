@@ -41,8 +41,22 @@ enum HubLimits {
   /// How long an answer stands for a session that is shown less than chat partners are: whoever became a member since is
   /// shown it after so long.
   static let membershipSeconds: UInt32 = 15
-  /// Of those, asked about again in a second by a loop: as many as cost the log some milliseconds.
+  /// Of those, asked about again in a second by a loop: a thousand within ``membershipSeconds``, and as many as the whole
+  /// gateway may ask about who are in as many chats as count (``membershipLookupsPerSecond``).
   static let membershipRefreshesPerSecond = 64
+  /// Sessions of a loop looked at in a second, for whether they need to be asked about again: a loop's connections, within
+  /// ``membershipSeconds``, at some milliseconds of a second.
+  static let membershipLooksPerSecond = 4096
+  /// Chats that the log names in a second for all loops of a gateway, each of them a row that it reads: some hundredths of
+  /// its time, also when it has just begun and all who watch are asked about while all connections come in.
+  static let membershipLookupsPerSecond = 16_384
+  /// What a question costs at least, in such chats: to carry it and its answer.
+  static let membershipLookupsMin = 16
+  /// Chats remembered for one watched user who was removed from them a moment ago: so many at once are rare, and of
+  /// others the presence worker says it a moment later.
+  static let endedChatsMax = 16
+  /// For how long: by far longer than a change is on its way from the presence worker.
+  static let endedChatSeconds: UInt32 = 15
   /// Entries that a table of passing things keeps room for when it is empty.
   static let tableCapacityKept = 1024
   /// Subscriptions that one loop tells of when it is asked what became of an event.

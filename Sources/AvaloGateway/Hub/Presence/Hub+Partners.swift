@@ -57,16 +57,22 @@ extension Hub {
 
   // MARK: - Asking
 
-  /// At a turn's end.
+  /// At a turn's end; what the gateway's pace leaves waits for another second.
   func askMemberships() {
     guard schedulerIsUp else { return }
-    while let question = watcherChats.takeQuestion() {
+    let now = writer.nowSeconds
+    while let question = watcherChats.takeQuestion(if: membershipPace.take(nowSeconds: now)) {
       guard let session = session(of: question.connection) else {
-        _ = watcherChats.answer(question, nil, nowSeconds: writer.nowSeconds)
+        membershipPace.answered(chats: 0, askedIn: now)
+        _ = watcherChats.answer(question, nil, nowSeconds: now)
         continue
       }
       let query = MembershipsQuery(user: session.user, limit: UInt32(Limits.presenceChatsMax))
-      calls.services.ask(query) { [weak self] in self?.answered(question, try? $0.get()) }
+      calls.services.ask(query) { [weak self, membershipPace] in
+        let memberships = try? $0.get()
+        membershipPace.answered(chats: memberships?.chats.count ?? 0, askedIn: now)
+        self?.answered(question, memberships)
+      }
     }
   }
 
@@ -85,13 +91,7 @@ extension Hub {
       watcherChats.holdsNews = false
       reviewWatchers()
     }
-    for connection in watcherChats.takeOld(nowSeconds: writer.nowSeconds) {
-      if isShownLess(connection) {
-        watcherChats.ask(again: connection)
-      } else {
-        watcherChats.keep(connection, nowSeconds: writer.nowSeconds)
-      }
-    }
+    watcherChats.refresh(nowSeconds: writer.nowSeconds) { isShownLess($0) }
   }
 
   private func isShownLess(_ connection: ConnectionID) -> Bool {
@@ -112,10 +112,7 @@ extension Hub {
         watcherChats.remove(chat, from: session.connection)
         review(session)
       }
-      guard let topic = presence.topic(ofUser: user), let index = topic.known.chats.firstIndex(of: chat) else {
-        continue
-      }
-      topic.known.chats.remove(at: index)
+      guard let topic = presence.topic(ofUser: user), topic.end(chat, nowSeconds: writer.nowSeconds) else { continue }
       for place in 0..<Int(topic.subscribers.count) {
         let subscription = topic.subscribers[place]
         guard let session = session(of: presence[subscription].connection), session.stage == .ready else { continue }

@@ -114,8 +114,7 @@ extension Hub {
     for handle in change.handles {
       guard let topic = presenceTopic(handle), !topic.isLeaving, change.version > topic.version else { continue }
       let before = topic.version == 0 ? nil : topic.known
-      topic.version = change.version
-      topic.known = PresenceKnown(state: change.state, chats: change.chats)
+      topic.take(change, nowSeconds: writer.nowSeconds)
       tell(topic, before)
     }
   }

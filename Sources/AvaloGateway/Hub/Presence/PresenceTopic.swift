@@ -1,5 +1,6 @@
 import AvaloCore
 import AvaloReactor
+import AvaloWire
 
 /// One user whose presence sessions of this loop watch: what is known of it, and who is to be told.
 ///
@@ -11,13 +12,40 @@ final class PresenceTopic {
   /// Nobody is left; the handle is free when the presence worker has said so.
   var isLeaving = false
   /// Of what is known; 0 while that is nothing.
-  var version: UInt64 = 0
-  var known = PresenceKnown()
+  private(set) var version: UInt64 = 0
+  private(set) var known = PresenceKnown()
   var subscribers = SubscriberList()
+  /// Chats that the log took from the user a moment ago, and in which monotonic second: a change that was on its way then
+  /// still names them.
+  private var ended: [(chat: String, second: UInt32)] = []
 
   init(user: String, handle: UInt32) {
     self.user = user
     self.handle = handle
+  }
+
+  /// What the presence worker says, but for what the log has said since.
+  func take(_ change: PresenceChanged, nowSeconds: UInt32) {
+    version = change.version
+    if !ended.isEmpty {
+      // The presence worker has heard of it, too: what names the chat again is news. Chats are told where they matter.
+      let namesChats = change.state.hasPartsForPartners
+      ended.removeAll {
+        nowSeconds &- $0.second >= HubLimits.endedChatSeconds || namesChats && !change.chats.contains($0.chat)
+      }
+    }
+    let chats = change.chats.filter { chat in !ended.contains { $0.chat == chat } }
+    known = PresenceKnown(state: change.state, chats: chats)
+  }
+
+  /// The user is in the chat no longer. Whether they were, by what is known.
+  func end(_ chat: String, nowSeconds: UInt32) -> Bool {
+    ended.removeAll { $0.chat == chat }
+    if ended.count == HubLimits.endedChatsMax { ended.removeFirst() }
+    ended.append((chat, nowSeconds))
+    guard let index = known.chats.firstIndex(of: chat) else { return false }
+    known.chats.remove(at: index)
+    return true
   }
 
   var index: UInt32 { handle & PresenceTopic.indexMax }

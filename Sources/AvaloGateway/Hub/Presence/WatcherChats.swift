@@ -5,8 +5,9 @@ import NIOCore
 /// a user's presence. Owned by its hub, confined to its loop. Pure bookkeeping: whom to ask about, the hub asks.
 ///
 /// Asked for once, and again after a while for who may be shown more since; what the access log takes away goes at once. A
-/// link that is lost takes all of it along. A session is in one place at a time: waiting to be asked about, being asked
-/// about, or among those that were answered. Chats are kept as their hashes, 8 bytes for each.
+/// link that is lost takes all of it along. A session is in one place at a time: waiting to be asked about, for the first time
+/// on the link or again, being asked about, or among those that were answered. Chats are kept as their hashes, 8 bytes for
+/// each.
 struct WatcherChats {
   private struct Entry {
     let connection: ConnectionID
@@ -23,6 +24,8 @@ struct WatcherChats {
   /// By the slot of the session.
   private var entries: [UInt32: Entry] = [:]
   private var waiting = CircularBuffer<ConnectionID>()
+  /// Behind those: they are shown something already.
+  private var waitingAgain = CircularBuffer<ConnectionID>()
   /// With the monotonic second of the answer, the oldest first.
   private var answered = CircularBuffer<(connection: ConnectionID, second: UInt32)>()
   private var asking = 0
@@ -51,10 +54,14 @@ struct WatcherChats {
     waiting.append(connection)
   }
 
-  /// The next session to ask about, as long as few enough are being asked about.
-  mutating func takeQuestion() -> Question? {
-    while asking < HubLimits.membershipQuestionsMax, let connection = waiting.popFirst() {
-      guard entries[connection.slot]?.connection == connection else { continue }
+  /// The next session to ask about, as long as few enough are being asked about, and if it may be asked now, which is
+  /// evaluated only when there is one.
+  mutating func takeQuestion(if mayAsk: @autoclosure () -> Bool = true) -> Question? {
+    while asking < HubLimits.membershipQuestionsMax, let connection = waiting.first ?? waitingAgain.first {
+      let isLive = entries[connection.slot]?.connection == connection
+      if isLive, !mayAsk() { return nil }
+      if waiting.popFirst() == nil { waitingAgain.removeFirst() }
+      guard isLive else { continue }
       asking += 1
       return Question(connection: connection, round: round)
     }
@@ -73,20 +80,23 @@ struct WatcherChats {
     return known != entry.chats
   }
 
-  /// Sessions whose answer is old, some of them at a time; each is to be given to ``ask(again:)`` or ``keep(_:nowSeconds:)``.
-  mutating func takeOld(nowSeconds: UInt32) -> [ConnectionID] {
-    var old: [ConnectionID] = []
-    while old.count < HubLimits.membershipRefreshesPerSecond, let first = answered.first,
-      nowSeconds &- first.second >= HubLimits.membershipSeconds
+  /// Once a second: of the sessions whose answer is old, those that need a new one are to be asked about again. Some at a
+  /// time, and no more while enough of them wait; who needs none costs a look.
+  mutating func refresh(nowSeconds: UInt32, where needsAnswer: (ConnectionID) -> Bool) {
+    var looks = 0
+    while looks < HubLimits.membershipLooksPerSecond, waitingAgain.count < HubLimits.membershipRefreshesPerSecond,
+      let first = answered.first, nowSeconds &- first.second >= HubLimits.membershipSeconds
     {
       answered.removeFirst()
-      if entries[first.connection.slot]?.connection == first.connection { old.append(first.connection) }
+      looks += 1
+      guard entries[first.connection.slot]?.connection == first.connection else { continue }
+      if needsAnswer(first.connection) {
+        waitingAgain.append(first.connection)
+      } else {
+        answered.append((first.connection, nowSeconds))
+      }
     }
-    return old
   }
-
-  mutating func ask(again connection: ConnectionID) { waiting.append(connection) }
-  mutating func keep(_ connection: ConnectionID, nowSeconds: UInt32) { answered.append((connection, nowSeconds)) }
 
   // MARK: - Ending
 
@@ -106,11 +116,12 @@ struct WatcherChats {
     round &+= 1
     asking = 0
     waiting.removeAll()
+    waitingAgain.removeAll()
     answered.removeAll()
     for slot in entries.keys { entries[slot]?.chats = nil }
   }
 
-  /// All are asked about.
+  /// All are to be asked about.
   mutating func linkMade() {
     linkLost()
     waiting.append(contentsOf: connections)

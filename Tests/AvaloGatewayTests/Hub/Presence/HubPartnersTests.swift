@@ -126,6 +126,40 @@ import Testing
     #expect(loop.news(again) == ["ann online (snapshot)"])
   }
 
+  /// What the presence worker said before it heard of the removal names the chat still.
+  @Test func hidesWhatWasOnItsWayWhenTheMemberWasRemoved() throws {
+    let loop = try TestLoop()
+    let (bob, handles) = try begin(loop)
+    _ = loop.answerMemberships(["bob": ["c1", "c2"]])
+    _ = loop.news(bob)
+    loop.removed("c1", ["ann"])
+    #expect(loop.news(bob) == ["ann online (snapshot)"])
+    loop.tell(handles, 2, .busy, activity: "singing", chats: ["c1"])
+    loop.tell(handles, 3, .busy, activity: "dancing", chats: ["c1"])
+    #expect(loop.news(bob) == ["ann busy"])
+    loop.tell(handles, 4, .busy, activity: "dancing", chats: ["c1", "c2"])
+    #expect(loop.news(bob) == ["ann busy dancing"], "they share another one")
+    loop.tell(handles, 5, .online, activity: "dancing", chats: [])
+    loop.tell(handles, 6, .online, activity: "reading", chats: ["c1"])
+    #expect(loop.news(bob) == ["ann online", "ann online reading"], "she is back in it")
+  }
+
+  @Test func holdsARemovalAgainstChangesForAWhile() throws {
+    let loop = try TestLoop()
+    let (bob, handles) = try begin(loop)
+    _ = loop.answerMemberships(["bob": ["c1"]])
+    loop.removed("c1", ["ann"])
+    for number in 0...HubLimits.endedChatsMax { loop.removed("d\(number)", ["ann"], position: UInt64(number) + 2) }
+    _ = loop.news(bob)
+    loop.tell(handles, 2, .busy, activity: "singing", chats: ["c1"])
+    #expect(loop.news(bob) == ["ann busy singing"], "of so many not the first")
+    loop.removed("c1", ["ann"], position: 100)
+    _ = loop.news(bob)
+    loop.advance(HubLimits.endedChatSeconds)
+    loop.tell(handles, 3, .busy, activity: "dancing", chats: ["c1"])
+    #expect(loop.news(bob) == ["ann busy dancing"])
+  }
+
   // MARK: - Beginning
 
   @Test func showsItToWhoBecomesAMemberLater() throws {
@@ -140,6 +174,32 @@ import Testing
     #expect(loop.news(bob) == ["ann online singing (snapshot)"])
     loop.advance(3 * HubLimits.membershipSeconds)
     #expect(loop.answerMemberships([:]).isEmpty, "who is shown all there is need not be asked about")
+  }
+
+  /// A new link asks about all who watch, but not at once.
+  @Test func asksAfterALinkAtThePaceOfTheGateway() throws {
+    let loop = try TestLoop()
+    let perSecond = HubLimits.membershipLookupsPerSecond / Limits.presenceChatsMax
+    let chats = (1...Limits.presenceChatsMax).map { "c\($0)" }
+    var members: [String: [String]] = [:]
+    var handles: [UInt32] = []
+    for number in 0..<perSecond + 6 {
+      members["m\(number)"] = chats
+      let member = try loop.live("m\(number)", at: head)
+      handles += try loop.watch(member, ["ann"])
+    }
+    loop.tell(handles, 1, .online, activity: "singing", chats: ["c1"])
+    #expect(loop.answerMemberships(members).count == perSecond)
+    loop.advance(1)
+    #expect(loop.answerMemberships(members).count == 6)
+    loop.advance(1)
+    loop.linkDown()
+    loop.linkUp()
+    #expect(loop.answerMemberships(members).count == perSecond)
+    loop.turn()
+    #expect(loop.answerMemberships(members).isEmpty)
+    loop.advance(1)
+    #expect(loop.answerMemberships(members).count == 6)
   }
 
   /// The log could not say it: less is shown, and it is asked again.

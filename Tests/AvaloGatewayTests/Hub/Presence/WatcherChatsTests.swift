@@ -75,24 +75,65 @@ import Testing
     #expect(asked == [0, 1, 2])
   }
 
-  @Test func saysWhoseAnswerIsOldSomeAtATime() throws {
+  /// The slots of those who are asked about, none of whom is given an answer but that they are members of `chat`.
+  private func askAll(_ chats: inout WatcherChats, _ chat: String? = nil, nowSeconds: UInt32) -> [UInt32] {
+    var slots: [UInt32] = []
+    while let question = chats.takeQuestion() {
+      slots.append(question.connection.slot)
+      _ = chats.answer(question, chat.map { [$0] }, nowSeconds: nowSeconds)
+    }
+    return slots
+  }
+
+  @Test func asksAgainWhenAnAnswerIsOldSomeAtATime() throws {
     var chats = WatcherChats()
     let count = UInt32(HubLimits.membershipRefreshesPerSecond) + 3
     for slot in 0..<count { chats.want(connection(slot)) }
-    while let question = chats.takeQuestion() { _ = chats.answer(question, ["a"], nowSeconds: 5) }
-    let early = chats.takeOld(nowSeconds: 4 + HubLimits.membershipSeconds)
-    #expect(early.isEmpty)
+    _ = askAll(&chats, "a", nowSeconds: 5)
+    let old = 5 + HubLimits.membershipSeconds
+    chats.refresh(nowSeconds: old - 1) { _ in true }
+    let early = chats.takeQuestion()
+    #expect(early == nil)
     chats.leave(connection(0))
-    let old = chats.takeOld(nowSeconds: 5 + HubLimits.membershipSeconds)
-    #expect(old.count == HubLimits.membershipRefreshesPerSecond && old.first == connection(1))
-    let rest = chats.takeOld(nowSeconds: 5 + HubLimits.membershipSeconds)
-    #expect(rest.count == 2)
-    chats.ask(again: connection(1))
-    let question = try take(&chats)
-    let isNews = chats.answer(question, nil, nowSeconds: 30)
-    #expect(!isNews && chats.isMember(connection(1), of: ["a"]) == true, "without an answer what is known stands")
-    chats.keep(connection(2), nowSeconds: 30)
-    let later = chats.takeOld(nowSeconds: 30 + HubLimits.membershipSeconds)
-    #expect(later == [connection(1), connection(2)])
+    for _ in 0..<2 { chats.refresh(nowSeconds: old) { _ in true } }
+    let first = askAll(&chats, nowSeconds: old)
+    #expect(first == Array(1...UInt32(HubLimits.membershipRefreshesPerSecond)), "no more than may wait")
+    #expect(chats.isMember(connection(1), of: ["a"]) == true, "without an answer what is known stands")
+    chats.refresh(nowSeconds: old) { _ in true }
+    let rest = askAll(&chats, nowSeconds: old)
+    #expect(rest == [count - 2, count - 1])
+  }
+
+  /// Who needs no answer takes no place of those who do, and is not looked at again at once.
+  @Test func asksAgainOnlyAboutWhoNeedsIt() throws {
+    var chats = WatcherChats()
+    let count = UInt32(HubLimits.membershipLooksPerSecond)
+    for slot in 0...count { chats.want(connection(slot)) }
+    _ = askAll(&chats, "a", nowSeconds: 0)
+    let old = HubLimits.membershipSeconds
+    var looks = 0
+    chats.refresh(nowSeconds: old) {
+      looks += 1
+      return $0.slot == count - 1
+    }
+    let asked = askAll(&chats, nowSeconds: old)
+    #expect(asked == [count - 1] && looks == HubLimits.membershipLooksPerSecond)
+    chats.refresh(nowSeconds: old) { _ in
+      looks += 1
+      return false
+    }
+    #expect(looks == HubLimits.membershipLooksPerSecond + 1)
+  }
+
+  @Test func asksFirstAboutWhoIsShownNothingYet() throws {
+    var chats = WatcherChats()
+    chats.want(connection(1))
+    _ = askAll(&chats, nowSeconds: 0)
+    chats.refresh(nowSeconds: HubLimits.membershipSeconds) { _ in true }
+    chats.want(connection(2))
+    let refused = chats.takeQuestion(if: false)
+    #expect(refused == nil)
+    let asked = askAll(&chats, nowSeconds: HubLimits.membershipSeconds)
+    #expect(asked == [2, 1], "what was not asked still waits")
   }
 }
