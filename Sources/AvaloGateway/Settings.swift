@@ -1,5 +1,6 @@
 import AvaloCore
 import AvaloSystem
+import AvaloWire
 
 /// Everything an operator can say about the gateway: the `settings` of its manifest.
 ///
@@ -255,7 +256,9 @@ public struct ConnectionSettings: Sendable, Equatable {
     perUser = reader.integer("per_user", in: 1...100_000, default: 50)
     perAddress = reader.integer("per_address", in: 1...10_000_000, default: 100_000)
     connectTime = reader.duration("connect_time", in: .seconds(1)...(.seconds(60)), default: .seconds(10))
-    topics = reader.integer("topics", in: 1...10_000, default: GatewayLimits.topicsPerConnectionDefault)
+    // All of them are in one message to the scheduler.
+    topics = reader.integer(
+      "topics", in: 1...WireLimits.batchEntriesMax, default: GatewayLimits.topicsPerConnectionDefault)
     presenceTopics = reader.integer(
       "presence_topics", in: 0...10_000, default: GatewayLimits.presenceTopicsPerConnectionDefault)
   }

@@ -42,6 +42,12 @@ import Testing
     #expect(settings.limits.publishesInFlight == 7 && settings.limits.publishesPerSecond == 9)
   }
 
+  @Test func aConnectionsTopicsFitIntoOneMessage() throws {
+    let node = try SettingsNode(json: Array(#"{"connections":{"topics":4097}}"#.utf8))
+    let problems = GatewaySettings.read(node, folder: nil).problems.map { "\($0)" }
+    #expect(problems.contains { $0.hasPrefix("connections.topics: ") }, "\(problems)")
+  }
+
   @Test func tellsEverythingThatIsWrongAtOnce() throws {
     let node = try SettingsNode(
       json: Array(

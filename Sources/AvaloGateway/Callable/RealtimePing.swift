@@ -14,7 +14,7 @@ enum RealtimePing: Callable {
   static func call(_ request: CallRequest, _ context: CallContext, reply: @escaping CallReply) throws(CallError) {
     let identity = try request.user()
     try context.require(\.engine, for: identity)
-    let wish = try PollWish(request.data)
+    let wish = try PollWish(request.data, arrivedMicroseconds: context.wall.microseconds)
     switch request.carrier {
     case .session:
       // What happens comes over the connection by itself.

@@ -53,6 +53,8 @@ enum SubscribeToRealtimeEvents: Callable {
     if !access.flags.presence.isOn(for: identity.user) {
       grant.keep(0, orDeny: .failedPrecondition, of: \.isPresence)
     }
+    // A session counts itself what it has already.
+    if case .http = carrier { grant.keep(access.settings.connections.topics) { !$0.isPresence } }
     try checkAnything(grant)
 
     func finish(_ connectionID: String, _ grant: AccessRules.Grant, _ urls: URLs) {
@@ -83,9 +85,14 @@ enum SubscribeToRealtimeEvents: Callable {
           var request = wanted
           request.connectionID = wanted.connectionID ?? context.newConnectionID()
           request.subscriptions = grant.granted.map(\.name)
-          findStarts(request, identity, context) { starts in
+          // What is refused leaves nothing in the log.
+          let signed = try urls(request, identity, host: host, secure: secure, access, context)
+          // With a device and no name for the connection its polls say where they stand, or which device they are.
+          let isKept = wanted.connectionID != nil || wanted.deviceID == nil
+          findStarts(request, isKept: isKept, identity, context) { starts in
             do throws(CallError) {
-              let urls = try urls(request, identity, starts.get(), host: host, secure: secure, access, context)
+              var urls = signed
+              urls.cursor = try cursor(request, starts.get())
               finish(request.connectionID ?? "", grant, urls)
             } catch {
               reply(.failure(error))
@@ -102,14 +109,14 @@ enum SubscribeToRealtimeEvents: Callable {
   /// name their connection and nothing else; when it cannot, and there is more than the inbox, the call fails rather than
   /// that such polls leave it out. `nil` when the log does not say where.
   private static func findStarts(
-    _ request: ConnectRequest, _ identity: Identity, _ context: CallContext,
+    _ request: ConnectRequest, isKept: Bool, _ identity: Identity, _ context: CallContext,
     completion: @escaping (Result<[Topic: Position]?, CallError>) -> Void
   ) {
     let topics = (request.subscriptions ?? []).compactMap { Topic($0) }.filter { !$0.isPresence }
     guard !topics.isEmpty else { return completion(.success(request.positions)) }
     let query = StartsQuery(
       token: identity.token, device: request.deviceID ?? request.connectionID ?? "",
-      connection: request.connectionID ?? "",
+      connection: isKept ? request.connectionID ?? "" : "",
       topics: topics.map { .init($0, at: request.positions[$0] ?? .none) })
     context.services.ask(query) { result in
       switch result {
@@ -168,8 +175,8 @@ enum SubscribeToRealtimeEvents: Callable {
   }
 
   private static func urls(
-    _ request: ConnectRequest, _ identity: Identity, _ starts: [Topic: Position]?, host: String?, secure: Bool,
-    _ access: Access, _ context: CallContext
+    _ request: ConnectRequest, _ identity: Identity, host: String?, secure: Bool, _ access: Access,
+    _ context: CallContext
   ) throws(CallError) -> URLs {
     // As long as the token itself is taken.
     let end = identity.expiresAtMilliseconds + access.settings.auth.leeway.milliseconds
@@ -190,15 +197,18 @@ enum SubscribeToRealtimeEvents: Callable {
     }
     // `ws` becomes `http`, and `wss` `https`.
     let events = "http\(base.dropFirst(2))/events?ticket=\(sign(.events, until: end))"
+    let fits =
+      (request.subscriptions ?? []).count <= HubLimits.streamTopicsMax
+      && events.utf8.count <= GatewayLimits.ticketURLBytesMax
+    return URLs(webSocket: webSocket, events: fits ? events : nil)
+  }
+
+  private static func cursor(_ request: ConnectRequest, _ starts: [Topic: Position]?) -> String? {
     let topics = (request.subscriptions ?? []).compactMap { Topic($0) }
-    guard topics.count <= HubLimits.streamTopicsMax else { return URLs(webSocket: webSocket) }
+    guard let starts, topics.count <= HubLimits.streamTopicsMax else { return nil }
     var cursor: [UInt8] = []
-    if let starts {
-      for topic in topics where !topic.isPresence { PositionVector.append(topic, starts[topic], to: &cursor) }
-    }
-    return URLs(
-      webSocket: webSocket, events: events.utf8.count <= GatewayLimits.ticketURLBytesMax ? events : nil,
-      cursor: cursor.isEmpty ? nil : String(decoding: cursor, as: UTF8.self))
+    for topic in topics where !topic.isPresence { PositionVector.append(topic, starts[topic], to: &cursor) }
+    return cursor.isEmpty ? nil : String(decoding: cursor, as: UTF8.self)
   }
 
   /// What URLs begin with: a WebSocket scheme and a host.

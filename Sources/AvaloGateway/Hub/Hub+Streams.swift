@@ -7,8 +7,10 @@ extension Hub {
 
   /// A session whose user and wishes came with its HTTP request. An older one of the same connection is gone, or is about to
   /// be noticed as such.
+  /// - `arrived`: when the request came, in microseconds since 1970, if that is not now.
   func begin(
-    _ connection: ConnectionID, _ identity: Identity, _ request: ConnectRequest, answer: StreamAnswer? = nil
+    _ connection: ConnectionID, _ identity: Identity, _ request: ConnectRequest, at arrived: Int64? = nil,
+    answer: StreamAnswer? = nil
   ) {
     guard let session = session(of: connection) else { return }
     if face != .poll, let connectionID = request.connectionID {
@@ -18,7 +20,7 @@ extension Hub {
     }
     session.entry = Session.Entry(answer: answer)
     // A connection that nobody named is this request's alone.
-    if request.connectionID != nil { leases[session.number] = clock.microseconds }
+    if request.connectionID != nil { leases[session.number] = arrived ?? clock.microseconds }
     connect(session, identity, request)
   }
 

@@ -32,9 +32,9 @@ struct PendingRequests<Answer> {
   mutating func insert(_ entry: Entry) { entries[entry.correlation] = entry }
   mutating func remove(_ correlation: UInt32) -> Entry? { entries.removeValue(forKey: correlation) }
 
-  /// Takes out what has waited too long.
+  /// Takes out what has waited too long, oldest first.
   mutating func expired(nowNanoseconds: UInt64) -> [Entry] {
-    let late = entries.values.filter { $0.deadlineNanoseconds <= nowNanoseconds }
+    let late = inOrder.filter { $0.deadlineNanoseconds <= nowNanoseconds }
     for entry in late { entries[entry.correlation] = nil }
     return late
   }

@@ -110,18 +110,21 @@ extension SchedulerCore {
   }
 
   /// Registers a device that is none yet; `nil` when that was refused.
+  /// - `forgetting`: which others may make room for it.
   func register(
-    _ device: String, of user: String, platform: Platform, isPassing: Bool, _ origin: Origin
+    _ device: String, of user: String, platform: Platform, isPassing: Bool,
+    forgetting mayForget: (StoredDevice) -> Bool = { _ in true }, _ origin: Origin
   ) throws(LogError) -> StoredDevice? {
     guard isWritable(origin) else { return nil }
     let siblings = try log.devices(of: user)
     if siblings.count >= settings.devicesPerUserMax {
       // The one nobody has seen for longest makes room, but no open one; and before any that has a name of its own, one
       // that is a page somebody once looked at.
-      let closed = siblings.filter { devices.place(of: $0.id) == nil }
+      let closed = siblings.filter { devices.place(of: $0.id) == nil && mayForget($0) }
       guard let oldest = closed.first(where: \.isPassing) ?? closed.first else {
         refuse(
-          origin, .resourceExhausted, "\(siblings.count) devices of this user are connected; close one of them", .limit)
+          origin, .resourceExhausted,
+          "this user has \(siblings.count) devices, none of which makes room: close one of them", .limit)
         return nil
       }
       try forget(oldest.id)
@@ -139,7 +142,7 @@ extension SchedulerCore {
   }
 
   /// Notes that the device was seen; once an hour that is worth a write.
-  private func seen(_ device: StoredDevice, platform: Platform) throws(LogError) {
+  func seen(_ device: StoredDevice, platform: Platform) throws(LogError) {
     guard health == .healthy else { return }
     try log.touch(device: device.id, platform: platform, seen: moment.wall)
     turn.hasWrites = true

@@ -56,6 +56,11 @@ extension SchedulerCore {
     let inbox = "user:" + query.token.user
     let names = wanted.map(\.topic.name)
     let polled = names == [inbox] ? "" : names.joined(separator: ",")
+    // Before anything is written.
+    guard names.count <= settings.cursorsPerDeviceMax else {
+      refuse(origin, .resourceExhausted, "a device goes on in \(settings.cursorsPerDeviceMax) topics", .limit)
+      return false
+    }
     guard polled.utf8.count <= SchedulerLimits.polledBytesMax else {
       refuse(
         origin, .resourceExhausted, "the topics' names are longer than \(SchedulerLimits.polledBytesMax) bytes", .limit)
@@ -64,10 +69,15 @@ extension SchedulerCore {
     var known = try log.device(user: query.token.user, device: query.connection)
     if known == nil {
       if polled.isEmpty { return true }
+      // Who only asked takes no place from a device that has a name, nor from the one whose places it just read.
       known = try register(
-        query.connection, of: query.token.user, platform: .unknown, isPassing: true, origin)
+        query.connection, of: query.token.user, platform: .unknown, isPassing: true,
+        forgetting: { $0.isPassing && $0.device != query.device }, origin)
     }
     guard let device = known else { return false }
+    if moment.wall - device.seen >= SchedulerLimits.polledSeenMilliseconds {
+      try seen(device, platform: device.platform)
+    }
     guard try draw(wanted, at: positions, of: device, query.token.user, origin) else { return false }
     guard device.polled != polled else { return true }
     guard isWritable(origin) else { return false }

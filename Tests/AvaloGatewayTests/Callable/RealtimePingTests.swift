@@ -96,6 +96,18 @@ import Testing
     #expect(try poll.port.take(Attach.self).isEmpty)
   }
 
+  /// However long it took to learn what it is of: of two polls the one that came later stands.
+  @Test func isAsOldAsItsRequest() async throws {
+    let poll = try await PollFixture()
+    poll.http.services.polledAnswer = nil
+    try poll.ping(#"{"connectionId":"c1"}"#)
+    poll.http.clock.advance(by: .seconds(3))
+    poll.http.services.polledWaits[0](.success(Polled(topics: [])))
+    poll.http.channel.embeddedEventLoop.run()
+    let lease = try #require(try poll.port.take(Lease.self).first?.message)
+    #expect(lease.beganMicroseconds == testNow * 1000)
+  }
+
   /// A cursor has room for no more than a stream's.
   @Test func hasNoCursorOfVeryManyTopics() async throws {
     let poll = try await PollFixture()

@@ -74,6 +74,26 @@ import Testing
         ])
   }
 
+  /// A device that names no connection polls by its cursor: it takes no place among its user's devices.
+  @Test func keepsNothingForADeviceWhoseConnectionTheServerNamed() async throws {
+    let fixture = try await CallFixture()
+    let answer = try fixture.call(name, #"{"deviceId":"d"}"#, as: .user(CallFixture.ann))
+    #expect(answer.contains(#""connectionId":"conn_"#) && answer.contains(#""cursor":"user:ann""#), "\(answer)")
+    let query = try #require(fixture.services.asked.compactMap { $0 as? StartsQuery }.first)
+    #expect(query.device == "d" && query.connection.isEmpty)
+  }
+
+  @Test func grantsAsManyTopicsAsAConnectionHas() async throws {
+    let fixture = try await CallFixture(#""connections":{"topics":1}"#)
+    let answer = try fixture.call(
+      name, #"{"subscriptions":["user:ann","chat:c1"]}"#, as: .user(CallFixture.ann))
+    #expect(
+      answer.contains(
+        #""subscriptions":["user:ann"],"denied":[{"topic":"chat:c1","code":"RESOURCE_EXHAUSTED"}]"#), "\(answer)")
+    let query = try #require(fixture.services.asked.compactMap { $0 as? StartsQuery }.first)
+    #expect(query.topics == [.init(Topic("user:ann")!)])
+  }
+
   /// Polls that name their connection alone are of what it subscribed to: rather an error than that they leave it out.
   @Test func failsWhenItCannotBeKeptForPolls() async throws {
     let fixture = try await CallFixture()
@@ -156,6 +176,7 @@ import Testing
     let message = try #require(fixture.refusal(name, "{}", as: .user(ann)))
     #expect(message.hasPrefix("the subscriptions, positions and chats make a URL of"))
     #expect(message.hasSuffix("and 4096 fit: connect without a ticket, with a \"connect\" frame"))
+    #expect(!fixture.services.asked.contains { $0 is StartsQuery }, "what is refused leaves nothing in the log")
   }
 
   @Test func refusesWhenNothingIsAllowedOrNobodyAsks() async throws {

@@ -140,6 +140,55 @@ import Testing
     #expect(try bench.polled(link, "cn") == ["user:ann", "feed:b", "feed:c"])
   }
 
+  /// Whoever only asked takes no place from a device that has a name, nor from the one that it named.
+  @Test(arguments: LogKind.allCases) func makesRoomAmongOtherConnectionsAlone(_ engine: LogKind) throws {
+    var settings = SchedulerSettings()
+    settings.devicesPerUserMax = 2
+    let bench = try CoreBench(engine, settings)
+    let link = try bench.link()
+    try bench.turn(link, bench.attach(link, 1, device: "phone"), .detach(link, Detach(sessions: [1])))
+    bench.advance(1)
+    try bench.turn(link, bench.starts(link, topics, connection: "page"))
+    #expect(
+      try bench.turn(link, bench.starts(link, topics, device: "page", connection: "cn", as: 9))
+        == [.failed(9, .resourceExhausted)])
+    #expect(Set(try bench.log.devices(of: "ann").map(\.device)) == ["phone", "page"])
+    try bench.turn(link, bench.starts(link, topics, device: "phone", connection: "cn"))
+    #expect(Set(try bench.log.devices(of: "ann").map(\.device)) == ["phone", "cn"])
+    try bench.turn(link, bench.attach(link, 1, device: "tablet"), .detach(link, Detach(sessions: [1])))
+    #expect(
+      try bench.turn(link, bench.starts(link, topics, device: "phone", connection: "cn", as: 9))
+        == [.failed(9, .resourceExhausted)])
+    #expect(Set(try bench.log.devices(of: "ann").map(\.device)) == ["phone", "tablet"])
+    // It is told where the device stands when nothing is to be kept.
+    #expect(
+      try bench.turn(link, bench.starts(link, ["feed:f"], device: "phone", as: 9))
+        == [.starts(9, [bench.position("feed:f", 0)])])
+  }
+
+  @Test(arguments: LogKind.allCases) func aConnectionThatSubscribesAgainIsSeen(_ engine: LogKind) throws {
+    var settings = SchedulerSettings()
+    settings.devicesPerUserMax = 2
+    let bench = try CoreBench(engine, settings)
+    let link = try bench.link()
+    for connection in ["a", "b", "a", "c"] {
+      try bench.turn(link, bench.starts(link, topics, connection: connection))
+      bench.advance(SchedulerLimits.polledSeenMilliseconds)
+    }
+    #expect(Set(try bench.log.devices(of: "ann").map(\.device)) == ["a", "c"])
+  }
+
+  @Test(arguments: LogKind.allCases) func moreTopicsThanADeviceHasWriteNothing(_ engine: LogKind) throws {
+    var settings = SchedulerSettings()
+    settings.cursorsPerDeviceMax = 3
+    let bench = try CoreBench(engine, settings)
+    let link = try bench.link()
+    #expect(
+      try bench.turn(link, bench.starts(link, (0..<4).map { "feed:\($0)" }, connection: "cn", as: 9))
+        == [.failed(9, .resourceExhausted)])
+    #expect(try bench.log.devices(of: "ann").isEmpty)
+  }
+
   // MARK: - Refusals
 
   /// A log that takes nothing keeps nothing new, and says so; what is kept already stands.

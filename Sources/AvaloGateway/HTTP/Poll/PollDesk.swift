@@ -103,7 +103,7 @@ final class PollDesk: Polls {
     }
     polls[connection.slot] = poll
     writing?.whenAbandoned = { [weak self] in self?.abandoned(connection) }
-    hub.begin(connection, identity, wish.request)
+    hub.begin(connection, identity, wish.request, at: wish.arrivedMicroseconds)
   }
 
   /// A client asks anew when it has given up on its last poll: that one is answered, so that nothing waits for nobody.

@@ -6,9 +6,11 @@ public struct PollWish {
   /// The client says itself where it stands.
   let hasCursor: Bool
   let holdMilliseconds: Int64
+  /// When it came, in microseconds since 1970, whatever was asked before it is held: the later of two polls stands.
+  let arrivedMicroseconds: Int64
 
   /// Reads `data`: `connectionId`, `cursor`, `holdMs`, `deviceId`, `platform`, `subscriptions`; all optional.
-  init(_ view: JSONView) throws(CallError) {
+  init(_ view: JSONView, arrivedMicroseconds: Int64) throws(CallError) {
     var request = ConnectRequest()
     var cursor: String?
     var hold = GatewayLimits.pollHoldDefault.milliseconds
@@ -56,6 +58,7 @@ public struct PollWish {
     self.request = request
     hasCursor = cursor != nil
     holdMilliseconds = hold
+    self.arrivedMicroseconds = arrivedMicroseconds
   }
 
   /// The connection of a poll that says neither where it stands nor what it is of: what that subscribed to.
