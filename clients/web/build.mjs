@@ -22,9 +22,10 @@ const entries = {
 
 /** Names of the machinery within, spelled out here and short in the bundles: nothing of the wire or of what is offered. */
 const internal = [
-  'acks', 'alive', 'attempts', 'available', 'began', 'caller', 'changed', 'emitter', 'ended', 'flush', 'generation', 'hasRoom', 'heard',
-  'hooks', 'isDuplex', 'isPast', 'isRefreshable', 'isShut', 'joining', 'ladder', 'machine', 'newToken', 'nextProbe', 'overSocket',
-  'phase', 'pings', 'processed', 'reopen', 'sendText', 'settle', 'tokenFailed', 'tokenReady', 'tokens', 'upgrade', 'wasTried',
+  'acks', 'alive', 'attempts', 'available', 'began', 'caller', 'changed', 'closed', 'current', 'drop', 'emitter', 'ended', 'flush',
+  'force', 'forget', 'frame', 'generation', 'hasRoom', 'heard', 'hooks', 'isDuplex', 'isPast', 'isRefreshable', 'isShut', 'joining',
+  'ladder', 'leave', 'lost', 'machine', 'newToken', 'nextProbe', 'overSocket', 'phase', 'pings', 'probe', 'processed', 'reopen',
+  'runner', 'sendText', 'settle', 'skip', 'source', 'tokenFailed', 'tokenReady', 'tokens', 'upgrade', 'wasTried',
 ];
 
 export function build() {

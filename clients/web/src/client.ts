@@ -275,7 +275,8 @@ export class RealtimeWebSocketClient {
     const { generation } = machine;
     try {
       const token = await this.#tokens.get(force);
-      if (!token || machine.generation !== generation) return;
+      // Another source, set meanwhile, has the later one.
+      if (!token || token !== this.#tokens.last || machine.generation !== generation) return;
       if (this.#runner.isDuplex) this.#runner.send({ connect: { token } });
       else this.#run(() => machine.reopen());
     } catch (thrown) {
@@ -285,10 +286,13 @@ export class RealtimeWebSocketClient {
 
   #request(transport: TransportName): ConnectRequest {
     const subscriptions = this.#subscriptions.request(`user:${this.#userId}`, transport);
-    const positions = this.#inbox!.positions.of(subscriptions);
-    this.#inbox!.began(subscriptions, Object.keys(positions));
+    const inbox = this.#inbox!;
     const platform: Platform = this.#options.platform ?? 'web';
-    return { deviceId: this.deviceId, platform, subscriptions, positions };
+    const request: ConnectRequest = {
+      deviceId: this.deviceId, platform, subscriptions, get positions() { return inbox.positions.of(subscriptions); },
+    };
+    inbox.began(subscriptions, Object.keys(request.positions));
+    return request;
   }
 
   #ready({ connectionId, subscriptions, denied, unread, receipts }: ReadyFrame): void {

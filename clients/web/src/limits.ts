@@ -16,7 +16,10 @@ export const pongGrace = 10_000;
 export const probeGrace = 4_000;
 /** Acknowledgements wait so long for more of them; the server takes one a topic for all before. */
 export const ackDelay = 50;
-/** A stream that was behind its acknowledgements for so long is begun again with them: no more often than a poll asks. */
+/**
+ * A stream that was behind its acknowledgements for so long is begun again with them, or after a random part of the second half:
+ * no more often than a poll asks, and not all streams at once after what went to everybody.
+ */
 export const streamAckDelay = 20_000;
 /** How long a poll is held that acknowledges when a stream ends: until the server, too, knows of the end. */
 export const ackHold = 1_000;

@@ -125,6 +125,7 @@ export class Subscriptions {
     this.ended(topics);
     const isDuplex = topics.length ? this.hooks.isDuplex() : undefined;
     if (isDuplex) await this.hooks.leave(topics);
-    else if (isDuplex === false) await this.hooks.reopen();
+    // One that is not carried ends nothing.
+    else if (isDuplex === false && topics.some(topic => this.#requested.includes(topic))) await this.hooks.reopen();
   }
 }

@@ -49,7 +49,7 @@ export class Calls {
     if (this.tokens.source === undefined && !this.caller.callable) {
       throw new RealtimeError('FAILED_PRECONDITION', 'connect(userId, authToken) comes first');
     }
-    if (!this.caller.environment.isOnline()) throw new RealtimeError('UNAVAILABLE', 'there is no network');
+    if (!this.caller.environment.isOnline()) throw new RealtimeError('UNAVAILABLE', 'no network');
     const overHTTP = (isForced: boolean) => callOverHTTP(this.caller, name, data, async () => {
       check();
       const token = await this.tokens.any(isForced);

@@ -39,7 +39,7 @@ export async function callOverHTTP(
   try {
     const bearer = typeof token === 'function' ? await orAborted(token(), abort.signal) : token;
     if (callable) return (await orAborted(callable(name)(data), abort.signal)).data;
-    if (!environment.fetch) throw new RealtimeError('UNIMPLEMENTED', 'there is no fetch here');
+    if (!environment.fetch) throw new RealtimeError('UNIMPLEMENTED', 'no fetch here');
     const response = await environment.fetch(`${url}/${name}`, {
       method: 'POST', keepalive, signal: abort.signal, headers: headers(bearer), body: encoded({ data }),
     });
@@ -68,7 +68,7 @@ export async function resultOf(response: Response): Promise<any> {
 /** What a function answers, or an error as soon as nobody waits for it any more. */
 function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
-    signal.addEventListener('abort', () => reject(new RealtimeError('CANCELLED', 'the call was given up')));
+    signal.addEventListener('abort', () => reject(new RealtimeError('CANCELLED', 'given up')));
     work.then(resolve, reject);
   });
 }

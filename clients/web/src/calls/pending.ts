@@ -49,7 +49,7 @@ export class PendingCalls {
   /** The socket is gone. */
   lost(): void {
     for (const id of [...this.#waiting.keys()]) {
-      this.#take(id)?.reject(new RealtimeError('CANCELLED', 'the connection was lost before the answer'));
+      this.#take(id)?.reject(new RealtimeError('CANCELLED', 'lost before the answer'));
     }
   }
 

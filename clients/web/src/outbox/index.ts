@@ -10,7 +10,7 @@ import type { Entry, OutboxStore } from './entry.js';
 import { IndexedDBStore } from './indexeddb.js';
 import { LayeredStore } from './layered.js';
 import { Pace } from './pace.js';
-import { defaultTTL, entriesMax, entryBytesMax, otherTTL, outcome, retryDelay } from './policy.js';
+import { defaultTTL, entriesMax, entryBytesMax, otherTTL, outcome, retryDelay, told } from './policy.js';
 
 export type { Entry, NewEntry, OutboxStore } from './entry.js';
 export { IndexedDBStore } from './indexeddb.js';
@@ -60,12 +60,14 @@ export class Outbox {
   #failures = 0;
   /** Until it fires nothing is told: the server, or our own pace, is not to be hurried. */
   #pause: ReturnType<typeof setTimeout> | undefined;
+  /** What the server asked for, on whichever connection: nothing of the user before that time, of a clock that is never set. */
+  #notBefore = { user: '', at: 0 };
   #isClosed = false;
 
   constructor(private readonly client: RealtimeWebSocketClient, options: OutboxOptions = {}) {
     this.#options = options;
     this.#store = options.store ?? new LayeredStore(durable(), error => this.#emitter.emit('volatile', { error }));
-    // The delays were those of the connection before.
+    // Our own delays were those of the connection before.
     this.#stop = client.onStateChange(() => this.#goOn());
     this.#channel = channel(user => user === client.getConnectionInfo().userId && this.#drainSoon());
     this.#drainSoon();
@@ -140,10 +142,14 @@ export class Outbox {
   #goOn(): void {
     clearTimeout(this.#pause);
     this.#pause = undefined;
-    this.#drainSoon();
+    const { user, at } = this.#notBefore;
+    const ms = user === this.client.getConnectionInfo().userId ? at - performance.now() : 0;
+    if (ms > 0) this.#goOnIn(ms);
+    else this.#drainSoon();
   }
 
   #goOnIn(ms: number): void {
+    clearTimeout(this.#pause);
     if (!this.#isClosed) this.#pause = setTimeout(() => this.#goOn(), ms);
   }
 
@@ -201,7 +207,10 @@ export class Outbox {
         const error = RealtimeError.from(thrown);
         const what = outcome(error);
         if (what === 'wait') return;
-        if (what === 'retry') return this.#goOnIn(retryDelay(++this.#failures, error, Math.random));
+        if (what === 'retry') {
+          this.#notBefore = { user, at: performance.now() + told(error) };
+          return this.#goOnIn(retryDelay(++this.#failures, error, Math.random));
+        }
         this.#failures = 0;
         await this.#store.remove(entry);
         this.#emitter.emit('failed', { entry, error });

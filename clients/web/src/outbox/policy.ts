@@ -40,11 +40,14 @@ export function outcome({ code, isTransient }: RealtimeError): Outcome {
   return isTransient ? 'retry' : 'drop';
 }
 
+/** Milliseconds for which the server wants to hear nothing. */
+export const told = ({ retryAfterMs = 0 }: RealtimeError): number => Math.min(retryAfterMs, retryAfterMax);
+
 /** Milliseconds until the next try. @param failures 1 after the first */
-export function retryDelay(failures: number, { code, retryAfterMs = 0 }: RealtimeError, random: () => number): number {
-  const told = Math.min(retryAfterMs, retryAfterMax);
+export function retryDelay(failures: number, error: RealtimeError, random: () => number): number {
+  const least = told(error);
   // A limit knows when it has room again.
-  if (code === 'RESOURCE_EXHAUSTED' && told > 0) return told;
+  if (error.code === 'RESOURCE_EXHAUSTED' && least > 0) return least;
   const bound = Math.min(retryMax, retryMin * 2 ** (failures - 1));
-  return Math.max(told, Math.floor(bound / 2 + random() * bound / 2));
+  return Math.max(least, Math.floor(bound / 2 + random() * bound / 2));
 }

@@ -89,7 +89,8 @@ export class Runner {
     const actions = input(this.machine);
     for (const action of actions) this.#do(action);
     const { phase, attempts, reason } = this.machine;
-    if (before !== phase || actions.length) this.hooks.log(phase, { attempts, reason, transport: this.ladder.current });
+    // In quotes a name is not shortened by the build.
+    if (before !== phase || actions.length) this.hooks.log(phase, { 'attempts': attempts, reason, transport: this.ladder.current });
     this.hooks.changed();
   }
 

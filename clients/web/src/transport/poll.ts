@@ -18,8 +18,9 @@ export const openPolls: OpenTransport = (opening, outer) => {
     if (cursor === undefined) return sink.closed({ code: 0, status: 'UNAVAILABLE', retryAfterMs: logRetry });
     sink.alive();
     sink.frame({ ready: { ...answer, pingInterval: pollHold + connectTimeout } });
-    while (!sink.isShut) {
-      const data = { connectionId, cursor, holdMs: pollHold, deviceId: opening.request.deviceId };
+    // What is there at the beginning is told at once: what comes after it is no replay.
+    for (let holdMs = 0; !sink.isShut; holdMs = pollHold) {
+      const data = { connectionId, cursor, holdMs, deviceId: opening.request.deviceId };
       const told: any = await callOverHTTP(
         opening, 'realtimePingV1', data, opening.token, pollHold + connectTimeout, abort.signal);
       sink.alive();

@@ -1,29 +1,33 @@
 import { callOverHTTP, headers, resultOf } from '../calls/http.js';
 import { RealtimeError } from '../errors.js';
 import { ackHold, connectTimeout, streamAckDelay, streamLineMax } from '../limits.js';
+import type { ConnectRequest } from '../types/frames.js';
 import { failed, subscribeCall } from './subscribe.js';
 import { type Opening, type OpenTransport, shuttable, type Shuttable } from './transport.js';
 
 /**
  * Server-sent events over `fetch`, which unlike `EventSource` can carry a token: the subscribe call's own stream, or
  * `eventsUrl` with a ticket where the Firebase SDK has the token. A stream takes no acknowledgements. It is begun again, as the
- * same connection, with the positions that acknowledge; when it ends, a poll does.
+ * same connection, with the positions that acknowledge; when it ends, a poll does. Not where the Firebase SDK has the token.
  */
 export const openStream: OpenTransport = (opening, outer) => {
   const { environment, url, callable, request } = opening;
   /** Set while there is something to acknowledge. */
   let renewal: unknown;
+  /** What was told to the server, or is to be. */
+  let told: ConnectRequest['positions'];
   let sink: Shuttable;
   let abort: AbortController;
 
   function begin(): void {
     const own = (sink = shuttable(outer));
     const { signal } = (abort = new AbortController());
+    told = request.positions;
     read(own, signal).catch(thrown => failed(RealtimeError.from(thrown), own));
   }
 
   function end(): void {
-    if (renewal && !sink.isShut) acknowledge(opening);
+    if (renewal && !sink.isShut) acknowledge(opening, told);
     environment.clearTimeout(renewal);
     renewal = undefined;
     sink.isShut = true;
@@ -81,14 +85,16 @@ export const openStream: OpenTransport = (opening, outer) => {
   return {
     isDuplex: false,
     send(text) {
+      // Its token is that of whoever is signed in by then, and would acknowledge as them: the next connection tells.
+      if (callable) return;
       for (const { topic, epoch, offset } of JSON.parse(text).ack) {
-        if (request.positions[topic]?.offset !== offset) {
+        if (told[topic]?.offset !== offset) {
           renewal ??= environment.setTimeout(() => {
             renewal = undefined;
             renew();
-          }, streamAckDelay);
+          }, streamAckDelay * (0.5 + environment.random() / 2));
         }
-        request.positions[topic] = { epoch, offset };
+        told[topic] = { epoch, offset };
       }
     },
     leave: () => renewal && renew(),
@@ -97,9 +103,9 @@ export const openStream: OpenTransport = (opening, outer) => {
 };
 
 /** A poll with the positions acknowledges them, once no stream of the device stands before them. It outlives the page. */
-function acknowledge(opening: Opening): void {
+function acknowledge(opening: Opening, told: ConnectRequest['positions']): void {
   const { deviceId, positions } = opening.request;
-  const cursor = Object.entries(positions).map(([topic, { epoch, offset }]) => `${topic}=${epoch}.${offset}`).join();
+  const cursor = Object.entries({ ...told, ...positions }).map(([topic, { epoch, offset }]) => `${topic}=${epoch}.${offset}`).join();
   const data = { cursor, deviceId, holdMs: ackHold };
   // Nobody waits for it, and what it fails to acknowledge comes again.
   callOverHTTP(opening, 'realtimePingV1', data, opening.token, connectTimeout, undefined, true).catch(() => {});

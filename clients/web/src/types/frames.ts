@@ -45,7 +45,7 @@ export interface EventFrame {
   skipped?: Omit<Gap, 'topic'>;
 }
 
-/** One frame: which member is there says what it is. */
+/** One frame. The member that is there says what it is. */
 export interface ServerFrame extends Partial<EventFrame> {
   ready?: ReadyFrame;
   gap?: Gap & { epoch?: string };
@@ -66,5 +66,6 @@ export interface ConnectRequest {
   deviceId: string;
   platform: string;
   subscriptions: string[];
-  positions: Record<string, Position>;
+  /** Those of the moment in which it is read. */
+  readonly positions: Record<string, Position>;
 }

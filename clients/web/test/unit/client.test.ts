@@ -216,6 +216,19 @@ describe('tokens', () => {
     assert.equal(bench.client.getState(), 'connected');
   });
 
+  test('of an earlier source that come later than those of the next one are not told', async () => {
+    const bench = new Bench();
+    const socket = await bench.connected();
+    let give: (token: string) => void = () => {};
+    bench.client.setToken(() => new Promise<string>(resolve => (give = resolve)));
+    await settle();
+    bench.client.setToken('newer');
+    await settle();
+    give('older');
+    await settle();
+    assert.deepEqual(socket.all('connect').map(frame => frame.connect.token), ['token', 'newer']);
+  });
+
   test('that come too late belong to nobody', async () => {
     const bench = new Bench();
     let give: (token: string) => void = () => {};

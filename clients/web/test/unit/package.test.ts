@@ -49,6 +49,22 @@ test('the script for pages without modules brings all in one name', () => {
   assert.equal(new Avalo.RealtimeWebSocketClient({ deviceId: 'd' }).getState(), 'disconnected');
 });
 
+test('what `debug` tells has its names in the bundles, too', () => {
+  const Avalo = new Function(`${read('dist/avalo.iife.min.js')}; return Avalo;`)();
+  const told: object[] = [];
+  const { debug } = console;
+  console.debug = (_, facts) => void told.push(facts);
+  try {
+    const environment = { isOnline: () => false, watch: () => () => {} };
+    const client = new Avalo.RealtimeWebSocketClient({ deviceId: 'd', url: 'https://rt.test', debug: true, environment });
+    client.connect('ann', 'token').catch(() => {});
+    client.disconnect();
+  } finally {
+    console.debug = debug;
+  }
+  assert.deepEqual(Object.keys(told[0]!), ['attempts', 'reason', 'transport']);
+});
+
 test('every file can be explained, and every bound has its reason', () => {
   const walk = (folder: string): string[] => readdirSync(folder).flatMap(name =>
     name.includes('.') ? [`${folder}/${name}`] : walk(`${folder}/${name}`));

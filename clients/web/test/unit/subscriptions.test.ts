@@ -118,6 +118,24 @@ describe('who watches somebody', () => {
     assert.deepEqual(asked(socket), [['presence:bob'], ['presence:eve'], ['presence:bob', 'presence:eve'], ['presence:bob']]);
   });
 
+  test('over polls, which carry no presence, ends it without another connection', async () => {
+    const bench = new Bench({ subscriptions: ['chat:c'] }, { webSocket: undefined, session: { getItem: () => 'poll', setItem() {} } });
+    bench.answers.subscribeToRealtimeEventsV1 = () => ({ connectionId: 'c', subscriptions: ['user:ann', 'chat:c'], denied: [], cursor: '' });
+    bench.answers.realtimePingV1 = () => new Promise(() => {});
+    void bench.client.connect('ann', 'token');
+    await bench.clock.pass(100);
+    const asked = () => bench.posts.filter(post => post.name === 'subscribeToRealtimeEventsV1').length;
+    const end = bench.client.watchPresence(['bob', 'eve']);
+    await bench.clock.pass(100);
+    end();
+    await bench.clock.pass(100);
+    assert.equal(asked(), 1);
+    void bench.client.unsubscribe('chat:c');
+    await bench.clock.pass(100);
+    assert.equal(asked(), 2);
+    bench.client.disconnect();
+  });
+
   test('and throws at it is told of as an error', async () => {
     const bench = new Bench();
     const socket = await bench.connected();

@@ -109,6 +109,59 @@ describe('a stream', () => {
     assert.equal(streams.length, 2);
   });
 
+  test('acknowledges nothing where the Firebase SDK has the token, which may be somebody else\'s by then', async () => {
+    let signedIn = 'ann';
+    const calls: string[] = [];
+    const streams: FakeStream[] = [];
+    const bench = new Bench({
+      callable: name => async () => {
+        calls.push(`${signedIn} ${name}`);
+        return { data: { ...ready.ready, eventsUrl: 'https://rt.test/events' } };
+      },
+    }, { ...at('sse'), webSocket: undefined });
+    bench.answers.events = () => {
+      streams.push(new FakeStream(false));
+      return streams[streams.length - 1];
+    };
+    let count = 0;
+    bench.client.on('event', () => count++);
+    void bench.client.connect('ann');
+    await until(() => streams.length === 1);
+    streams[0]!.say(ready, live(0), event('user:ann', 1));
+    await until(() => count === 1);
+    signedIn = 'bob';
+    await bench.clock.pass(21_000);
+    streams[0]!.say(event('user:ann', 2));
+    await until(() => count === 2);
+    await bench.clock.pass(100);
+    bench.page('leave');
+    void bench.client.connect('bob');
+    await until(() => streams.length === 2);
+    assert.deepEqual(calls, ['ann subscribeToRealtimeEventsV1', 'bob subscribeToRealtimeEventsV1']);
+    bench.client.disconnect();
+  });
+
+  test('is begun again at a time of its own, so that not all are at once', async () => {
+    const { bench, streams, receive } = await streaming();
+    bench.chance = 0;
+    await receive(event('user:ann', 1));
+    await bench.clock.pass(9_900);
+    assert.equal(streams.length, 1);
+    await bench.clock.pass(200);
+    assert.equal(streams.length, 2);
+  });
+
+  test('is begun again in the epoch that a gap told of, so that it is told once', async () => {
+    const { bench, receive, calls, got } = await streaming();
+    const gaps: unknown[] = [];
+    bench.client.on('gap', gap => gaps.push(gap));
+    await receive({ gap: { topic: 'user:ann', reason: 'epoch', epoch: 'e9' } }, event('chat:c', 1, { epoch: 'e0' }));
+    await bench.clock.pass(21_000);
+    assert.deepEqual([gaps.length, got], [1, [1]]);
+    const { data } = calls('subscribeToRealtimeEventsV1')[1]!;
+    assert.deepEqual(data.positions['user:ann'], { epoch: 'e9', offset: 0 });
+  });
+
   test('that a listener of ready ends leaves nothing that looks for WebSockets', async () => {
     const bench = new Bench({}, at('sse'));
     bench.answers.subscribeToRealtimeEventsV1 = () => {
@@ -167,6 +220,24 @@ test('polls that the log does not answer yet begin when it does, with all topics
   assert.equal(bench.client.getState(), 'connected');
   assert.equal(bench.client.getConnectionInfo().transport, 'poll');
   assert.deepEqual(bench.posts.map(post => post.data.cursor), [undefined, undefined, cursor]);
+});
+
+test('polls end the replay with their first answer, which is not held: what comes next is live', async () => {
+  const bench = new Bench({}, { ...at('poll'), webSocket: undefined });
+  bench.answers.subscribeToRealtimeEventsV1 = () => ({ connectionId: 'c', subscriptions: ['user:ann'], denied: [], cursor: 'user:ann=e0.3' });
+  const answer = (offset: number) => {
+    const { event: inner } = event('user:ann', offset) as any;
+    return { events: [{ ...inner, topic: 'user:ann', offset }], cursor: `user:ann=e0.${offset}` };
+  };
+  const answers = [answer(4), answer(5)];
+  bench.answers.realtimePingV1 = () => answers.shift() ?? new Promise(() => {});
+  const heard: unknown[] = [];
+  bench.client.on('event', ({ offset, replay }) => heard.push([offset, replay ?? false]));
+  void bench.client.connect('ann', 'token');
+  await bench.clock.pass(100);
+  assert.deepEqual(heard, [[4, true], [5, false]]);
+  assert.deepEqual(bench.posts.slice(1).map(post => post.data.holdMs), [0, 25_000, 25_000]);
+  bench.client.disconnect();
 });
 
 describe('WebSockets', () => {
