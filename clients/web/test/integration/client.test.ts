@@ -170,9 +170,12 @@ describe('over a WebSocket', () => {
     const { client } = await connected(user);
     const states: string[] = [];
     client.onStateChange(state => states.push(state));
-    await server.call('disconnectUser', { userId: user, reconnect: true });
+    // Presence, which knows who is connected, hears of a connection a moment after its client.
+    const disconnect = async (reconnect: boolean) =>
+      (await server.call('disconnectUser', { userId: user, reconnect })).disconnected === 1;
+    await server.eventually('it is disconnected', () => disconnect(true));
     await server.eventually('it is back', () => states.includes('reconnecting') && client.getState() === 'connected');
-    await server.call('disconnectUser', { userId: user });
+    await server.eventually('it is disconnected again', () => disconnect(false));
     await server.eventually('it stays away', () => client.getConnectionInfo().reason === 'disconnected');
   });
 });
