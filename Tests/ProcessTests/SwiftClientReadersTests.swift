@@ -52,4 +52,27 @@ import Testing
     await backend.close()
     try await server.stop()
   }
+
+  @Test func whatWasProcessedOverAStreamOrPollsIsAcknowledgedAtTheEnd() async throws {
+    let server = try await RunningServer.start()
+    let backend = RealtimeServer(server.endpoint, apiKey: server.apiKey.text)
+    for transport in [StreamTransport(), PollTransport()] as [any RealtimeTransport] {
+      let user = "user-\(transport.name)"
+      var options = ClientOptions(server.endpoint, deviceID: "phone")
+      options.transports = [transport]
+      for id in ["n1", "n2"] {
+        try await backend.publishRealtimeEvent(
+          EventDraft(.notification, to: .user(user), payload: .emptyObject, eventID: id))
+        // Each run keeps nothing itself.
+        let client = RealtimeClient(options)
+        try await client.connect(userID: user, token: .fixed(server.token(user, chats: [])))
+        var events = client.events.makeAsyncIterator()
+        #expect(await events.next()?.eventID == id, "over \(transport.name)")
+        await events.finishCurrent()
+        await client.shutdown()
+      }
+    }
+    await backend.close()
+    try await server.stop()
+  }
 }

@@ -129,6 +129,7 @@ extension RealtimeClient {
       inbox: "user:" + userID, isDuplex: transport.isDuplex, isPolled: transport.isPolled)
     let positions = acknowledgements.positions(of: names)
     inbox?.began(names, presenting: positions)
+    requested = (names, positions)
     return TransportOpening(
       endpoint: options.endpoint,
       request: ConnectRequest(

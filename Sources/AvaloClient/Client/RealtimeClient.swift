@@ -36,6 +36,10 @@ public actor RealtimeClient {
   var inbox: Inbox?
   var queue = UpdateQueue()
   var acknowledgements = Acknowledgements()
+  /// What the connection began with.
+  var requested: (topics: [String], positions: [String: Position]) = ([], [:])
+  /// Tells the server what was processed, when a connection that could not be told has ended.
+  var saying: Task<Void, Never>?
   var readers: [UpdateQueue.ReaderID: WaitingReader] = [:]
   var isReading = true
   var saving: Task<Void, Never>?
@@ -168,9 +172,9 @@ public actor RealtimeClient {
     try await connected()
   }
 
-  /// Ends the connection; nothing comes back until `connect`. Over a WebSocket what was processed is acknowledged before;
-  /// a stream cannot be told, nor can the poll that is held, and the next connection of this client says it. Where the
-  /// application may end first, ``ClientOptions/cursors`` keep it.
+  /// Ends the connection; nothing comes back until `connect`. What was processed is acknowledged: over a WebSocket before,
+  /// over a stream or polls behind it, by a request that may fail. What the server does not hear comes again; where that
+  /// matters, ``ClientOptions/cursors`` keep the positions.
   public func disconnect() {
     wanted = nil
     endConnection()
@@ -178,7 +182,9 @@ public actor RealtimeClient {
 
   private func endConnection() {
     flushAcknowledgements()
+    let (word, last) = (lastWord(), link)
     run { machine, _ in machine.disconnect() }
+    if let word { say(word, after: last) }
   }
 
   /// Ends the connection, and every sequence of updates, for good. Returns when nothing of it is left. What was processed
@@ -192,6 +198,7 @@ public actor RealtimeClient {
     for watcher in watchers.values { watcher.finish() }
     watchers = [:]
     await last?.waitUntilClosed()
+    await saying?.value
     await waitUntilSaved()
     await http.close()
   }

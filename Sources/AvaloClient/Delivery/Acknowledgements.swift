@@ -56,6 +56,13 @@ struct Acknowledgements {
     topics.reduce(into: [:]) { found, topic in found[topic] = positions[topic] }
   }
 
+  /// What the server is to know of those topics, where that is not what was presented.
+  func unsaid(of topics: some Sequence<String>, since presented: [String: Position]) -> [String: Position] {
+    topics.reduce(into: [:]) { unsaid, topic in
+      if let position = known[topic], position != presented[topic] { unsaid[topic] = position }
+    }
+  }
+
   mutating func forget(_ topic: String) {
     positions[topic] = nil
     known[topic] = nil

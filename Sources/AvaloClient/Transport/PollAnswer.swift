@@ -26,12 +26,12 @@ struct PollAnswer {
   /// - `subscriptions`: what the cursor would say, while there is none.
   /// - `holdMilliseconds`: 0 for what there is at the moment.
   static func request(
-    _ connectionID: String, cursor: String?, deviceID: String?, subscriptions: [String],
+    _ connectionID: String?, cursor: String?, deviceID: String?, subscriptions: [String],
     holdMilliseconds: Int = ClientLimits.pollHoldMilliseconds
   ) -> JSONText {
     JSONText { json in
       json.object {
-        $0.member("connectionId", connectionID)
+        if let connectionID { $0.member("connectionId", connectionID) }
         if let cursor {
           $0.member("cursor", cursor)
         } else {
@@ -42,6 +42,12 @@ struct PollAnswer {
         if let deviceID { $0.member("deviceId", deviceID) }
       }
     }
+  }
+
+  /// Positions as the server writes them: handed back, they are processed.
+  static func cursor(_ positions: [String: Position]) -> String {
+    positions.sorted { $0.key < $1.key }
+      .map { "\($0.key)=\($0.value.epoch.description).\($0.value.offset)" }.joined(separator: ",")
   }
 
   init(_ answer: JSONText) throws(ClientError) {
