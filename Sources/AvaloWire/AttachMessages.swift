@@ -267,8 +267,36 @@ public struct PolledQuery: WireRequest, Equatable {
   }
 }
 
-/// Answers ``PolledQuery``: what the connection subscribed to last, whether the user may still have it or not. Empty when
-/// nobody knows of more than the inbox.
+/// A client unsubscribes with a request: polls that name this connection alone are of these topics no more. Answered, after
+/// the commit, by what is left, or by ``Failed``. Topics that it does not poll are passed over.
+public struct StopPolling: WireRequest, Equatable {
+  public typealias Answer = Polled
+  public static let kind = FrameKind.stopPolling
+  /// What it authenticated with. Refused UNAUTHENTICATED when that was revoked.
+  public var token: TokenName
+  public var connection: String
+  public var topics: [Topic]
+
+  public init(token: TokenName, connection: String, topics: [Topic]) {
+    self.token = token
+    self.connection = connection
+    self.topics = topics
+  }
+
+  public func encode(into writer: inout WireWriter) {
+    writer.token(token)
+    writer.string(connection)
+    writer.list(topics) { $0.string($1.name) }
+  }
+  public init(from reader: inout WireReader) throws(WireError) {
+    token = try reader.token()
+    connection = try reader.identifier()
+    topics = try reader.list { (r: inout WireReader) throws(WireError) in try r.topic() }
+  }
+}
+
+/// Answers ``PolledQuery`` and ``StopPolling``: what the connection is subscribed to, whether the user may still have it or
+/// not. Empty when nobody knows of more than the inbox.
 public struct Polled: WireMessage, Equatable {
   public static let kind = FrameKind.polled
   public var topics: [Topic]

@@ -89,6 +89,7 @@ public struct FrameKind: RawRepresentable, Hashable, Sendable {
   public static let starts = FrameKind(rawValue: 0x0127)
   public static let polledQuery = FrameKind(rawValue: 0x0128)
   public static let polled = FrameKind(rawValue: 0x0129)
+  public static let stopPolling = FrameKind(rawValue: 0x012A)
 
   public static let beginBroadcast = FrameKind(rawValue: 0x0130)
   public static let broadcastBegun = FrameKind(rawValue: 0x0131)

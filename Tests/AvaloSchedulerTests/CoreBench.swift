@@ -320,6 +320,18 @@ final class CoreBench {
     return topics
   }
 
+  /// Takes topics off what the connection's polls are of.
+  func stopPolling(
+    _ link: LinkID, _ topics: [String], connection: String, issued: Int64 = 0, as correlation: UInt32? = nil
+  ) -> Command {
+    .access(
+      link, correlation: correlation ?? self.correlation(),
+      .stopPolling(
+        StopPolling(
+          token: TokenName(user: "ann", issuedAtMilliseconds: issued), connection: connection,
+          topics: topics.map { Topic($0)! })))
+  }
+
   func cursors(
     _ link: LinkID, _ session: UInt64, _ topics: [String], user: String = "ann", ifMember: [String] = [],
     as correlation: UInt32? = nil

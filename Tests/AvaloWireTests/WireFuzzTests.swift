@@ -26,7 +26,7 @@ import Testing
     message(BroadcastPartTaken.self), message(BroadcastQuery.self), message(BroadcastStatus.self),
     message(CancelDelayed.self), message(DelayedCancelled.self), message(ReadTopic.self), message(TopicPage.self),
     message(ErasePresence.self), message(PartnershipsEnded.self), message(StartsQuery.self), message(Starts.self),
-    message(PolledQuery.self), message(Polled.self),
+    message(PolledQuery.self), message(StopPolling.self), message(Polled.self),
     message(PresenceErased.self), message(ConnectionOwnerQuery.self), message(ConnectionOwner.self),
     message(LatestSeen.self), message(LatestAt.self),
     message(Lease.self), message(LeaseLost.self), message(MembershipsQuery.self), message(Memberships.self),
@@ -187,6 +187,7 @@ import Testing
     writer.frame(
       StartsQuery(token: TokenName(user: "a"), device: "", connection: "c", topics: [.init(topic, at: position)]))
     writer.frame(PolledQuery(user: "a", connection: "c"))
+    writer.frame(StopPolling(token: TokenName(user: "a"), connection: "c", topics: [topic]))
     writer.frame(Polled(topics: [topic]))
     writer.frame(Starts(positions: [position]))
     writer.frame(PartnershipsEnded(chat: "c", users: ["a", "b"]))

@@ -39,6 +39,16 @@ import Testing
     let stopped = try await poll(server, &heard, until: 2)
     #expect(stopped == ["ann.stopped", "team.stopped"])
 
+    // Unsubscribed it tells nothing more of the chat, whatever dies; subscribed again it goes on where it was.
+    _ = try await answer(server, "unsubscribe", #"{"connectionId":"cn","subscriptions":["chat:team"]}"#)
+    try await kill("scheduler", server)
+    try await publish("left", server)
+    let left = try await poll(server, &heard, until: 1)
+    #expect(left == ["ann.left"])
+    _ = try await answer(server, "subscribeToRealtimeEventsV1", data)
+    let back = try await poll(server, &heard, until: 1)
+    #expect(back == ["team.left"])
+
     let removal = #"{"chatId":"team","userIds":["ann"]}"#
     try await untilAnswered { _ = try await server.backend().call("removeChatMembers", JSONText(validating: removal)) }
     try await publish("removed", server)

@@ -8,6 +8,7 @@ public enum AccessRequest: Sendable, Equatable {
   case membershipsOf(MembershipsQuery)
   case starts(StartsQuery)
   case polled(PolledQuery)
+  case stopPolling(StopPolling)
   case revoke(Revoke)
   case erase(Erase)
 
@@ -20,6 +21,7 @@ public enum AccessRequest: Sendable, Equatable {
     case .membershipsQuery: self = .membershipsOf(try MembershipsQuery(body: body))
     case .startsQuery: self = .starts(try StartsQuery(body: body))
     case .polledQuery: self = .polled(try PolledQuery(body: body))
+    case .stopPolling: self = .stopPolling(try StopPolling(body: body))
     case .revoke: self = .revoke(try Revoke(body: body))
     case .erase: self = .erase(try Erase(body: body))
     default: return nil

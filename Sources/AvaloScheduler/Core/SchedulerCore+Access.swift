@@ -14,6 +14,7 @@ extension SchedulerCore {
     case .membershipsOf(let query): try memberships(of: query, origin)
     case .starts(let query): try starts(query, origin)
     case .polled(let query): try polled(query, origin)
+    case .stopPolling(let stop): try stopPolling(stop, origin)
     case .changeMembers(let change):
       guard isWritable(origin) else { return }
       try changeMembers(change, link, origin)

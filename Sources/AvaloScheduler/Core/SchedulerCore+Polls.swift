@@ -28,7 +28,35 @@ extension SchedulerCore {
 
   func polled(_ query: PolledQuery, _ origin: Origin) throws(LogError) {
     let device = try log.device(user: query.user, device: query.connection)
-    answer(origin, Polled(topics: device?.polled.split(separator: ",").compactMap { Topic(String($0)) } ?? []))
+    answer(origin, Polled(topics: topics(polledBy: device)))
+  }
+
+  /// Its places in them are kept, as those of any device are that unsubscribes.
+  func stopPolling(_ stop: StopPolling, _ origin: Origin) throws(LogError) {
+    if access.revocations.covers(stop.token) { return refuseRevoked(origin) }
+    let device = try log.device(user: stop.token.user, device: stop.connection)
+    let before = topics(polledBy: device)
+    let gone = Set(stop.topics)
+    let left = before.filter { !gone.contains($0) }
+    if let device, left != before {
+      guard isWritable(origin) else { return }
+      try note(left.map(\.name), polledBy: device, stop.token.user)
+    }
+    answer(origin, Polled(topics: left))
+  }
+
+  private func topics(polledBy device: StoredDevice?) -> [Topic] {
+    device?.polled.split(separator: ",").compactMap { Topic(String($0)) } ?? []
+  }
+
+  private func note(_ names: [String], polledBy device: StoredDevice, _ user: String) throws(LogError) {
+    try log.note(polled: SchedulerCore.polled(names, by: user), device: device.id)
+    turn.hasWrites = true
+  }
+
+  /// How ``StoredDevice/polled`` says it. Nothing but the inbox needs no keeping: a poll that does not say is of that.
+  private static func polled(_ names: [String], by user: String) -> String {
+    names == ["user:" + user] ? "" : names.joined(separator: ",")
   }
 
   // MARK: Keeping
@@ -48,14 +76,12 @@ extension SchedulerCore {
     }
   }
 
-  /// Keeps what the connection's polls are of, and where they begin. Nothing but the inbox needs no keeping: a poll that does
-  /// not say is of that. Whether it was kept; otherwise it was refused.
+  /// Keeps what the connection's polls are of, and where they begin. Whether it was kept; otherwise it was refused.
   private func keep(
     _ query: StartsQuery, _ wanted: ArraySlice<StartsQuery.Wanted>, at positions: [Position], _ origin: Origin
   ) throws(LogError) -> Bool {
-    let inbox = "user:" + query.token.user
     let names = wanted.map(\.topic.name)
-    let polled = names == [inbox] ? "" : names.joined(separator: ",")
+    let polled = SchedulerCore.polled(names, by: query.token.user)
     // Before anything is written.
     guard names.count <= settings.cursorsPerDeviceMax else {
       refuse(origin, .resourceExhausted, "a device goes on in \(settings.cursorsPerDeviceMax) topics", .limit)
@@ -81,8 +107,7 @@ extension SchedulerCore {
     guard try draw(wanted, at: positions, of: device, query.token.user, origin) else { return false }
     guard device.polled != polled else { return true }
     guard isWritable(origin) else { return false }
-    try log.note(polled: polled, device: device.id)
-    turn.hasWrites = true
+    try note(names, polledBy: device, query.token.user)
     return true
   }
 

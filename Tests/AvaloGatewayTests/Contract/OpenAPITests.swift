@@ -31,8 +31,7 @@ import Testing
     for name in CallTable.names {
       guard let data = Contract.data(name)?.schema else { continue }
       let caller: Caller = Self.servers(name) == nil ? .user(CallFixture.ann) : .server(CallFixture.backend)
-      let carrier: CallRequest.Carrier =
-        name == "unsubscribe" ? .session(FakeSession()) : .http(host: "h", secure: false)
+      let carrier = CallRequest.Carrier.http(host: "h", secure: false)
       do {
         let answer = try fixture.call(name, #"{"§":1}"#, as: caller, carrier: carrier)
         Issue.record("\(name) takes an unknown field: \(answer)")

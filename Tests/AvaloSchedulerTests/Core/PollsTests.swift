@@ -99,6 +99,45 @@ import Testing
     #expect(try bench.log.devices(of: "ann").isEmpty)
   }
 
+  // MARK: - Unsubscribing
+
+  @Test(arguments: LogKind.allCases) func unsubscribingTakesTopicsOffTheList(_ engine: LogKind) throws {
+    let bench = try CoreBench(engine)
+    let link = try bench.link()
+    try bench.turn(link, bench.starts(link, topics + ["feed:g"], connection: "cn"))
+    #expect(
+      try bench.turn(link, bench.stopPolling(link, ["feed:f", "feed:never"], connection: "cn", as: 9))
+        == [.polled(9, ["user:ann", "feed:g"])])
+    #expect(try bench.polled(link, "cn") == ["user:ann", "feed:g"])
+    // Again, and of a connection that nobody knows: nothing to do.
+    for connection in ["cn", "other"] {
+      let left = try bench.polled(link, connection) ?? []
+      #expect(
+        try bench.turn(link, bench.stopPolling(link, ["feed:f"], connection: connection, as: 9)) == [.polled(9, left)])
+    }
+    #expect(try bench.log.devices(of: "ann").map(\.device) == ["cn"])
+    // Subscribed to again, it goes on where the polls were.
+    try bench.turn(link, bench.publish(link, "feed:f", id: "meanwhile"))
+    #expect(
+      try bench.turn(link, bench.starts(link, topics, connection: "cn", as: 9))
+        == [.starts(9, [.none, bench.position("feed:f", 1)])])
+    #expect(
+      try bench.turn(link, bench.attach(link, 2, device: "cn", topics: topics, isPassing: true, as: 3))
+        == [.attached(3, [bench.position("user:ann", 0), bench.position("feed:f", 0)])])
+  }
+
+  /// With the inbox or with nothing left, polls are as those of a connection that never said what it wants.
+  @Test(arguments: [["feed:f"], ["feed:f", "user:ann"]]) func unsubscribingFromTheRestLeavesTheInbox(
+    _ gone: [String]
+  ) throws {
+    let bench = try CoreBench(.sqlite)
+    let link = try bench.link()
+    try bench.turn(link, bench.starts(link, topics, connection: "cn"))
+    try bench.turn(link, bench.stopPolling(link, gone, connection: "cn"))
+    try bench.crash()
+    #expect(try bench.polled(bench.link(incarnation: 2), "cn") == [])
+  }
+
   // MARK: - Bounds
 
   /// One that polls is seen, and so not the one that makes room beside others that came once.
@@ -220,6 +259,27 @@ import Testing
     bench.advance(SchedulerLimits.retryMilliseconds)
     #expect(try bench.polled(link, "cn") == [])
     #expect(try bench.log.devices(of: "ann").isEmpty)
+  }
+
+  @Test func unsubscribingIsRefusedWhileTheLogTakesNothingAndWithARevokedToken() throws {
+    let bench = try CoreBench()
+    let link = try bench.link()
+    try bench.turn(link, bench.starts(link, topics, connection: "cn", issued: 1))
+    bench.log.fail(at: [.commit])
+    #expect(
+      try bench.turn(link, bench.stopPolling(link, ["feed:f"], connection: "cn", issued: 1, as: 9))
+        == [.failed(9, .unavailable)])
+    bench.log.fail(at: [])
+    bench.advance(SchedulerLimits.retryMilliseconds)
+    #expect(try bench.polled(link, "cn") == topics)
+    try bench.turn(
+      link,
+      .access(
+        link, correlation: 8,
+        .revoke(Revoke(Revocation(.user("ann"), issuedBeforeMilliseconds: 10, untilMilliseconds: .max)))))
+    let told = try bench.turn(link, bench.stopPolling(link, ["feed:f"], connection: "cn", issued: 1, as: 9))
+    #expect(told.contains(.failed(9, .unauthenticated)))
+    #expect(try bench.polled(link, "cn") == topics)
   }
 
   /// It would bring back a device that was erased a moment ago.
