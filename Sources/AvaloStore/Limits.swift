@@ -1,7 +1,7 @@
 /// The bounds of what a log keeps, whichever engine carries it.
 public enum StoreLimits {
   /// Devices of one user: phones, tablets and browser profiles of a busy person; each keeps cursors that hold nothing
-  /// back but cost rows.
+  /// back but cost rows. As many again that are no more than a connection which polls.
   public static let devicesPerUserMax = 20
   /// Topics of one device in which it goes on where it stopped, some 30 bytes each: five times what one connection may
   /// subscribe to. With a kind that anybody may subscribe to, this bounds what one user makes the log keep.

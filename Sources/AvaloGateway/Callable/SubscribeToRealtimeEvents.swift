@@ -113,7 +113,8 @@ enum SubscribeToRealtimeEvents: Callable {
     completion: @escaping (Result<[Topic: Position]?, CallError>) -> Void
   ) {
     let topics = (request.subscriptions ?? []).compactMap { Topic($0) }.filter { !$0.isPresence }
-    guard !topics.isEmpty else { return completion(.success(request.positions)) }
+    // With presence alone nothing begins anywhere, but polls are no longer of what they were.
+    guard isKept || !topics.isEmpty else { return completion(.success(request.positions)) }
     let query = StartsQuery(
       token: identity.token, device: request.deviceID ?? request.connectionID ?? "",
       connection: isKept ? request.connectionID ?? "" : "",

@@ -109,22 +109,22 @@ extension SchedulerCore {
     return registered.map { ($0, isNew: true) }
   }
 
-  /// Registers a device that is none yet; `nil` when that was refused.
-  /// - `forgetting`: which others may make room for it.
+  /// Registers a device that is none yet; `nil` when that was refused. Those that a connection names, which may be pages
+  /// somebody once looked at, and those with a name of their own have room apart, and take none from each other.
+  /// - `kept`: another one that makes no room for it.
   func register(
-    _ device: String, of user: String, platform: Platform, isPassing: Bool,
-    forgetting mayForget: (StoredDevice) -> Bool = { _ in true }, _ origin: Origin
+    _ device: String, of user: String, platform: Platform, isPassing: Bool, besides kept: String = "",
+    _ origin: Origin
   ) throws(LogError) -> StoredDevice? {
     guard isWritable(origin) else { return nil }
-    let siblings = try log.devices(of: user)
+    let siblings = try log.devices(of: user).filter { $0.isPassing == isPassing }
     if siblings.count >= settings.devicesPerUserMax {
-      // The one nobody has seen for longest makes room, but no open one; and before any that has a name of its own, one
-      // that is a page somebody once looked at.
-      let closed = siblings.filter { devices.place(of: $0.id) == nil && mayForget($0) }
-      guard let oldest = closed.first(where: \.isPassing) ?? closed.first else {
+      // The one nobody has seen for longest makes room, but no open one.
+      guard let oldest = siblings.first(where: { devices.place(of: $0.id) == nil && $0.device != kept }) else {
         refuse(
           origin, .resourceExhausted,
-          "this user has \(siblings.count) devices, none of which makes room: close one of them", .limit)
+          "this user has \(siblings.count) \(isPassing ? "connections that poll" : "devices") open: close one of them",
+          .limit)
         return nil
       }
       try forget(oldest.id)

@@ -95,10 +95,9 @@ extension SchedulerCore {
     var known = try log.device(user: query.token.user, device: query.connection)
     if known == nil {
       if polled.isEmpty { return true }
-      // Who only asked takes no place from a device that has a name, nor from the one whose places it just read.
+      // Not in place of the one whose places it just read.
       known = try register(
-        query.connection, of: query.token.user, platform: .unknown, isPassing: true,
-        forgetting: { $0.isPassing && $0.device != query.device }, origin)
+        query.connection, of: query.token.user, platform: .unknown, isPassing: true, besides: query.device, origin)
     }
     guard let device = known else { return false }
     if moment.wall - device.seen >= SchedulerLimits.polledSeenMilliseconds {

@@ -83,6 +83,17 @@ import Testing
     #expect(query.device == "d" && query.connection.isEmpty)
   }
 
+  /// There is nothing for polls in it, and so they are no longer of what was asked for before.
+  @Test func presenceAloneReplacesWhatWasPolled() async throws {
+    let fixture = try await CallFixture()
+    let data = #"{"connectionId":"cn","subscriptions":["presence:bob"]}"#
+    let answer = try fixture.call(name, data, as: .user(CallFixture.ann))
+    #expect(answer.contains("wsUrl") && !answer.contains("cursor"), "\(answer)")
+    #expect(
+      fixture.services.asked.compactMap { $0 as? StartsQuery }
+        == [StartsQuery(token: CallFixture.ann.token, device: "cn", connection: "cn", topics: [])])
+  }
+
   @Test func grantsAsManyTopicsAsAConnectionHas() async throws {
     let fixture = try await CallFixture(#""connections":{"topics":1}"#)
     let answer = try fixture.call(

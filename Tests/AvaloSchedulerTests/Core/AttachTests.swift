@@ -115,8 +115,9 @@ import Testing
     #expect(bench.core.devices.sessionCount == 2)
   }
 
-  /// Pages that poll under a connection's name each time push each other out, and no phone that is closed.
-  @Test(arguments: LogKind.allCases) func aDeviceNamedByItsConnectionMakesRoomFirst(_ engine: LogKind) throws {
+  /// Pages that poll under a connection's name each time push each other out, and no phone that is closed; nor does a new
+  /// phone push out who polls.
+  @Test(arguments: LogKind.allCases) func connectionsAndNamedDevicesHaveRoomApart(_ engine: LogKind) throws {
     var settings = SchedulerSettings()
     settings.devicesPerUserMax = 3
     let bench = try CoreBench(engine, settings)
@@ -127,11 +128,14 @@ import Testing
       try bench.turn(
         link, bench.attach(link, 2, device: "conn\(page)", isPassing: true), .detach(link, Detach(sessions: [2])))
     }
-    #expect(try bench.log.devices(of: "ann").map(\.device) == ["phone", "conn7", "conn8"])
+    #expect(try bench.log.devices(of: "ann").map(\.device) == ["phone", "conn6", "conn7", "conn8"])
     #expect(try bench.log.device(user: "ann", device: "conn8")?.isPassing == true)
-    bench.advance(1000)
-    try bench.turn(link, bench.attach(link, 3, device: "tablet"))
-    #expect(try bench.log.devices(of: "ann").map(\.device) == ["phone", "conn8", "tablet"])
+    for device in ["tablet", "desk", "watch"] {
+      bench.advance(1000)
+      try bench.turn(link, bench.attach(link, 3, device: device))
+    }
+    #expect(
+      try bench.log.devices(of: "ann").map(\.device) == ["conn6", "conn7", "conn8", "tablet", "desk", "watch"])
   }
 
   @Test func aDeviceNobodySawForAMonthIsForgotten() throws {
