@@ -44,9 +44,9 @@ enum HubLimits {
   /// Of those, asked about again in a second by a loop: a thousand within ``membershipSeconds``, and as many as the whole
   /// gateway may ask about who are in as many chats as count (``membershipLookupsPerSecond``).
   static let membershipRefreshesPerSecond = 64
-  /// Sessions of a loop looked at in a second, for whether they need to be asked about again: a loop's connections, within
-  /// ``membershipSeconds``, at some milliseconds of a second.
-  static let membershipLooksPerSecond = 4096
+  /// Sessions of a loop, and what they watch, looked at in a second for whether they need to be asked about again: ten
+  /// thousand who watch fifty users each, on a gateway's loops, nearly within ``membershipSeconds``, at a millisecond or two.
+  static let membershipLooksPerSecond = 16_384
   /// Chats that the log names in a second for all loops of a gateway, each of them a row that it reads: some hundredths of
   /// its time, also when it has just begun and all who watch are asked about while all connections come in.
   static let membershipLookupsPerSecond = 16_384

@@ -108,6 +108,30 @@ import Testing
     #expect(lease.beganMicroseconds == testNow * 1000)
   }
 
+  /// What it waited for made it begin behind a later one, which its client still waits for.
+  @Test func endsNoPollThatCameLater() async throws {
+    let poll = try await PollFixture()
+    poll.http.services.polledAnswer = nil
+    try poll.ping(#"{"connectionId":"c1"}"#)
+    let older = poll.channel
+    poll.http.clock.advance(by: .seconds(3))
+    try poll.reconnect()
+    try poll.ping(#"{"connectionId":"c1","subscriptions":["user:ann"]}"#)
+    try poll.begin(at: position(4))
+    _ = try poll.port.take(Lease.self)
+    poll.http.services.polledWaits[0](.success(Polled(topics: [])))
+    poll.http.channel.embeddedEventLoop.run()
+    let lease = try #require(try poll.port.take(Lease.self).first)
+    #expect(try poll.received() == "")
+    poll.scheduler {
+      $0.frame(
+        LeaseLost(session: lease.message.session, place: lease.message.place), correlation: lease.correlation)
+    }
+    #expect(try StreamFixture.received(older).contains(#""events":[]"#))
+    poll.deliver(5, "{}")
+    #expect(try poll.received().contains(#""offset":5"#))
+  }
+
   /// A cursor has room for no more than a stream's.
   @Test func hasNoCursorOfVeryManyTopics() async throws {
     let poll = try await PollFixture()

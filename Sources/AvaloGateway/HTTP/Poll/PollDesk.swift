@@ -93,7 +93,7 @@ final class PollDesk: Polls {
       lease = admitted
     }
     enterTurn()
-    supersede(wish.request.connectionID, identity.user)
+    supersede(wish, identity.user)
     let opened = life.open(
       descriptor: -1, addressLease: lease, response: [], request: UpgradeRequest(path: "/poll"))
     guard let connection = opened else { preconditionFailure("a slab with room has a slot") }
@@ -106,11 +106,13 @@ final class PollDesk: Polls {
     hub.begin(connection, identity, wish.request, at: wish.arrivedMicroseconds)
   }
 
-  /// A client asks anew when it has given up on its last poll: that one is answered, so that nothing waits for nobody.
-  private func supersede(_ connectionID: String?, _ user: String) {
-    guard let connectionID else { return }
-    hub.forEachSession(of: user) { older in
-      if older.connectionID == connectionID { end(older.connection) }
+  /// A client asks anew when it has given up on its last poll: that one is answered, so that nothing waits for nobody. Which
+  /// is the last one is a matter of when they arrived: what came in between may have held up an earlier one.
+  private func supersede(_ wish: PollWish, _ user: String) {
+    guard let connectionID = wish.request.connectionID else { return }
+    hub.forEachSession(of: user) { other in
+      guard other.connectionID == connectionID else { return }
+      if hub.leases[other.number].map({ $0 <= wish.arrivedMicroseconds }) != false { end(other.connection) }
     }
   }
 

@@ -44,11 +44,20 @@ extension Hub {
     if !presence[subscription].owes {
       let topic = presence.topic(of: subscription)
       guard topic.known.state.dependsOnViewer else { return }
-      let viewer = viewer(session, of: topic.user, Set(topic.known.chats))
+      let viewer = viewer(session, of: topic.user, topic.known.chats)
       if viewer.map({ topic.known.news(for: $0) }) == topic.known.news(for: presence[subscription].shown) { return }
       presence[subscription].owes = true
     }
     sendSnapshot(subscription, to: session)
+  }
+
+  /// Likewise whoever watches the topic's user.
+  private func reviewSubscribers(of topic: PresenceTopic) {
+    for place in 0..<Int(topic.subscribers.count) {
+      let subscription = topic.subscribers[place]
+      guard let session = session(of: presence[subscription].connection), session.stage == .ready else { continue }
+      review(subscription, of: session)
+    }
   }
 
   private func reviewWatchers() {
@@ -61,7 +70,7 @@ extension Hub {
   func askMemberships() {
     guard schedulerIsUp else { return }
     let now = writer.nowSeconds
-    while let question = watcherChats.takeQuestion(if: membershipPace.take(nowSeconds: now)) {
+    while let question = watcherChats.takeQuestion(if: { membershipPace.take(nowSeconds: now, isAgain: $0) }) {
       guard let session = session(of: question.connection) else {
         membershipPace.answered(chats: 0, askedIn: now)
         _ = watcherChats.answer(question, nil, nowSeconds: now)
@@ -86,6 +95,7 @@ extension Hub {
   /// Once a second: who is shown less than there is may have become a member, and what waited for word of what was taken
   /// away goes on.
   func refreshMemberships() {
+    giveBackChats()
     guard schedulerIsUp else { return }
     if watcherChats.holdsNews, accessIsCurrent {
       watcherChats.holdsNews = false
@@ -94,9 +104,20 @@ extension Hub {
     watcherChats.refresh(nowSeconds: writer.nowSeconds) { isShownLess($0) }
   }
 
-  private func isShownLess(_ connection: ConnectionID) -> Bool {
-    presence.subscriptions(of: connection).contains {
-      presence[$0].shown == .stranger && presence.topic(of: $0).known.state.hasPartsForPartners
+  private func isShownLess(_ connection: ConnectionID) -> (Bool, looks: Int) {
+    presence.find(of: connection) {
+      $0.shown == .stranger && presence.topic(at: $0.topic)?.known.state.hasPartsForPartners == true
+    }
+  }
+
+  private func giveBackChats() {
+    for index in presence.withholding {
+      guard let topic = presence.topic(at: index), !topic.isLeaving else {
+        presence.withholding.remove(index)
+        continue
+      }
+      if topic.giveBack(nowSeconds: writer.nowSeconds) { reviewSubscribers(of: topic) }
+      if topic.withheld.isEmpty { presence.withholding.remove(index) }
     }
   }
 
@@ -113,11 +134,7 @@ extension Hub {
         review(session)
       }
       guard let topic = presence.topic(ofUser: user), topic.end(chat, nowSeconds: writer.nowSeconds) else { continue }
-      for place in 0..<Int(topic.subscribers.count) {
-        let subscription = topic.subscribers[place]
-        guard let session = session(of: presence[subscription].connection), session.stage == .ready else { continue }
-        review(subscription, of: session)
-      }
+      reviewSubscribers(of: topic)
     }
   }
 

@@ -115,6 +115,7 @@ extension Hub {
       guard let topic = presenceTopic(handle), !topic.isLeaving, change.version > topic.version else { continue }
       let before = topic.version == 0 ? nil : topic.known
       topic.take(change, nowSeconds: writer.nowSeconds)
+      if !topic.withheld.isEmpty { presence.withholding.insert(topic.index) }
       tell(topic, before)
     }
   }
@@ -124,7 +125,6 @@ extension Hub {
     var frames = PresenceFrames()
     let dependsOnViewer = topic.known.state.dependsOnViewer || before?.state.dependsOnViewer == true
     if let before, !dependsOnViewer, before.news(for: .stranger) == topic.known.news(for: .stranger) { return }
-    let chats = Set(topic.known.chats)
     var told = 0
     for place in 0..<Int(topic.subscribers.count) {
       let subscription = topic.subscribers[place]
@@ -134,7 +134,7 @@ extension Hub {
         sendSnapshot(subscription, to: session)
         continue
       }
-      guard let viewer = dependsOnViewer ? self.viewer(session, of: topic.user, chats) : .stranger else {
+      guard let viewer = dependsOnViewer ? viewer(session, of: topic.user, topic.known.chats) : .stranger else {
         // It is sent when it is known to whom.
         presence[subscription].owes = true
         continue
@@ -164,7 +164,7 @@ extension Hub {
     let topic = presence.topic(of: subscription)
     guard topic.version != 0 else { return }
     let dependsOnViewer = topic.known.state.dependsOnViewer
-    guard let viewer = dependsOnViewer ? viewer(session, of: topic.user, Set(topic.known.chats)) : .stranger else {
+    guard let viewer = dependsOnViewer ? viewer(session, of: topic.user, topic.known.chats) : .stranger else {
       return
     }
     guard writer.backlog(session.connection) <= policy.limits.backlogBytesMax else {

@@ -15,12 +15,14 @@ final class MembershipPace: Sendable {
 
   private let state = Mutex(State())
 
-  /// Takes the place of one question, if this second has it; `nowSeconds` is the monotonic second of the loop.
-  func take(nowSeconds: UInt32) -> Bool {
+  /// Takes the place of one question, if this second has it; `nowSeconds` is the monotonic second of the loop. Who is asked
+  /// about again has half of it at most: of another loop somebody may be shown nothing yet.
+  func take(nowSeconds: UInt32, isAgain: Bool = false) -> Bool {
     state.withLock { state in
       // One loop's second may be behind another's.
       if nowSeconds > state.second { state = State(second: nowSeconds) }
-      guard state.taken + Limits.presenceChatsMax <= HubLimits.membershipLookupsPerSecond else { return false }
+      let max = isAgain ? HubLimits.membershipLookupsPerSecond / 2 : HubLimits.membershipLookupsPerSecond
+      guard state.taken + Limits.presenceChatsMax <= max else { return false }
       state.taken += Limits.presenceChatsMax
       return true
     }

@@ -20,6 +20,8 @@ struct PresenceBook {
 
   /// Subscriptions of all sessions.
   private(set) var count = 0
+  /// Indices of topics that withhold chats (``PresenceTopic/withheld``), or did.
+  var withholding: Set<UInt32> = []
 
   // MARK: - Finding
 
@@ -48,6 +50,20 @@ struct PresenceBook {
       index = self[index].next
     }
     return all
+  }
+
+  /// Whether one of the session's subscriptions is such, and how many were looked at for that.
+  func find(
+    of connection: ConnectionID, where isWanted: (PresenceSubscription) -> Bool
+  ) -> (isThere: Bool, looks: Int) {
+    var looks = 0
+    var index = sessions[connection.slot]?.first ?? PresenceSubscription.none
+    while index != PresenceSubscription.none {
+      looks += 1
+      if isWanted(self[index]) { return (true, looks) }
+      index = self[index].next
+    }
+    return (false, looks)
   }
 
   func users(of connection: ConnectionID) -> [String] {

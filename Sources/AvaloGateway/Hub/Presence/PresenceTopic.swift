@@ -18,6 +18,8 @@ final class PresenceTopic {
   /// Chats that the log took from the user a moment ago, and in which monotonic second: a change that was on its way then
   /// still names them.
   private var ended: [(chat: String, second: UInt32)] = []
+  /// Of those, what the last change names: the user may be in them again.
+  private(set) var withheld: Set<String> = []
 
   init(user: String, handle: UInt32) {
     self.user = user
@@ -34,8 +36,19 @@ final class PresenceTopic {
         nowSeconds &- $0.second >= HubLimits.endedChatSeconds || namesChats && !change.chats.contains($0.chat)
       }
     }
-    let chats = change.chats.filter { chat in !ended.contains { $0.chat == chat } }
-    known = PresenceKnown(state: change.state, chats: chats)
+    let chats = Set(change.chats)
+    withheld = ended.isEmpty ? [] : chats.intersection(ended.map(\.chat))
+    known = PresenceKnown(state: change.state, chats: chats.subtracting(withheld))
+  }
+
+  /// What was on its way has come, and the presence worker has said nothing else since: the user is in these chats. Whether
+  /// that is news.
+  func giveBack(nowSeconds: UInt32) -> Bool {
+    ended.removeAll { nowSeconds &- $0.second >= HubLimits.endedChatSeconds }
+    let back = withheld.subtracting(ended.map(\.chat))
+    withheld.subtract(back)
+    known.chats.formUnion(back)
+    return !back.isEmpty
   }
 
   /// The user is in the chat no longer. Whether they were, by what is known.
@@ -43,9 +56,8 @@ final class PresenceTopic {
     ended.removeAll { $0.chat == chat }
     if ended.count == HubLimits.endedChatsMax { ended.removeFirst() }
     ended.append((chat, nowSeconds))
-    guard let index = known.chats.firstIndex(of: chat) else { return false }
-    known.chats.remove(at: index)
-    return true
+    withheld.remove(chat)
+    return known.chats.remove(chat) != nil
   }
 
   var index: UInt32 { handle & PresenceTopic.indexMax }
@@ -56,7 +68,7 @@ final class PresenceTopic {
 struct PresenceKnown: Equatable {
   var state = PresenceState()
   /// The user's chats, to tell partners from strangers; empty when that makes no difference.
-  var chats: [String] = []
+  var chats: Set<String> = []
 
   /// The part for such viewers, without the times that change all the while and are no news by themselves.
   func news(for viewer: PresenceState.Viewer) -> PresenceState {

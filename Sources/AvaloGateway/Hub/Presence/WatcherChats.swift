@@ -54,12 +54,12 @@ struct WatcherChats {
     waiting.append(connection)
   }
 
-  /// The next session to ask about, as long as few enough are being asked about, and if it may be asked now, which is
-  /// evaluated only when there is one.
-  mutating func takeQuestion(if mayAsk: @autoclosure () -> Bool = true) -> Question? {
+  /// The next session to ask about, as long as few enough are being asked about, and if it may be asked now, for the first
+  /// time on this link or again, which is evaluated only when there is one.
+  mutating func takeQuestion(if mayAsk: (_ isAgain: Bool) -> Bool = { _ in true }) -> Question? {
     while asking < HubLimits.membershipQuestionsMax, let connection = waiting.first ?? waitingAgain.first {
       let isLive = entries[connection.slot]?.connection == connection
-      if isLive, !mayAsk() { return nil }
+      if isLive, !mayAsk(waiting.isEmpty) { return nil }
       if waiting.popFirst() == nil { waitingAgain.removeFirst() }
       guard isLive else { continue }
       asking += 1
@@ -81,8 +81,8 @@ struct WatcherChats {
   }
 
   /// Once a second: of the sessions whose answer is old, those that need a new one are to be asked about again. Some at a
-  /// time, and no more while enough of them wait; who needs none costs a look.
-  mutating func refresh(nowSeconds: UInt32, where needsAnswer: (ConnectionID) -> Bool) {
+  /// time, and no more while enough of them wait; who needs none costs looks.
+  mutating func refresh(nowSeconds: UInt32, where needsAnswer: (ConnectionID) -> (Bool, looks: Int)) {
     var looks = 0
     while looks < HubLimits.membershipLooksPerSecond, waitingAgain.count < HubLimits.membershipRefreshesPerSecond,
       let first = answered.first, nowSeconds &- first.second >= HubLimits.membershipSeconds
@@ -90,7 +90,9 @@ struct WatcherChats {
       answered.removeFirst()
       looks += 1
       guard entries[first.connection.slot]?.connection == first.connection else { continue }
-      if needsAnswer(first.connection) {
+      let (isNeeded, cost) = needsAnswer(first.connection)
+      looks += cost
+      if isNeeded {
         waitingAgain.append(first.connection)
       } else {
         answered.append((first.connection, nowSeconds))

@@ -160,6 +160,51 @@ import Testing
     #expect(loop.news(bob) == ["ann busy dancing"])
   }
 
+  /// Let in again, and what she said then named the chat while it was held against her.
+  @Test func showsWhatAMemberSaidWhoCameBackAtOnce() throws {
+    let loop = try TestLoop()
+    let (bob, handles) = try begin(loop)
+    _ = loop.answerMemberships(["bob": ["c1"]])
+    _ = loop.news(bob)
+    loop.removed("c1", ["ann"])
+    loop.tell(handles, 2, .online, activity: "dancing", chats: ["c1"])
+    #expect(loop.news(bob) == ["ann online (snapshot)"])
+    loop.advance(HubLimits.endedChatSeconds - 1)
+    #expect(loop.news(bob).isEmpty)
+    loop.advance(1)
+    #expect(loop.news(bob) == ["ann online dancing (snapshot)"])
+    #expect(loop.hub.presence.withholding.isEmpty)
+  }
+
+  /// What was said before the removal is not given back with time, nor what the presence worker takes back.
+  @Test func givesNothingBackToWhoIsRemoved() throws {
+    for isSaidAgain in [false, true] {
+      let loop = try TestLoop()
+      let (bob, handles) = try begin(loop)
+      _ = loop.answerMemberships(["bob": ["c1"]])
+      loop.removed("c1", ["ann"])
+      #expect(loop.news(bob).last == "ann online (snapshot)")
+      if isSaidAgain {
+        loop.tell(handles, 2, .online, activity: "dancing", chats: ["c1"])
+        loop.tell(handles, 3, .online, activity: "dancing", chats: ["c2"])
+      }
+      loop.advance(HubLimits.endedChatSeconds + 1)
+      #expect(loop.news(bob).isEmpty && loop.hub.presence.withholding.isEmpty)
+    }
+  }
+
+  @Test func withholdsNothingWhereNobodyIsLeft() throws {
+    let loop = try TestLoop()
+    let (bob, handles) = try begin(loop)
+    loop.removed("c1", ["ann"])
+    loop.tell(handles, 2, .busy, activity: "singing", chats: ["c1"])
+    loop.removed("c1", ["ann"], position: 2)
+    #expect(!loop.hub.presence.withholding.isEmpty)
+    loop.hangUp(bob)
+    loop.advance(1)
+    #expect(loop.hub.presence.withholding.isEmpty)
+  }
+
   // MARK: - Beginning
 
   @Test func showsItToWhoBecomesAMemberLater() throws {

@@ -5,9 +5,9 @@ import Testing
 
 @Suite struct MembershipPaceTests {
   /// How many questions the rest of a second has.
-  private func takeAll(_ pace: MembershipPace, _ second: UInt32) -> Int {
+  private func takeAll(_ pace: MembershipPace, _ second: UInt32, isAgain: Bool = false) -> Int {
     var count = 0
-    while pace.take(nowSeconds: second) { count += 1 }
+    while pace.take(nowSeconds: second, isAgain: isAgain) { count += 1 }
     return count
   }
 
@@ -26,6 +26,17 @@ import Testing
     pace.answered(chats: 1, askedIn: 7)
     let late = takeAll(pace, 8)
     #expect(late == 0)
+  }
+
+  @Test func leavesHalfToThoseWhoAreShownNothingYet() {
+    let pace = MembershipPace()
+    let most = HubLimits.membershipLookupsPerSecond / Limits.presenceChatsMax
+    let again = takeAll(pace, 7, isAgain: true)
+    let first = takeAll(pace, 7)
+    #expect(again == most / 2 && first == most - most / 2)
+    let next = takeAll(pace, 8)
+    let none = takeAll(pace, 8, isAgain: true)
+    #expect(next == most && none == 0)
   }
 
   /// Users are in few chats, but a question costs something, too.

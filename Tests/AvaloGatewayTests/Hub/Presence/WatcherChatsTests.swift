@@ -91,15 +91,15 @@ import Testing
     for slot in 0..<count { chats.want(connection(slot)) }
     _ = askAll(&chats, "a", nowSeconds: 5)
     let old = 5 + HubLimits.membershipSeconds
-    chats.refresh(nowSeconds: old - 1) { _ in true }
+    chats.refresh(nowSeconds: old - 1) { _ in (true, 1) }
     let early = chats.takeQuestion()
     #expect(early == nil)
     chats.leave(connection(0))
-    for _ in 0..<2 { chats.refresh(nowSeconds: old) { _ in true } }
+    for _ in 0..<2 { chats.refresh(nowSeconds: old) { _ in (true, 1) } }
     let first = askAll(&chats, nowSeconds: old)
     #expect(first == Array(1...UInt32(HubLimits.membershipRefreshesPerSecond)), "no more than may wait")
     #expect(chats.isMember(connection(1), of: ["a"]) == true, "without an answer what is known stands")
-    chats.refresh(nowSeconds: old) { _ in true }
+    chats.refresh(nowSeconds: old) { _ in (true, 1) }
     let rest = askAll(&chats, nowSeconds: old)
     #expect(rest == [count - 2, count - 1])
   }
@@ -107,32 +107,37 @@ import Testing
   /// Who needs no answer takes no place of those who do, and is not looked at again at once.
   @Test func asksAgainOnlyAboutWhoNeedsIt() throws {
     var chats = WatcherChats()
-    let count = UInt32(HubLimits.membershipLooksPerSecond)
+    // A session, and what it watches.
+    let count = UInt32(HubLimits.membershipLooksPerSecond / 2)
     for slot in 0...count { chats.want(connection(slot)) }
     _ = askAll(&chats, "a", nowSeconds: 0)
     let old = HubLimits.membershipSeconds
     var looks = 0
     chats.refresh(nowSeconds: old) {
       looks += 1
-      return $0.slot == count - 1
+      return ($0.slot == count - 1, 1)
     }
     let asked = askAll(&chats, nowSeconds: old)
-    #expect(asked == [count - 1] && looks == HubLimits.membershipLooksPerSecond)
+    #expect(asked == [count - 1] && looks == HubLimits.membershipLooksPerSecond / 2)
     chats.refresh(nowSeconds: old) { _ in
       looks += 1
-      return false
+      return (false, 1)
     }
-    #expect(looks == HubLimits.membershipLooksPerSecond + 1)
+    #expect(looks == HubLimits.membershipLooksPerSecond / 2 + 1)
   }
 
   @Test func asksFirstAboutWhoIsShownNothingYet() throws {
     var chats = WatcherChats()
     chats.want(connection(1))
     _ = askAll(&chats, nowSeconds: 0)
-    chats.refresh(nowSeconds: HubLimits.membershipSeconds) { _ in true }
+    chats.refresh(nowSeconds: HubLimits.membershipSeconds) { _ in (true, 1) }
     chats.want(connection(2))
-    let refused = chats.takeQuestion(if: false)
-    #expect(refused == nil)
+    var kinds: [Bool] = []
+    let refused = chats.takeQuestion {
+      kinds.append($0)
+      return false
+    }
+    #expect(refused == nil && kinds == [false])
     let asked = askAll(&chats, nowSeconds: HubLimits.membershipSeconds)
     #expect(asked == [2, 1], "what was not asked still waits")
   }
