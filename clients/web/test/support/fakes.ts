@@ -1,5 +1,5 @@
 /** A clock that stands still, a network that is told what it is, and sockets that do what the test says. */
-import type { Environment, PageEvent, WebSocketLike } from '../../src/environment.js';
+import type { Environment, PageEvent, StorageLike, WebSocketLike } from '../../src/environment.js';
 import { RealtimeWebSocketClient } from '../../src/client.js';
 import type { ClientOptions } from '../../src/types/options.js';
 
@@ -97,6 +97,11 @@ export function event(topic: string, offset: number, more: object = {}, inner: o
   };
 }
 
+/** From here on what comes of a topic is no replay. */
+export function live(offset: number, epoch = 'e', topic = 'user:ann'): object {
+  return { live: { topic, epoch, offset } };
+}
+
 /** A stream of the subscribe call that says what the test says. */
 export class FakeStream {
   isAborted = false;
@@ -179,6 +184,11 @@ export class Bench {
     return this.sockets[this.sockets.length - 1]!;
   }
 
+  /** The calls over HTTP of that name. */
+  posted(name: string): Bench['posts'] {
+    return this.posts.filter(post => post.name === name);
+  }
+
   page(event: PageEvent): void {
     if (event === 'online' || event === 'offline') this.isOnline = event === 'online';
     this.#listener?.(event);
@@ -224,6 +234,7 @@ export class Bench {
   }
 }
 
-function store(map: Map<string, string>): { getItem(key: string): string | null; setItem(key: string, value: string): void } {
+/** Keeps texts as a browser does, where a test can look at them. */
+export function store(map: Map<string, string>): StorageLike {
   return { getItem: key => map.get(key) ?? null, setItem: (key, value) => void map.set(key, value) };
 }

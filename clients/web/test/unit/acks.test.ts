@@ -1,9 +1,36 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { Bench, event, settle } from '../support/fakes.js';
+import { Bench, event, live, settle, store } from '../support/fakes.js';
 
 const acks = (bench: Bench) => bench.sockets.map(socket => socket.all('ack').flatMap(frame => frame.ack));
-const live = (offset: number) => ({ live: { topic: 'user:ann', epoch: 'e', offset } });
+
+describe('acknowledgements', () => {
+  test('are sent together after a moment, and at once when the page goes or the client ends', async () => {
+    const bench = new Bench();
+    const socket = await bench.connected();
+    socket.say(event('user:ann', 1, { epoch: 'e' }), event('user:ann', 2));
+    assert.equal(socket.all('ack').length, 0);
+    await bench.clock.pass(50);
+    assert.deepEqual(socket.all('ack'), [{ ack: [{ topic: 'user:ann', epoch: 'e', offset: 2 }] }]);
+    socket.say(event('user:ann', 3));
+    bench.page('leave');
+    assert.equal(socket.all('ack').length, 2);
+    socket.say(event('user:ann', 4));
+    bench.client.disconnect();
+    assert.equal(socket.all('ack').length, 3);
+  });
+
+  test('keep positions where they are asked to, for the next page', async () => {
+    const positions = store(new Map());
+    const bench = new Bench({ positions });
+    const socket = await bench.connected();
+    socket.say(event('user:ann', 8, { epoch: 'e' }));
+    await bench.clock.pass(50);
+    const page = new Bench({ positions });
+    const next = await page.connected();
+    assert.deepEqual(next.sent[0].connect.positions, { 'user:ann': { epoch: 'e', offset: 8 } });
+  });
+});
 
 describe('what is acknowledged', () => {
   test('on a connection that is lost is acknowledged on the next one, when its topic has begun there', async () => {
@@ -39,8 +66,7 @@ describe('what is acknowledged', () => {
 
   test('is kept under the name of whose it is', async () => {
     const kept = new Map<string, string>();
-    const positions = { getItem: (key: string) => kept.get(key) ?? null, setItem: (key: string, value: string) => void kept.set(key, value) };
-    const bench = new Bench({ positions });
+    const bench = new Bench({ positions: store(kept) });
     const socket = await bench.connected();
     bench.client.on('notification', () => void bench.client.connect('bob', 'of bob'));
     socket.say(event('user:ann', 8, { epoch: 'e' }));

@@ -2,6 +2,138 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { Bench, settle } from '../support/fakes.js';
 
+describe('calls', () => {
+  test('go over the socket and are answered by their id', async () => {
+    const bench = new Bench();
+    const socket = await bench.connected();
+    const first = bench.client.markChatAsRead('c');
+    const second = bench.client.getPresence(['bob']);
+    const [a, b] = socket.all('call');
+    assert.equal(a.call, 'markChatAsReadV1');
+    socket.say({ id: b.id, result: { presence: { bob: { status: 'away' } } } });
+    socket.say({ id: a.id, error: { status: 'PERMISSION_DENIED', message: 'no', details: { retryAfterMs: 5 } } });
+    assert.equal((await second).bob!.status, 'away');
+    await assert.rejects(first, { name: 'RealtimeError', code: 'PERMISSION_DENIED', retryAfterMs: 5 });
+  });
+
+  test('end with DEADLINE_EXCEEDED when nobody answers', async () => {
+    const bench = new Bench({ callTimeout: 2_000 });
+    const socket = await bench.connected();
+    const call = bench.client.markChatAsRead('c');
+    socket.say({ pong: {} });
+    void bench.clock.pass(2_000);
+    await assert.rejects(call, { code: 'DEADLINE_EXCEEDED' });
+  });
+
+  test('go over HTTP while there is no socket, and when it is lost before the answer', async () => {
+    const bench = new Bench();
+    bench.answers.sendReadReceiptV1 = () => ({ success: true, markedCount: 2 });
+    const socket = await bench.connected();
+    const call = bench.client.sendReadReceipt('c', 'm');
+    socket.end(1006);
+    assert.equal((await call).markedCount, 2);
+    assert.equal((await bench.client.sendReadReceipt('c', 'm')).markedCount, 2);
+    assert.deepEqual(bench.posts.map(post => post.token), ['token', 'token']);
+  });
+
+  test('of one user are never made as the next one', async () => {
+    const bench = new Bench();
+    bench.answers.markChatAsReadV1 = () => ({ markedCount: 1 });
+    const socket = await bench.connected();
+    const call = bench.client.markChatAsRead('c');
+    assert.equal(socket.all('call').length, 1);
+    void bench.client.connect('bob', 'of bob');
+    await assert.rejects(call, { code: 'CANCELLED' });
+    assert.deepEqual(bench.posts, []);
+  });
+
+  test('whose token was refused when another user is there are not made as that one', async () => {
+    const bench = new Bench();
+    void bench.client.connect('ann', () => 'of ann');
+    await settle();
+    bench.answers.markChatAsReadV1 = () => {
+      void bench.client.connect('bob', () => 'of bob');
+      return { error: { status: 'UNAUTHENTICATED', message: 'old' } };
+    };
+    await assert.rejects(bench.client.markChatAsRead('c'), { code: 'CANCELLED' });
+    assert.deepEqual(bench.posts.map(post => post.token), ['of ann']);
+  });
+
+  test('over HTTP with a refused token get another one, once', async () => {
+    const bench = new Bench();
+    let count = 0;
+    bench.answers.markChatAsReadV1 = (_, token) =>
+      token === 'token2' ? { markedCount: 1 } : { error: { status: 'UNAUTHENTICATED', message: 'old' } };
+    void bench.client.connect('ann', () => `token${++count}`);
+    await settle();
+    assert.equal((await bench.client.markChatAsRead('c')).markedCount, 1);
+  });
+
+  test('fail as UNAVAILABLE without a network, before connect as FAILED_PRECONDITION', async () => {
+    const bench = new Bench();
+    await assert.rejects(bench.client.markChatAsRead('c'), { code: 'FAILED_PRECONDITION' });
+    bench.isOnline = false;
+    void bench.client.connect('ann', 'token');
+    await assert.rejects(bench.client.markChatAsRead('c'), { code: 'UNAVAILABLE' });
+  });
+
+  test('of what a proxy answers are worth another try: it is no word of the server', async () => {
+    const bench = new Bench();
+    void bench.client.connect('ann', 'token');
+    for (const status of [200, 400, 401, 403, 404, 429, 502]) {
+      bench.answers.markChatAsReadV1 = () => ({ raw: new Response('<html>', { status }) });
+      await assert.rejects(bench.client.markChatAsRead('c'), { code: 'UNAVAILABLE' });
+    }
+  });
+
+  test('publish names the event, so that trying again keeps it once', async () => {
+    const bench = new Bench();
+    bench.answers.publishRealtimeEvent = () => ({ success: true });
+    const socket = await bench.connected();
+    const call = bench.client.publish({ type: 'chat_message', topic: 'chat:c', payload: { text: 'hi' } });
+    const id = socket.all('call')[0].data.eventId;
+    assert.match(id, /^evt_/);
+    socket.end(1006);
+    await call;
+    assert.equal(bench.posts[0]!.data.eventId, id);
+  });
+
+  test('of typing go out at most every three seconds, and once for the end', async () => {
+    const bench = new Bench();
+    const socket = await bench.connected();
+    const type = async (isTyping?: boolean) => {
+      const told = bench.client.sendTyping('c', isTyping);
+      for (const call of socket.all('call')) socket.say({ id: call.id, result: {} });
+      await told;
+    };
+    for (let i = 0; i < 10; i++) {
+      await type();
+      await bench.clock.pass(400);
+    }
+    await type(false);
+    await type(false);
+    assert.deepEqual(socket.all('call').map(call => call.data.isTyping), [true, true, false]);
+  });
+
+  test('may come from the Firebase SDK, and keep its codes', async () => {
+    const called: string[] = [];
+    const bench = new Bench({
+      callable: name => async data => {
+        called.push(name);
+        if (name === 'markChatAsReadV1') throw Object.assign(new Error('no'), { code: 'functions/permission-denied' });
+        return { data: { connectionId: 'c1', wsUrl: 'wss://rt.test/ws?ticket=t', subscriptions: [], denied: [], echo: data } };
+      },
+    });
+    void bench.client.connect('ann');
+    await bench.accept();
+    assert.equal(bench.socket.url, 'wss://rt.test/ws?ticket=t');
+    assert.deepEqual(bench.socket.all('connect'), []);
+    bench.socket.end(1006);
+    await assert.rejects(bench.client.markChatAsRead('c'), { code: 'PERMISSION_DENIED' });
+    assert.deepEqual(called.slice(0, 2), ['subscribeToRealtimeEventsV1', 'markChatAsReadV1']);
+  });
+});
+
 describe('a call', () => {
   test('ends in time when the token never comes', async () => {
     const bench = new Bench({ callTimeout: 2_000 });

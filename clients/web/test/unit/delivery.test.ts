@@ -6,7 +6,7 @@ import { Inbox } from '../../src/delivery/inbox.js';
 import { Positions } from '../../src/delivery/positions.js';
 import { Recent } from '../../src/delivery/recent.js';
 import type { RealtimeEventMap } from '../../src/types/client.js';
-import { event } from '../support/fakes.js';
+import { event, live } from '../support/fakes.js';
 
 function make(positions: string | null = null) {
   const got: any[] = [];
@@ -46,7 +46,7 @@ describe('events', () => {
     const replayed: unknown[] = [];
     emitter.on('event', one => replayed.push(one.replay));
     inbox.began(['user:ann'], []);
-    take(event('user:ann', 1, e1), { live: { topic: 'user:ann', epoch: 'e1', offset: 1 } }, event('user:ann', 2));
+    take(event('user:ann', 1, e1), live(1, 'e1'), event('user:ann', 2));
     assert.deepEqual(replayed, [true, undefined]);
   });
 
@@ -126,14 +126,14 @@ describe('a resumed topic', () => {
     const { take, got, inbox } = make();
     take(event('user:ann', 1, e1));
     inbox.began(['user:ann'], ['user:ann']);
-    take(event('user:ann', 2, e1), event('user:ann', 3), { live: { topic: 'user:ann', epoch: 'e1', offset: 3 } });
+    take(event('user:ann', 2, e1), event('user:ann', 3), live(3, 'e1'));
     assert.deepEqual(got, [1, 2, 3, { recovered: { topic: 'user:ann', events: 2 } }]);
   });
 
   test('is not when there was one', () => {
     const { take, got, inbox } = make();
     inbox.began(['user:ann'], ['user:ann']);
-    take({ gap: { topic: 'user:ann', from: 1, to: 2, reason: 'expired' } }, { live: { topic: 'user:ann', epoch: 'e1', offset: 2 } });
+    take({ gap: { topic: 'user:ann', from: 1, to: 2, reason: 'expired' } }, live(2, 'e1'));
     assert.equal(got.length, 1);
   });
 

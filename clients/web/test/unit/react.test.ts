@@ -5,7 +5,7 @@ import { act, create } from 'react-test-renderer';
 import {
   RealtimeProvider, useConnectionState, usePresence, useRealtimeEvent, useTyping, useUnread,
 } from '../../src/react/index.js';
-import { Bench, event, ready, settle } from '../support/fakes.js';
+import { Bench, event, live, ready, settle } from '../support/fakes.js';
 
 (globalThis as any).IS_REACT_ACT_ENVIRONMENT = true;
 const chat = { chatId: 'c', messageId: 'm1' };
@@ -53,7 +53,7 @@ test('hooks show what comes, each event once', async () => {
     const socket = await bench.accept({ ...ready.ready, unread: { c: 2 } });
     const say = (type: string, payload: object, more: object = {}, inner: object = {}) =>
       socket.say({ event: { eventId: `${type}1`, type, payload, timestamp: 1, sourceUserId: 'bob', ...inner }, topic: 'chat:c', ...more });
-    socket.say({ live: { topic: 'user:ann', epoch: 'e', offset: 0 } }, event('user:ann', 1));
+    socket.say(live(0), event('user:ann', 1));
     say('presence_update', { userId: 'bob', status: 'busy' }, { topic: 'presence:bob', version: 1 });
     say('typing_indicator', { chatId: 'c', userId: 'bob', isTyping: true, expiresInMs: 5000 });
     say('chat_message', chat, { offset: 1, epoch: 'e' }, { sourceUserId: 'eve' });
@@ -106,7 +106,7 @@ test('chats that are subscribed to later bring their counts', async () => {
     // What it counts of others came before what was heard of them since.
     socket.say({ id: call.id, result: { subscriptions: ['chat:d'], denied: [], unread: { c: 9, d: 5 }, receipts } });
     await added;
-    socket.say({ live: { topic: 'chat:d', epoch: 'e', offset: 0 } });
+    socket.say(live(0, 'e', 'chat:d'));
     say('m1', 1);
   });
   assert.deepEqual(shown()[3], { c: 2, d: 6 });

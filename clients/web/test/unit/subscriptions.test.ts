@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { Bench, type FakeSocket, settle } from '../support/fakes.js';
+import { onPolls, polling } from '../support/transports.js';
 
 const denial = (topic: string) => ({ topic, code: 'PERMISSION_DENIED' });
 
@@ -10,6 +11,56 @@ function answer(socket: FakeSocket, subscriptions: string[], denied: object[] = 
 }
 
 const asked = (socket: FakeSocket) => socket.all('call').map(call => call.data.subscriptions);
+
+describe('topics', () => {
+  test('that are subscribed to in one turn go into one call', async () => {
+    const bench = new Bench();
+    const socket = await bench.connected();
+    const a = bench.client.subscribe('chat:a');
+    const b = bench.client.subscribe(['chat:b', 'chat:a']);
+    await settle();
+    const [call] = socket.all('call');
+    assert.deepEqual(call.data.subscriptions, ['chat:a', 'chat:b']);
+    socket.say({ id: call.id, result: { subscriptions: ['chat:a'], denied: [{ topic: 'chat:b', code: 'PERMISSION_DENIED' }] } });
+    assert.deepEqual((await a).denied, [{ topic: 'chat:b', code: 'PERMISSION_DENIED' }]);
+    await b;
+    socket.end(1006);
+    await bench.clock.pass(3_000);
+    const next = await bench.accept();
+    assert.deepEqual(next.sent[0].connect.subscriptions, ['user:ann', 'chat:a', 'chat:b']);
+  });
+
+  test('that are wanted while a connection is made are made good when it is ready', async () => {
+    const bench = new Bench({ subscriptions: ['chat:old'] });
+    void bench.client.connect('ann', 'token');
+    await settle();
+    void bench.client.subscribe('chat:new');
+    void bench.client.unsubscribe('chat:old');
+    const socket = await bench.accept();
+    assert.deepEqual(socket.all('call').map(call => [call.call, call.data.subscriptions]), [
+      ['unsubscribe', ['chat:old']], ['subscribeToRealtimeEventsV1', ['chat:new']],
+    ]);
+  });
+
+  test('of presence are left when the last one who watches is gone', async () => {
+    const bench = new Bench();
+    const socket = await bench.connected();
+    const seen: string[] = [];
+    const first = bench.client.watchPresence('bob', one => seen.push(one.payload.status));
+    const second = bench.client.watchPresence(['bob', 'eve']);
+    await settle();
+    const presence = { userId: 'bob', status: 'busy' };
+    socket.say({ event: { eventId: 'p', type: 'presence_update', payload: presence, timestamp: 1 }, topic: 'presence:bob', version: 1 });
+    first();
+    first();
+    await settle();
+    assert.deepEqual(seen, ['busy']);
+    assert.deepEqual(socket.all('call').map(call => call.call), ['subscribeToRealtimeEventsV1']);
+    second();
+    await settle();
+    assert.deepEqual(socket.all('call')[1].data.subscriptions, ['presence:bob', 'presence:eve']);
+  });
+});
 
 describe('a topic that is wanted again', () => {
   test('after it was denied is asked for again, with the token that was set before', async () => {
@@ -72,19 +123,16 @@ describe('a topic that is wanted again', () => {
   });
 
   test('over polls is asked for by a connection that is made again', async () => {
-    const bench = new Bench({ subscriptions: ['chat:c'] }, { webSocket: undefined, session: { getItem: () => 'poll', setItem() {} } });
+    const bench = onPolls({ subscriptions: ['chat:c'] });
     let subscriptions = ['user:ann'];
     bench.answers.subscribeToRealtimeEventsV1 = () => ({ connectionId: 'c', subscriptions, denied: [], cursor: '' });
-    bench.answers.realtimePingV1 = () => new Promise(() => {});
-    void bench.client.connect('ann', 'token');
-    await bench.clock.pass(100);
-    const asked = () => bench.posts.filter(post => post.name === 'subscribeToRealtimeEventsV1').length;
+    await polling(bench);
     subscriptions = ['user:ann', 'chat:c'];
     for (let i = 0; i < 3; i++) {
       void bench.client.subscribe('chat:c');
       await bench.clock.pass(100);
     }
-    assert.equal(asked(), 2);
+    assert.equal(bench.posted('subscribeToRealtimeEventsV1').length, 2);
   });
 });
 
@@ -119,20 +167,15 @@ describe('who watches somebody', () => {
   });
 
   test('over polls, which carry no presence, ends it without another connection', async () => {
-    const bench = new Bench({ subscriptions: ['chat:c'] }, { webSocket: undefined, session: { getItem: () => 'poll', setItem() {} } });
-    bench.answers.subscribeToRealtimeEventsV1 = () => ({ connectionId: 'c', subscriptions: ['user:ann', 'chat:c'], denied: [], cursor: '' });
-    bench.answers.realtimePingV1 = () => new Promise(() => {});
-    void bench.client.connect('ann', 'token');
-    await bench.clock.pass(100);
-    const asked = () => bench.posts.filter(post => post.name === 'subscribeToRealtimeEventsV1').length;
+    const bench = await polling(onPolls({ subscriptions: ['chat:c'] }));
     const end = bench.client.watchPresence(['bob', 'eve']);
     await bench.clock.pass(100);
     end();
     await bench.clock.pass(100);
-    assert.equal(asked(), 1);
+    assert.equal(bench.posted('subscribeToRealtimeEventsV1').length, 1);
     void bench.client.unsubscribe('chat:c');
     await bench.clock.pass(100);
-    assert.equal(asked(), 2);
+    assert.equal(bench.posted('subscribeToRealtimeEventsV1').length, 2);
     bench.client.disconnect();
   });
 

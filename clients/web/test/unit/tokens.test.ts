@@ -4,6 +4,94 @@ import { Bench, FakeStream, ready, settle, until } from '../support/fakes.js';
 
 const presented = (bench: Bench) => bench.sockets.map(socket => socket.all('connect')[0]?.connect.token);
 
+describe('tokens', () => {
+  test('are asked for before every attempt, and by force once when refused', async () => {
+    const asked: boolean[] = [];
+    const source = ({ forceRefresh }: { forceRefresh: boolean }) => {
+      asked.push(forceRefresh);
+      return `token${asked.length}`;
+    };
+    const bench = new Bench();
+    const socket = await bench.connected(source);
+    socket.end(4004);
+    const next = await bench.accept();
+    assert.equal(next.sent[0].connect.token, 'token2');
+    assert.deepEqual(asked, [false, true]);
+    next.end(4500);
+    assert.equal(bench.client.getConnectionInfo().reason, 'unauthenticated');
+    bench.client.setToken('fresh');
+    const third = await bench.accept();
+    assert.equal(third.sent[0].connect.token, 'fresh');
+  });
+
+  test('that end soon are replaced without ending the connection', async () => {
+    let count = 0;
+    const bench = new Bench();
+    const socket = await bench.connected(() => `token${++count}`);
+    socket.say({ expiring: { expiresAt: 1 } });
+    await settle();
+    assert.deepEqual(socket.all('connect').map(frame => frame.connect.token), ['token1', 'token2']);
+    assert.equal(bench.client.getState(), 'connected');
+  });
+
+  test('of an earlier source that come later than those of the next one are not told', async () => {
+    const bench = new Bench();
+    const socket = await bench.connected();
+    let give: (token: string) => void = () => {};
+    bench.client.setToken(() => new Promise<string>(resolve => (give = resolve)));
+    await settle();
+    bench.client.setToken('newer');
+    await settle();
+    give('older');
+    await settle();
+    assert.deepEqual(socket.all('connect').map(frame => frame.connect.token), ['token', 'newer']);
+  });
+
+  test('that come too late belong to nobody', async () => {
+    const bench = new Bench();
+    let give: (token: string) => void = () => {};
+    void bench.client.connect('ann', () => new Promise<string>(resolve => (give = resolve)));
+    await settle();
+    bench.client.disconnect();
+    give('late');
+    await settle();
+    assert.equal(bench.sockets.length, 0);
+  });
+
+  test('of another user are not used for a call of this one', async () => {
+    const bench = new Bench();
+    bench.answers.getPresenceV1 = () => ({ presence: {} });
+    await bench.connected(() => 'of ann');
+    void bench.client.connect('bob', () => 'of bob');
+    await bench.client.getPresence(['x']);
+    assert.equal(bench.posts[0]!.token, 'of bob');
+  });
+
+  test('of one source that speaks for whoever is signed in are not kept for the next one', async () => {
+    const bench = new Bench();
+    bench.answers.getPresenceV1 = () => ({ presence: {} });
+    let who = 'ann';
+    let give: () => void = () => {};
+    const source = () => {
+      const token = `of ${who}`;
+      return new Promise<string>(resolve => (give = () => resolve(token)));
+    };
+    void bench.client.connect('ann', source);
+    await settle();
+    const late = give;
+    who = 'bob';
+    void bench.client.connect('bob', source);
+    await settle();
+    late();
+    await settle();
+    const call = bench.client.getPresence(['x']);
+    await settle();
+    give();
+    await call;
+    assert.deepEqual(bench.posts.map(post => post.token), ['of bob']);
+  });
+});
+
 describe('a token that is set', () => {
   test('while the connection opens with another one is used at once', async () => {
     const bench = new Bench();
