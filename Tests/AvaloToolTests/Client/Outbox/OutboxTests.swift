@@ -7,23 +7,13 @@ import Testing
 @Suite(.timeLimit(.minutes(1))) struct OutboxTests {
   let world = RealtimeClientTests()
 
-  private func draft(_ id: String) -> EventDraft {
-    EventDraft(.chatMessage, to: .topic("chat:c"), payload: .emptyObject, eventID: id)
-  }
-
-  /// The id of the call that comes next, and what it says.
-  private func call(_ link: FakeLink) async throws -> (id: String, text: String) {
-    let text = try await link.said()
-    return (String(try #require(text.firstMatch(of: /"id":(\d+),"call"/)).1), text)
-  }
-
   @Test func tellsWhatWasDoneOfflineInOrderAndOnce() async throws {
     let client = try world.make()
     let link = try await world.connected(client)
     link.end(1006)
     try await until { await client.state != .connected }
     let outbox = Outbox(client)
-    for id in ["a", "b"] { #expect(try await outbox.publish(draft(id)) == id) }
+    for id in ["a", "b"] { #expect(try await outbox.publish(.message(id)) == id) }
     try await outbox.markChatAsRead("c")
     try await outbox.markChatAsRead("c")
     #expect(
@@ -33,7 +23,7 @@ import Testing
     try again.ready()
     var events = outbox.events.makeAsyncIterator()
     for expected in [#""eventId":"a""#, #""eventId":"b""#, "markChatAsReadV1"] {
-      let (id, text) = try await call(again)
+      let (id, text) = try await again.called()
       #expect(text.contains(expected))
       try again.say(#"{"id":\#(id),"result":{"ok":true}}"#)
       guard case .sent(let entry, let answer)? = await events.next() else { throw CancellationError() }
@@ -47,11 +37,11 @@ import Testing
     let client = try world.make()
     let link = try await world.connected(client)
     let outbox = Outbox(client)
-    try await outbox.publish(draft("bad"))
-    try await outbox.publish(draft("good"))
-    let refused = try await call(link)
+    try await outbox.publish(.message("bad"))
+    try await outbox.publish(.message("good"))
+    let refused = try await link.called()
     try link.say(#"{"id":\#(refused.id),"error":{"status":"PERMISSION_DENIED","message":"not yours"}}"#)
-    let kept = try await call(link)
+    let kept = try await link.called()
     #expect(kept.text.contains(#""eventId":"good""#))
     try link.say(#"{"id":\#(kept.id),"result":{}}"#)
     var events = outbox.events.makeAsyncIterator()
@@ -64,9 +54,9 @@ import Testing
     let client = try world.make()
     let link = try await world.connected(client)
     let outbox = Outbox(client)
-    try await outbox.publish(draft("first"))
-    let away = try await call(link)
-    try await outbox.publish(draft("second"))
+    try await outbox.publish(.message("first"))
+    let away = try await link.called()
+    try await outbox.publish(.message("second"))
     try link.say(#"{"id":\#(away.id),"error":{"status":"UNAVAILABLE","message":"later"}}"#)
     // The delay begins when the refusal has come, and so does this.
     let moving = Task { [clock = world.clock] in
@@ -75,7 +65,7 @@ import Testing
         await Task.yield()
       }
     }
-    let again = try await call(link)
+    let again = try await link.called()
     moving.cancel()
     #expect(again.text.contains(#""eventId":"first""#))
   }
@@ -87,14 +77,14 @@ import Testing
     try await until { await client.state != .connected }
     let outbox = Outbox(client)
     try await outbox.updatePresence(PresenceUpdate(status: .set(.busy)))
-    try await outbox.publish(draft("still good"))
+    try await outbox.publish(.message("still good"))
     world.clock.advance(by: 300_000)
     let again = try await world.next(client)
     try again.ready()
     var events = outbox.events.makeAsyncIterator()
     guard case .expired(let entry)? = await events.next() else { throw CancellationError() }
     #expect(entry.name == "updatePresenceV1")
-    #expect(try await call(again).text.contains("still good"))
+    #expect(try await again.called().text.contains("still good"))
   }
 
   @Test func saysWhenThereIsNoRoomAndNobodyToSpeakFor() async throws {

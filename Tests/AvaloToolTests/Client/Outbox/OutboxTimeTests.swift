@@ -8,20 +8,11 @@ import Testing
 @Suite(.timeLimit(.minutes(1))) struct OutboxTimeTests {
   let world = RealtimeClientTests()
 
-  private func draft(_ id: String) -> EventDraft {
-    EventDraft(.chatMessage, to: .topic("chat:c"), payload: .emptyObject, eventID: id)
-  }
-
-  private func call(_ link: FakeLink) async throws -> (id: String, text: String) {
-    let text = try await link.said()
-    return (String(try #require(text.firstMatch(of: /"id":(\d+),"call"/)).1), text)
-  }
-
   /// Nothing of the outbox comes between some calls, although it has every chance to.
   private func expectQuiet(_ client: RealtimeClient, _ link: FakeLink) async throws {
     for _ in 0..<50 {
       async let answer = client.call("probe")
-      let (id, text) = try await call(link)
+      let (id, text) = try await link.called()
       try #require(text.contains("probe"), "\(text)")
       try link.say(#"{"id":\#(id),"result":{}}"#)
       _ = try await answer
@@ -39,27 +30,27 @@ import Testing
     let client = try world.make()
     let link = try await world.connected(client)
     let outbox = Outbox(client)
-    try await outbox.publish(draft("first"))
+    try await outbox.publish(.message("first"))
     let busy = #"{"status":"RESOURCE_EXHAUSTED","message":"busy","details":{"retryAfterMs":5000}}"#
-    try await refuse(link, try await call(link).id, busy, outbox)
-    try await outbox.publish(draft("second"))
+    try await refuse(link, try await link.called().id, busy, outbox)
+    try await outbox.publish(.message("second"))
     world.clock.advance(by: 4_000)
-    try await outbox.publish(draft("third"))
+    try await outbox.publish(.message("third"))
     try await expectQuiet(client, link)
     world.clock.advance(by: 1_000)
-    #expect(try await call(link).text.contains(#""eventId":"first""#))
+    #expect(try await link.called().text.contains(#""eventId":"first""#))
   }
 
   @Test func anotherConnectionEndsTheOutboxsOwnPatienceAndNotTheServers() async throws {
     let client = try world.make()
     let link = try await world.connected(client)
     let outbox = Outbox(client)
-    try await outbox.publish(draft("first"))
-    try await refuse(link, try await call(link).id, #"{"status":"INTERNAL","message":"?"}"#, outbox)
+    try await outbox.publish(.message("first"))
+    try await refuse(link, try await link.called().id, #"{"status":"INTERNAL","message":"?"}"#, outbox)
     await client.disconnect()
     // No time has passed.
     let second = try await again(client)
-    let (id, text) = try await call(second)
+    let (id, text) = try await second.called()
     #expect(text.contains(#""eventId":"first""#))
     let busy = #"{"status":"UNAVAILABLE","message":"busy","details":{"retryAfterMs":60000}}"#
     try await refuse(second, id, busy, outbox)
@@ -82,13 +73,13 @@ import Testing
     let client = try world.make()
     let link = try await world.connected(client)
     let outbox = Outbox(client)
-    try await outbox.publish(draft("first"))
+    try await outbox.publish(.message("first"))
     let refusal = #"{"status":"CANCELLED","message":"not here"}"#
-    try await refuse(link, try await call(link).id, refusal, outbox)
-    try await outbox.publish(draft("second"))
+    try await refuse(link, try await link.called().id, refusal, outbox)
+    try await outbox.publish(.message("second"))
     try await expectQuiet(client, link)
     await client.disconnect()
-    #expect(try await call(again(client)).text.contains(#""eventId":"first""#))
+    #expect(try await again(client).called().text.contains(#""eventId":"first""#))
   }
 
   @Test func whatIsSwitchedOffHoldsUpNothingBehindIt() async throws {
@@ -96,10 +87,10 @@ import Testing
     let link = try await world.connected(client)
     let outbox = Outbox(client)
     try await outbox.updatePresence(PresenceUpdate(status: .set(.busy)))
-    try await outbox.publish(draft("behind"))
+    try await outbox.publish(.message("behind"))
     try link.say(
-      #"{"id":\#(try await call(link).id),"error":{"status":"FAILED_PRECONDITION","message":"presence is off"}}"#)
-    #expect(try await call(link).text.contains(#""eventId":"behind""#))
+      #"{"id":\#(try await link.called().id),"error":{"status":"FAILED_PRECONDITION","message":"presence is off"}}"#)
+    #expect(try await link.called().text.contains(#""eventId":"behind""#))
     var events = outbox.events.makeAsyncIterator()
     guard case .failed(let entry, _)? = await events.next() else { throw CancellationError() }
     #expect(entry.name == "updatePresenceV1")
@@ -110,12 +101,12 @@ import Testing
     let link = try await world.connected(client)
     await client.disconnect()
     let outbox = Outbox(client)
-    for number in 0..<21 { try await outbox.publish(draft("e\(number)")) }
+    for number in 0..<21 { try await outbox.publish(.message("e\(number)")) }
     let second = try await again(client)
-    for _ in 0..<20 { try second.say(#"{"id":\#(try await call(second).id),"result":{}}"#) }
+    for _ in 0..<20 { try second.say(#"{"id":\#(try await second.called().id),"result":{}}"#) }
     try await expectQuiet(client, second)
     world.clock.advance(by: 20)
-    #expect(try await call(second).text.contains(#""eventId":"e20""#))
+    #expect(try await second.called().text.contains(#""eventId":"e20""#))
     _ = link
   }
 
@@ -127,17 +118,17 @@ import Testing
     try await outbox.markChatAsRead("c")
     try await outbox.add("f", .emptyObject, ttlMilliseconds: .max)
     try await outbox.add("g", .emptyObject, ttlMilliseconds: .min)
-    var long = draft("long")
+    var long = EventDraft.message("long")
     long.ttlSeconds = .max
     try await outbox.publish(long)
     let waiting = try await outbox.pending()
     #expect(waiting.map { $0.expiresAtMilliseconds > world.clock.wall } == [true, true, false, true])
     let second = try await again(client)
-    let (id, text) = try await call(second)
+    let (id, text) = try await second.called()
     let name = try #require(text.firstMatch(of: /"requestId":"req_[0-9a-f]{32}"/)).0
     try await refuse(second, id, #"{"status":"UNAVAILABLE","message":"later"}"#, outbox)
     await client.disconnect()
-    #expect(try await call(again(client)).text.contains(name))
+    #expect(try await again(client).called().text.contains(name))
     _ = link
   }
 
@@ -190,14 +181,14 @@ import Testing
     let store = FullStore()
     let outbox = Outbox(client, store: store)
     store.isFull.withLock { $0 = true }
-    try await outbox.publish(draft("first"))
-    try link.say(#"{"id":\#(try await call(link).id),"result":{}}"#)
+    try await outbox.publish(.message("first"))
+    try link.say(#"{"id":\#(try await link.called().id),"result":{}}"#)
     var events = outbox.events.makeAsyncIterator()
     guard case .sent(let entry, _)? = await events.next() else { throw CancellationError() }
     #expect(entry.data.description.contains("first"))
     #expect(await events.next() == .stuck("full"))
     #expect(try await outbox.pending().isEmpty)
-    try await outbox.publish(draft("second"))
+    try await outbox.publish(.message("second"))
     try await expectQuiet(client, link)
     // Another connection, and it is full as before: said already.
     await client.disconnect()
@@ -205,7 +196,7 @@ import Testing
     try await expectQuiet(client, again)
     store.isFull.withLock { $0 = false }
     world.clock.advance(by: 60_000)
-    let (id, text) = try await call(again)
+    let (id, text) = try await again.called()
     #expect(text.contains(#""eventId":"second""#))
     try again.say(#"{"id":\#(id),"result":{}}"#)
     guard case .sent(let next, _)? = await events.next() else { throw CancellationError() }

@@ -17,6 +17,19 @@ import Testing
     #"{"ack":[{"topic":"user:u","epoch":"0000000000000001","offset":\#(offset)}]}"#
   }
 
+  /// Polls whose second event is processed and acknowledged, while the first waits for a loop that has not begun.
+  private func passedOverTheFirst(_ client: RealtimeClient, _ poll: FakeTransport) async throws -> FakeLink {
+    let link = try await world.connected(client, over: poll)
+    _ = client.events(of: .notification)
+    try link.event(1, epoch: "1", type: "notification")
+    try link.event(2)
+    var chats = client.events(of: .chatMessage).makeAsyncIterator()
+    #expect(await chats.next()?.offset == 2)
+    await chats.finishCurrent()
+    #expect(try await acknowledged(client, link) == ack(2))
+    return link
+  }
+
   // MARK: Which events wait
 
   @Test func whatTheFirstLoopDoesNotWantWaitsForTheSecond() async throws {
@@ -74,17 +87,7 @@ import Testing
   @Test func overPollsWhatWaitsForAReaderHoldsUpNothing() async throws {
     let poll = FakeTransport("poll", isDuplex: false)
     let client = try world.make { $0.transports = [poll] }
-    async let connecting: Void = client.connect(userID: "u", token: .fixed("t"))
-    let link = try await poll.openings.next()
-    try link.ready()
-    try await connecting
-    _ = client.events(of: .notification)
-    try link.event(1, epoch: "1", type: "notification")
-    try link.event(2)
-    var chats = client.events(of: .chatMessage).makeAsyncIterator()
-    #expect(await chats.next()?.offset == 2)
-    await chats.finishCurrent()
-    #expect(try await acknowledged(client, link) == ack(2))
+    _ = try await passedOverTheFirst(client, poll)
     #expect(await client.acknowledgements.positions == [:], "to resume from there would lose it")
     var notes = client.events(of: .notification).makeAsyncIterator()
     #expect(await notes.next()?.offset == 1)
@@ -142,9 +145,7 @@ import Testing
     let connecting = Task { try await client.connect(userID: "u", token: .fixed("t")) }
     try await world.transport.openings.next().end(1006)
     try await world.next(client).end(1006)
-    try await until { await client.machine.phase == .waiting }
-    world.clock.advance(by: 30_000)
-    let lesser = try await stream.openings.next()
+    let lesser = try await world.next(client, over: stream)
     try lesser.ready()
     try await connecting.value
     try lesser.event(1, epoch: "1")
@@ -162,21 +163,9 @@ import Testing
   @Test func newPollsAreToldWhatPassedOverTheOnesBefore() async throws {
     let poll = FakeTransport("poll", isDuplex: false)
     let client = try world.make { $0.transports = [poll] }
-    async let connecting: Void = client.connect(userID: "u", token: .fixed("t"))
-    let link = try await poll.openings.next()
-    try link.ready()
-    try await connecting
-    _ = client.events(of: .notification)
-    try link.event(1, epoch: "1", type: "notification")
-    try link.event(2)
-    var chats = client.events(of: .chatMessage).makeAsyncIterator()
-    #expect(await chats.next()?.offset == 2)
-    await chats.finishCurrent()
-    #expect(try await acknowledged(client, link) == ack(2))
+    let link = try await passedOverTheFirst(client, poll)
     link.end(1006)
-    try await until { await client.machine.phase == .waiting }
-    world.clock.advance(by: 30_000)
-    let again = try await poll.openings.next()
+    let again = try await world.next(client, over: poll)
     try again.ready()
     // It brings both again: neither was acknowledged, and neither is news.
     #expect(try await acknowledged(client, again) == ack(2))

@@ -17,20 +17,22 @@ import Testing
     return RealtimeClient(options, clock: clock) { 0.5 }
   }
 
-  /// A client that is connected, with the server's end of it.
-  func connected(_ client: RealtimeClient, token: TokenSource = .fixed("t")) async throws -> FakeLink {
+  /// A client that is connected, with the server's end of it; `lesser`: over another than the usual transport.
+  func connected(
+    _ client: RealtimeClient, token: TokenSource = .fixed("t"), over lesser: FakeTransport? = nil
+  ) async throws -> FakeLink {
     async let connecting: Void = client.connect(userID: "u", token: token)
-    let link = try await transport.openings.next()
+    let link = try await (lesser ?? transport).openings.next()
     try link.ready()
     try await connecting
     return link
   }
 
   /// The next attempt, after the delay that the client said.
-  func next(_ client: RealtimeClient) async throws -> FakeLink {
+  func next(_ client: RealtimeClient, over lesser: FakeTransport? = nil) async throws -> FakeLink {
     try await until { await client.machine.phase == .waiting }
     clock.advance(by: 30_000)
-    return try await transport.openings.next()
+    return try await (lesser ?? transport).openings.next()
   }
 
   private func ids(_ iterator: inout RealtimeUpdates<RealtimeEvent>.Iterator, _ count: Int) async -> [String] {
@@ -293,9 +295,7 @@ import Testing
     let connecting = Task { try await client.connect(userID: "u", token: .fixed("t")) }
     try await transport.openings.next().end(1006)
     try await next(client).end(1006)
-    try await until { await client.machine.phase == .waiting }
-    clock.advance(by: 30_000)
-    let fallback = try await lesser.openings.next()
+    let fallback = try await next(client, over: lesser)
     try fallback.ready()
     try await connecting.value
     #expect(await client.transportName == "lesser")

@@ -104,10 +104,7 @@ import Testing
   @Test func oneThatIsSetOverAStreamOrPollsBeginsThemAgain() async throws {
     let stream = FakeTransport("sse", isDuplex: false)
     let client = try world.make { $0.transports = [stream] }
-    async let connecting: Void = client.connect(userID: "u", token: .fixed("old"))
-    let first = try await stream.openings.next()
-    try first.ready()
-    try await connecting
+    let first = try await world.connected(client, token: .fixed("old"), over: stream)
     await client.setToken(.fixed("new"))
     try await first.closes.next()
     let second = try await stream.openings.next()
