@@ -29,9 +29,7 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
   private var reading = Reading.nothing
   /// Bytes since the last complete request, of which an incomplete head is a part.
   private var headBytes = 0
-  /// Answers that are due, in order. The first has the number `firstDue`.
-  private var due = CircularBuffer<HTTPExchange.Due>()
-  private var firstDue = 0
+  private var due = DueAnswers()
   /// What this read brought, as it came.
   private var unread = ByteBuffer()
   /// Answers on their way out.
@@ -116,12 +114,11 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
   }
 
   private func answer(_ exchange: HTTPExchange, _ context: ChannelHandlerContext) {
-    let number = firstDue + due.count
     var last = exchange.due
     let writing = exchange.writing(peer)
     last.writing = writing
     if quiescing { last.keepAlive = false }
-    due.append(last)
+    let number = due.append(last)
     if !last.keepAlive { reading = .over }
     exchange.answer(service, peer, on: context.eventLoop, writing: writing) { answer in self.answered(number, answer) }
   }
@@ -159,9 +156,8 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
 
   private func answered(_ number: Int, _ answer: HTTPAnswer) {
     // The connection may be closed by now, or the request's time was up and it has its answer.
-    guard context != nil, number >= firstDue, due[offset: number - firstDue].answer == nil else { return }
-    due[offset: number - firstDue].answer = answer
-    if number == firstDue { writeAnswered() }
+    guard context != nil, due.answer(number, answer) else { return }
+    if due.isFirst(number) { writeAnswered() }
   }
 
   /// Writes what is answered at the front of the queue.
@@ -172,7 +168,6 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
       if case .stream(let start) = answer { return leave(to: start, first, context, now) }
       if case .handshake(let head) = answer { return leave(to: head, context) }
       due.removeFirst()
-      firstDue += 1
       if let writing = first.writing, writing.whenWritten != nil { outgoing.append(writing) }
       let keepAlive = first.keepAlive && !(due.isEmpty && isOver) && !outputClosed
       answer.write(
@@ -267,8 +262,7 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
       reading = .over
       // Whoever asks and then says no more is answered. But who waits for something to happen has gone: what happens now would
       // count as told.
-      let holdsForNobody = due.contains { $0.answer == nil && $0.writing?.isHeld == true }
-      if due.isEmpty || holdsForNobody { context.close(promise: nil) }
+      if due.isEmpty || due.holdsSome { context.close(promise: nil) }
     default: context.fireUserInboundEventTriggered(event)
     }
   }
@@ -305,10 +299,9 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
     context = nil
     timer?.task.cancel()
     timer = nil
-    for request in due {
+    for request in due.removeAll() {
       if request.answer == nil { request.writing?.abandoned() } else { request.writing?.written(false) }
     }
-    due.removeAll()
     for answer in outgoing { answer.written(false) }
     outgoing.removeAll()
     reading = .over
@@ -332,7 +325,7 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
 
   private func arm() {
     guard let context else { return }
-    if case .nothing = reading { isIdle = firstDue > 0 && due.isEmpty } else { isIdle = false }
+    if case .nothing = reading { isIdle = due.allHaveLeft } else { isIdle = false }
     let at = deadline(context)
     if let timer {
       guard at < timer.at else { return }
@@ -357,7 +350,7 @@ final class HTTPConnection: ChannelDuplexHandler, RemovableChannelHandler {
       guard !due.isEmpty else { return context.close(promise: nil) }
       reading = .over
       let late = CallError(.deadlineExceeded, "no answer in time: it is not known whether the call took effect")
-      for place in due.indices where due[place].answer == nil { due[place].answer = .error(late) }
+      due.answerRest(.error(late))
       writeAnswered()
     }
   }
