@@ -102,17 +102,3 @@ public struct ResourceLimit: Equatable, Sendable {
   public var resource: Int32
   public var value: UInt64
 }
-
-/// A user to run as, looked up when the configuration was read.
-public struct UserAccount: Equatable, Sendable {
-  public var name: String
-  public var user: UInt32
-  public var group: UInt32
-  public var groups: [UInt32]
-}
-
-/// A group of the machine's.
-public struct GroupAccount: Equatable, Sendable {
-  public var name: String
-  public var group: UInt32
-}
