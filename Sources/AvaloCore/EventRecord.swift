@@ -16,6 +16,9 @@ public struct EventRecord {
 
   /// Set when the publisher named a TTL of its own, so that clients are shown it.
   public static let flagOwnTTL: UInt8 = 1
+  /// Set when the payload does not say the chat and the message itself, say because it is encrypted, so that clients are
+  /// shown them.
+  public static let flagIDsBeside: UInt8 = 2
 
   public let bytes: UnsafeRawBufferPointer
 
@@ -32,6 +35,7 @@ public struct EventRecord {
   public var type: EventType { EventType(rawValue: bytes[0])! }
   public var priority: Priority { Priority(rawValue: bytes[1])! }
   public var hasOwnTTL: Bool { bytes[2] & EventRecord.flagOwnTTL != 0 }
+  public var hasIDsBeside: Bool { bytes[2] & EventRecord.flagIDsBeside != 0 }
   public var ttlSeconds: UInt32 { load(4, as: UInt32.self) }
   public var timestampMilliseconds: Int64 { load(8, as: Int64.self) }
   public var acceptedMicroseconds: Int64 { load(16, as: Int64.self) }
@@ -83,13 +87,15 @@ public struct EventFields: Sendable, Equatable {
   public var sourceUserID: String
   public var chatID: String
   public var messageID: String
+  /// Whether the payload says another chat or message, or none.
+  public var hasIDsBeside: Bool
   /// A JSON object's text.
   public var payload: [UInt8]
 
   public init(
     type: EventType, priority: Priority = .normal, ttlSeconds: UInt32? = nil, timestampMilliseconds: Int64,
     acceptedMicroseconds: Int64, eventID: String, sourceUserID: String = "", chatID: String = "",
-    messageID: String = "", payload: [UInt8]
+    messageID: String = "", hasIDsBeside: Bool = false, payload: [UInt8]
   ) {
     self.type = type
     self.priority = priority
@@ -101,6 +107,7 @@ public struct EventFields: Sendable, Equatable {
     self.sourceUserID = sourceUserID
     self.chatID = chatID
     self.messageID = messageID
+    self.hasIDsBeside = hasIDsBeside
     self.payload = payload
   }
 
@@ -110,7 +117,8 @@ public struct EventFields: Sendable, Equatable {
     out.reserveCapacity(
       EventRecord.headBytes + eventID.utf8.count + sourceUserID.utf8.count + chatID.utf8.count + messageID.utf8.count
         + payload.count)
-    out += [type.rawValue, priority.rawValue, hasOwnTTL ? EventRecord.flagOwnTTL : 0, EventRecord.version]
+    let flags = (hasOwnTTL ? EventRecord.flagOwnTTL : 0) | (hasIDsBeside ? EventRecord.flagIDsBeside : 0)
+    out += [type.rawValue, priority.rawValue, flags, EventRecord.version]
     out.appendInteger(ttlSeconds)
     out.appendInteger(timestampMilliseconds)
     out.appendInteger(acceptedMicroseconds)

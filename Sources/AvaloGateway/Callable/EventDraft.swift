@@ -13,6 +13,8 @@ struct EventDraft {
   private(set) var priority = Priority.normal
   private(set) var chatID: String?
   private(set) var messageID: String?
+  /// Whether the payload says another chat or message, or none.
+  private(set) var hasIDsBeside = false
   private(set) var deliverAt: Int64?
 
   private static let fields =
@@ -67,6 +69,8 @@ struct EventDraft {
     if let deliverAt, deliverAt - now > GatewayLimits.deliverAheadMax.milliseconds {
       throw CallError(.invalidArgument, "deliverAt must be at most 30 days ahead, not \(deliverAt)")
     }
+    hasIDsBeside =
+      EventDraft.isBeside(chatID, payload["chatId"]) || EventDraft.isBeside(messageID, payload["messageId"])
     if chatID == nil { chatID = try lifted(payload["chatId"], "payload.chatId") }
     if messageID == nil { messageID = try lifted(payload["messageId"], "payload.messageId") }
   }
@@ -91,7 +95,7 @@ struct EventDraft {
       type: type, priority: priority, ttlSeconds: ttlSeconds,
       timestampMilliseconds: timestamp ?? acceptedMicroseconds / 1000, acceptedMicroseconds: acceptedMicroseconds,
       eventID: eventID, sourceUserID: source ?? sourceUserID ?? "", chatID: chat, messageID: messageID ?? "",
-      payload: Array(payload.raw))
+      hasIDsBeside: hasIDsBeside, payload: Array(payload.raw))
   }
 
   /// Over what the publisher said, and nothing that was filled in: the same request has the same hash, whenever and
@@ -140,6 +144,9 @@ struct EventDraft {
     try TypeKeys.check(view)
     return view
   }
+
+  /// Whether the publisher gave an id that the payload does not say.
+  private static func isBeside(_ id: String?, _ view: JSONView?) -> Bool { id != nil && view?.string != id }
 
   /// A member of the payload that read state needs. A message's must be an id; in other events it may be what it likes.
   private func lifted(_ view: JSONView?, _ field: String) throws(CallError) -> String? {

@@ -106,6 +106,10 @@ extension JSONWriter {
       $0.raw(record.payload)
       $0.member("timestamp", record.timestampMilliseconds)
       if record.hasOwnTTL { $0.member("ttl", record.ttlSeconds) }
+      if record.hasIDsBeside {
+        if !record.chatID.isEmpty { $0.member("chatId", utf8: record.chatID) }
+        if !record.messageID.isEmpty { $0.member("messageId", utf8: record.messageID) }
+      }
       if record.priority != .normal { $0.member("priority", record.priority.wireName) }
     }
   }

@@ -15,7 +15,7 @@ enum DevelopmentSetup {
           cors: {origins: [loopback]}
           # Members of a chat may publish to it with their own token.
           topics:
-            chat: {subscribe: claim, publish: members}
+            chat: {subscribe: members, publish: members}
           # Everybody may connect.
           flags:
             realtime_engine_v2: {rollout: 100}

@@ -96,7 +96,8 @@ func described(_ record: [UInt8]) throws -> String {
     return """
       \(event.type.wireName) \(event.priority.wireName) ttl \(event.ttlSeconds)\(event.hasOwnTTL ? " own" : "") \
       at \(event.timestampMilliseconds) id \(text(event.eventID)) from \(text(event.sourceUserID)) \
-      chat \(text(event.chatID)) message \(text(event.messageID)) \(text(event.payload))
+      chat \(text(event.chatID)) message \(text(event.messageID))\(event.hasIDsBeside ? " beside" : "") \
+      \(text(event.payload))
       """
   }
 }

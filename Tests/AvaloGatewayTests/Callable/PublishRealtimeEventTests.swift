@@ -47,8 +47,9 @@ import Testing
   @Test func takesTheChatFromBesideThePayloadThenFromInsideThenFromTheTopic() async throws {
     let fixture = try await CallFixture()
     for (fields, expected) in [
-      (#""payload":{"chatId":"in","messageId":"m"},"chatId":"beside""#, "chat beside message m "),
-      (#""payload":{"chatId":"in"},"messageId":"beside""#, "chat in message beside "),
+      (#""payload":{"chatId":"in","messageId":"m"},"chatId":"beside""#, "chat beside message m beside {"),
+      (#""payload":{"chatId":"in"},"messageId":"beside""#, "chat in message beside beside {"),
+      (#""payload":{"chatId":"c","messageId":"m"},"chatId":"c","messageId":"m""#, "chat c message m {"),
       (#""payload":{"ciphertext":"…"}"#, "chat topic message  "),
     ] {
       try fixture.call(name, #"{"type":"chat_message","topic":"chat:topic",\#(fields)}"#)

@@ -14,12 +14,12 @@ import Testing
     return fixture
   }
 
-  private func row(_ offset: UInt64) -> TopicPage.Row {
+  private func row(_ offset: UInt64, chatID: String = "", messageID: String = "") -> TopicPage.Row {
     TopicPage.Row(
       offset: offset,
       record: EventFields(
         type: .notification, timestampMilliseconds: 1_698_620_000_000, acceptedMicroseconds: 1, eventID: "e\(offset)",
-        payload: Array(#"{"a":1}"#.utf8)
+        chatID: chatID, messageID: messageID, hasIDsBeside: !messageID.isEmpty, payload: Array(#"{"a":1}"#.utf8)
       ).record())
   }
 
@@ -38,6 +38,17 @@ import Testing
     #expect(
       (fixture.services.asked.first as? ReadTopic)
         == ReadTopic(topic: Topic("user:ann")!, after: Position(epoch: .none, offset: 0), limit: 2))
+  }
+
+  /// Of an encrypted message clients know no other way which one it is.
+  @Test func tellsIDsThatThePayloadDoesNotSay() async throws {
+    let fixture = try await answering(
+      TopicPage(
+        head: Position(epoch: epoch, offset: 2), floor: 0, after: 0, through: 2,
+        rows: [row(1, chatID: "c", messageID: "m"), row(2, chatID: "c")]))
+    let answer = try fixture.call(name, #"{"topic":"chat:c"}"#)
+    #expect(answer.contains(#""timestamp":1698620000000,"chatId":"c","messageId":"m"},"#))
+    #expect(answer.contains(#""timestamp":1698620000000}]"#), "the payload said it, or the topic does")
   }
 
   @Test func beginsWhereTheCallerSays() async throws {

@@ -4,13 +4,15 @@ import Testing
 @testable import AvaloWebhook
 
 @Suite struct WebhookEventTests {
-  private func event(_ topic: String, payload: String = #"{"text":"hello"}"#) -> WebhookEvent {
+  private func event(
+    _ topic: String, payload: String = #"{"text":"hello"}"#, hasIDsBeside: Bool = false
+  ) -> WebhookEvent {
     WebhookEvent(
       generation: 7, sequence: 42, topic: Topic(topic)!, offset: 18,
       record: EventFields(
         type: .chatMessage, priority: .high, ttlSeconds: 60, timestampMilliseconds: 1_700_000_000_000,
         acceptedMicroseconds: 1_700_000_000_500_000, eventID: "evt_9", sourceUserID: "bob", chatID: "c1",
-        messageID: "m1", payload: Array(payload.utf8)
+        messageID: "m1", hasIDsBeside: hasIDsBeside, payload: Array(payload.utf8)
       ).record())
   }
 
@@ -21,6 +23,9 @@ import Testing
         + #""payload":{"text":"hello"},"timestamp":1700000000000,"ttl":60,"priority":"high"},"#
         + #""topic":"user:ann","offset":18}"#)
     #expect(!String(decoding: event("chat:c1").body(), as: UTF8.self).contains("targetUserId"))
+    #expect(
+      String(decoding: event("chat:c1", hasIDsBeside: true).body(), as: UTF8.self)
+        .contains(#""ttl":60,"chatId":"c1","messageId":"m1","priority":"high"}"#))
     #expect(event("user:ann").id == "evt_7_42")
     #expect(event("user:ann").acceptedMilliseconds == 1_700_000_000_500)
   }
