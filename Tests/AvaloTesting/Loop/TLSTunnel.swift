@@ -21,13 +21,9 @@ public enum TLSTunnel {
     }
     let probe = SocketProbe(descriptor: ends[0])
     let eventLoop = group.next()
-    let outer = try Half.bootstrap(eventLoop, tls: context).connect(host: "127.0.0.1", port: port).wait()
-    let inner = try Half.bootstrap(eventLoop, tls: nil).withConnectedSocket(ends[1]).wait()
-    try eventLoop.submit {
-      let left = try outer.pipeline.syncOperations.handler(type: Half.self)
-      let right = try inner.pipeline.syncOperations.handler(type: Half.self)
-      left.join(right)
-    }.wait()
+    let inner = try Half.bootstrap(eventLoop).withConnectedSocket(ends[1]).wait()
+    // Joined before it connects: a server may answer with the end of the handshake.
+    _ = try Half.bootstrap(eventLoop, tls: context, joining: inner).connect(host: "127.0.0.1", port: port).wait()
     return probe
   }
 
@@ -81,7 +77,9 @@ public enum TLSTunnel {
     private var other: Half?
     private var wantsRead = false
 
-    static func bootstrap(_ eventLoop: any EventLoop, tls: NIOSSLContext?) -> ClientBootstrap {
+    static func bootstrap(
+      _ eventLoop: any EventLoop, tls: NIOSSLContext? = nil, joining other: (any Channel)? = nil
+    ) -> ClientBootstrap {
       ClientBootstrap(group: eventLoop)
         .channelOption(.allowRemoteHalfClosure, value: true)
         .channelOption(.writeBufferWaterMark, value: .init(low: 4096, high: 16_384))
@@ -90,16 +88,16 @@ public enum TLSTunnel {
             if let tls {
               try channel.pipeline.syncOperations.addHandler(NIOSSLClientHandler(context: tls, serverHostname: nil))
             }
-            try channel.pipeline.syncOperations.addHandler(Half())
+            let half = Half()
+            if let other { half.join(try other.pipeline.syncOperations.handler(type: Half.self)) }
+            try channel.pipeline.syncOperations.addHandler(half)
           }
         }
     }
 
-    func join(_ other: Half) {
+    private func join(_ other: Half) {
       self.other = other
       other.other = self
-      resume()
-      other.resume()
     }
 
     func handlerAdded(context: ChannelHandlerContext) { self.context = context }
@@ -109,7 +107,7 @@ public enum TLSTunnel {
       other = nil
     }
 
-    // Reads only while the other side can write. Before they are joined only a TLS handshake is read.
+    // Reads only while the other side can write.
     func read(context: ChannelHandlerContext) {
       if let peer = other?.context, !peer.channel.isWritable { wantsRead = true } else { context.read() }
     }
