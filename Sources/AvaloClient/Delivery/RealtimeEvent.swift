@@ -30,6 +30,13 @@ public struct RealtimeEvent: Sendable, Equatable {
   /// A JSON object, byte for byte as it was published. Decode it with `JSONDecoder().decode(T.self, from: Data(payload.bytes))`,
   /// or read it where it lies with ``JSONText/read(_:)``.
   public var payload: JSONText { content.payload }
+  /// The chat it belongs to, as said beside its payload, say when that is encrypted, or in it. Looked up each time.
+  public var chatID: String? { id("chatId") }
+  /// The message that it is, likewise.
+  public var messageID: String? { id("messageId") }
+  private func id(_ key: StaticString) -> String? {
+    frame.read { $0["event"]?[key]?.string } ?? payload.read { $0[key]?.string }
+  }
   /// Milliseconds since 1970.
   public var timestampMilliseconds: Int64 { content.timestampMilliseconds }
   /// What went first when there was a backlog.

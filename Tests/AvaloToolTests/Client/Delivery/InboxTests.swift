@@ -55,6 +55,24 @@ import Testing
     #expect(items.compactMap(\.reached).filter(\.isAcknowledged).map(\.position.offset) == [6, 7, 8])
   }
 
+  /// Beside an encrypted payload, or in one that says them.
+  @Test(arguments: [
+    (#""payload":{"chatId":"c"},"messageId":"m""#, ["c", "m"]),
+    (#""payload":{"chatId":"c","messageId":"m"}"#, ["c", "m"]), (#""payload":{}"#, [nil, nil]),
+  ])
+  func saysWhichMessageOfWhichChatAnEventIs(fields: String, expected: [String?]) throws {
+    var inbox = resumed()
+    let items = try take(
+      frame(
+        #"{"event":{"eventId":"e6","type":"chat_message",\#(fields),"timestamp":1},"topic":"user:u","offset":6}"#),
+      &inbox)
+    let ids = items.compactMap(\.update).compactMap { update -> [String?]? in
+      guard case .event(let event) = update else { return nil }
+      return [event.chatID, event.messageID]
+    }
+    #expect(ids == [expected])
+  }
+
   /// Each publisher chooses ids of their own: another place, or another topic, is another event.
   @Test func theSameIDElsewhereIsAnotherEvent() throws {
     var inbox = resumed()
