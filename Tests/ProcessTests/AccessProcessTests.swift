@@ -279,19 +279,6 @@ import Testing
       Issue.record("refused, but not for that: \(error)")
     }
   }
-
-  /// Asks until the answer is a yes, as a careful backend does.
-  private func untilAnswered(_ call: () async throws -> Void) async throws {
-    while true {
-      do {
-        return try await call()
-      } catch ClientError.refused(let error) where error.code != .unavailable {
-        throw ClientError.refused(error)
-      } catch {
-        try await Task.sleep(for: .milliseconds(5))
-      }
-    }
-  }
 }
 
 /// What one connection heard until it ended.

@@ -23,14 +23,13 @@ import Testing
         for _ in 0..<2 {
           group.addTask {
             let data = #"{"connectionId":"c\#(round)","cursor":"\#(cursor)","holdMs":60000}"#
-            let answer = try await server.user("ann").call(
-              "realtimePingV1", try JSONText(validating: data), timeout: .seconds(70))
+            let answer = try await ask(server, "realtimePingV1", data)
             answers.add(answer.description)
           }
         }
         try await waitUntil("one of the polls has lost its place") { answers.all.count == 1 }
         #expect(answers.all[0].contains(#""events":[],"#))
-        _ = try await server.backend().call("publishRealtimeEvent", Load.event("e\(round)", to: "ann"))
+        try await publish(round, server)
         try await waitUntil("the other has the event") { answers.all.count == 2 }
         #expect(answers.all[1].contains(#""eventId":"e\#(round)""#))
         try await group.waitForAll()
@@ -48,11 +47,10 @@ import Testing
     var told: [String] = []
     // Each round meets either gateway with even odds: three moves come soon.
     for round in 1...60 where moves(served) < 3 {
-      _ = try await server.backend().call("publishRealtimeEvent", Load.event("e\(round)", to: "ann"))
+      try await publish(round, server)
       let before = try await polls(server)
       let data = #"{"deviceId":"phone","cursor":"\#(cursor)","holdMs":60000}"#
-      let answer = try await server.user("ann").call(
-        "realtimePingV1", try JSONText(validating: data), timeout: .seconds(70))
+      let answer = try await ask(server, "realtimePingV1", data)
       cursor = try #require(answer.read { $0["cursor"]?.string })
       told += answer.read { $0["events"].map { $0.elements.compactMap { $0["eventId"]?.string } } ?? [] }
       #expect(told.last == "e\(round)" && answer.read { $0["gaps"] == nil })
@@ -68,14 +66,10 @@ import Testing
   @Test func aStreamGoesOnAtAnotherGateway() async throws {
     let server = try await RunningServer.start(environment: ["AVALO_WORKERS__GATEWAY__INSTANCES": "2"])
     let (_, port) = try await server.process.address(of: "client", worker: "gateway")
-    let answer = try await server.user("ann").call(
-      "subscribeToRealtimeEventsV1", try JSONText(validating: #"{"deviceId":"browser"}"#))
+    let answer = try await ask(server, "subscribeToRealtimeEventsV1", #"{"deviceId":"browser"}"#)
     let url = try #require(answer.read { $0["eventsUrl"]?.string })
     let source = EventSource(
       port: port, target: String(url[try #require(url.firstRange(of: "/events?")).lowerBound...]))
-    func publish(_ number: Int) async throws {
-      _ = try await server.backend().call("publishRealtimeEvent", Load.event("e\(number)", to: "ann"))
-    }
     var served: [Int] = []
     try await withThrowingTaskGroup(of: Void.self) { group in
       defer { source.stop() }
@@ -88,11 +82,11 @@ import Testing
         served.append(try #require(try await streams(server).firstIndex(of: 1)))
         // One that comes, and one while nobody listens.
         let (heard, unheard) = (2 * round - 1, 2 * round)
-        try await publish(heard)
+        try await publish(heard, server)
         try await waitUntil("the stream stands behind it") { source.read.lastID.hasSuffix(".\(heard)") }
         source.leave()
         try await waitUntil("nobody listens") { source.read.isAway }
-        try await publish(unheard)
+        try await publish(unheard, server)
         source.comeBack()
         try await waitUntil("the stream stands behind both") { source.read.lastID.hasSuffix(".\(unheard)") }
       }
@@ -125,12 +119,27 @@ import Testing
     }
   }
 
+  /// What ann's call is answered, as soon as that is known.
+  private func ask(_ server: RunningServer, _ name: String, _ data: String) async throws -> JSONText {
+    try await untilAnswered {
+      try await server.user("ann").call(name, try JSONText(validating: data), timeout: .seconds(70))
+    }
+  }
+
+  private func publish(_ number: Int, _ server: RunningServer) async throws {
+    _ = try await untilAnswered {
+      try await server.backend().call("publishRealtimeEvent", Load.event("e\(number)", to: "ann"))
+    }
+  }
+
   /// Where the log stands now.
   private func cursor(_ server: RunningServer, _ round: Int) async throws -> String {
     let data = #"{"connectionId":"c\#(round)","positions":{}}"#
-    let answer = try await server.user("ann").call("subscribeToRealtimeEventsV1", try JSONText(validating: data))
+    let answer = try await ask(server, "subscribeToRealtimeEventsV1", data)
     guard round > 1 else { return try #require(answer.read { $0["cursor"]?.string }) }
-    let topic = try await server.backend().call("readTopic", try JSONText(validating: #"{"targetUserId":"ann"}"#))
+    let topic = try await untilAnswered {
+      try await server.backend().call("readTopic", try JSONText(validating: #"{"targetUserId":"ann"}"#))
+    }
     return try #require(
       topic.read { view in
         view["epoch"]?.string.flatMap { epoch in view["head"]?.integer.map { "user:ann=\(epoch).\($0)" } }

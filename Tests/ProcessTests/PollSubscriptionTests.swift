@@ -89,22 +89,8 @@ import Testing
 
   /// What the user's call is answered, as soon as there is somebody who answers.
   private func answer(_ server: RunningServer, _ name: String, _ data: String) async throws -> String {
-    var text = ""
     try await untilAnswered {
-      text = try await server.user("ann").call(name, JSONText(validating: data), timeout: .seconds(40)).description
-    }
-    return text
-  }
-
-  private func untilAnswered(_ call: () async throws -> Void) async throws {
-    let deadline = ContinuousClock.now + .seconds(60)
-    while true {
-      do { return try await call() } catch ClientError.refused(let error) where error.code != .unavailable {
-        throw ClientError.refused(error)
-      } catch {
-        guard ContinuousClock.now < deadline else { throw error }
-        try await Task.sleep(for: .milliseconds(20))
-      }
+      try await server.user("ann").call(name, JSONText(validating: data), timeout: .seconds(40)).description
     }
   }
 

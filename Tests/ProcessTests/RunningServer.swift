@@ -102,3 +102,16 @@ struct RunningServer {
 
   var nowSeconds: Int64 { Int64(time(nil)) }
 }
+
+/// Asks until the answer is another than `UNAVAILABLE`, as a careful client does; what fails for a minute fails.
+func untilAnswered<Answer>(_ ask: () async throws -> Answer) async throws -> Answer {
+  let deadline = ContinuousClock.now + .seconds(60)
+  while true {
+    do { return try await ask() } catch ClientError.refused(let error) where error.code != .unavailable {
+      throw ClientError.refused(error)
+    } catch {
+      guard ContinuousClock.now < deadline else { throw error }
+      try await Task.sleep(for: .milliseconds(20))
+    }
+  }
+}

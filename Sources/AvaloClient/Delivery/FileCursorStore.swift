@@ -25,8 +25,8 @@ public final class FileCursorStore: CursorStore {
   /// Throws ``ClientError/storage(_:)``, also when another program uses the file.
   public func load(user: String, device: String?) async throws -> [String: Position] {
     let path = path(user, device)
-    return try await NIOThreadPool.singleton.runIfActive {
-      let bytes = try self.file(path).read()
+    return try await perform { store in
+      let bytes = try store.file(path).read()
       // What nobody of ours wrote counts as nothing: the server's cursor stands in.
       guard let text = try? JSONText(validating: bytes) else { return [:] }
       return text.read(FileCursorStore.positions)
@@ -46,7 +46,16 @@ public final class FileCursorStore: CursorStore {
         }
       }
     }
-    try await NIOThreadPool.singleton.runIfActive { try self.file(path).replace(text.bytes) }
+    try await perform { store in try store.file(path).replace(text.bytes) }
+  }
+
+  /// On a thread that may block, and that holds nothing of the store when this returns: whoever lets go of it then has let go
+  /// of its files.
+  private func perform<Value: Sendable>(
+    _ body: @escaping @Sendable (FileCursorStore) throws -> Value
+  ) async throws -> Value {
+    defer { withExtendedLifetime(self) {} }
+    return try await NIOThreadPool.singleton.runIfActive { [unowned self] in try body(self) }
   }
 
   private static func positions(_ view: JSONView) -> [String: Position] {

@@ -54,12 +54,14 @@ public final class FileOutboxStore: OutboxStore {
     _ = try await perform { content in try content.change { $0.remove(entry.sequence) } }
   }
 
-  /// On a thread that may block.
+  /// On a thread that may block, and that holds nothing of the store when this returns: whoever lets go of it then has let go
+  /// of its file.
   private func perform<Value: Sendable>(
     _ body: @escaping @Sendable (inout Content) throws -> Value
   ) async throws -> Value {
-    try await NIOThreadPool.singleton.runIfActive {
-      try self.content.withLock { try body(&$0) }
+    defer { withExtendedLifetime(self) {} }
+    return try await NIOThreadPool.singleton.runIfActive { [unowned self] in
+      try content.withLock { try body(&$0) }
     }
   }
 }

@@ -21,6 +21,14 @@ import Testing
     #expect(try await again.load(user: "nobody", device: nil) == [:])
   }
 
+  /// Whoever lets go of a store has let go of its files, with the end of the last call.
+  @Test func isFreeForTheNextOneAtOnce() async throws {
+    for number in 1...100 {
+      try await FileCursorStore(folder: folder.path).save(positions(UInt64(number)), user: "ann", device: nil)
+    }
+    #expect(try await FileCursorStore(folder: folder.path).load(user: "ann", device: nil) == positions(100))
+  }
+
   @Test func whatOneDeviceHasProcessedSaysNothingOfAnother() async throws {
     let store = FileCursorStore(folder: folder.path)
     // Ids that would be one name if they were put together carelessly, cut off, or written in one case.
