@@ -155,17 +155,20 @@ extension SchedulerCore {
   func close(session place: Int32, of link: LinkState) {
     let closed = devices.close(place)
     link.sessions[closed.session.number] = nil
+    let device = closed.isLast ? nil : devices.place(of: closed.device)
     for cursor in closed.session.cursors {
       topics[cursor.topic].holds -= 1
-      if closed.isLast { part(cursor, of: closed.device, after: closed.session.quietSince) }
+      if let device, devices.cursor(ofDevice: device, topic: cursor.topic) != nil {
+        // The lowest of those that are left may be higher.
+        markDirty(device, topic: cursor.topic)
+      } else {
+        part(cursor, of: closed.device, after: closed.session.quietSince)
+      }
     }
-    if closed.isLast {
-      guard closed.device >= 0, moment.wall - closed.seen >= SchedulerLimits.seenMilliseconds else { return }
-      parted[closed.device, default: PartedDevice()].seen = moment.wall
-    } else if let device = devices.place(of: closed.device) {
-      // The lowest of those that are left may be higher.
-      for cursor in closed.session.cursors { markDirty(device, topic: cursor.topic) }
+    guard closed.isLast, closed.device >= 0, moment.wall - closed.seen >= SchedulerLimits.seenMilliseconds else {
+      return
     }
+    parted[closed.device, default: PartedDevice()].seen = moment.wall
   }
 
   /// No session of the device has the cursor any more. What was acknowledged and nobody wrote yet is kept until it is; so is

@@ -34,6 +34,20 @@ import Testing
     #expect(try bench.log.statistics().topics == before + 1)
   }
 
+  @Test func whatOneOfTwoSessionsAloneHadIsKeptWithItsEnd() throws {
+    let bench = try CoreBench()
+    let link = try bench.link()
+    try bench.turn(
+      link, bench.watch(link, [(1, "feed:a")]), bench.attach(link, 1, topics: ["user:ann"]),
+      bench.attach(link, 2, topics: ["feed:a"]))
+    try bench.turn(link, bench.publish(link, "feed:a"))
+    try bench.turn(link, bench.acknowledge(link, 2, 1, "feed:a", 1), .detach(link, Detach(sessions: [2])))
+    #expect(try start(bench, link, "feed:a") == bench.position("feed:a", 1))
+    bench.advance(SchedulerLimits.flushMilliseconds)
+    bench.housekeep()
+    #expect(try bench.cursor("feed:a") == 1)
+  }
+
   @Test func aCursorMovesUnderItsTopicsNumberWhenItsDeviceHasLeftToo() throws {
     let bench = try CoreBench()
     let link = try bench.link()
