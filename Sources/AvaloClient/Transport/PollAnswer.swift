@@ -2,7 +2,10 @@ import AvaloCore
 
 /// A poll's answer as the frames that a stream would have brought. A pure value.
 struct PollAnswer {
-  var frames: [ServerFrame]
+  /// Events, gaps and ends of subscriptions.
+  var news: [ServerFrame]
+  /// Where each topic stands behind that, as frames: true of a topic when nothing more was there.
+  var live: [ServerFrame]
   /// To be handed back, when what is needed is processed.
   var cursor: String?
   /// How far topics must be processed, since handing the cursor back says that they are.
@@ -56,21 +59,22 @@ struct PollAnswer {
       return (cursor, PollAnswer.positions(cursor ?? ""))
     }
     self.cursor = cursor
-    let frames: Result<[ServerFrame], FrameError> = answer.read { view in
-      Result { () throws(FrameError) in try PollAnswer.frames(view, positions) }
+    live = positions.sorted { $0.key < $1.key }.map { .live(topic: $0.key, $0.value) }
+    let news: Result<[ServerFrame], FrameError> = answer.read { view in
+      Result { () throws(FrameError) in try PollAnswer.news(view, positions) }
     }
     do {
-      self.frames = try frames.get()
+      self.news = try news.get()
     } catch {
       throw .broken("the server's answer to a poll: \(error)")
     }
-    need = self.frames.reduce(into: [:]) { need, frame in
+    need = self.news.reduce(into: [:]) { need, frame in
       guard case .event(let delivery) = frame, !delivery.isAhead, let epoch = delivery.epoch else { return }
       need[delivery.topic] = Position(epoch: epoch, offset: delivery.offset)
     }
   }
 
-  private static func frames(_ view: JSONView, _ positions: [String: Position]) throws(FrameError) -> [ServerFrame] {
+  private static func news(_ view: JSONView, _ positions: [String: Position]) throws(FrameError) -> [ServerFrame] {
     var frames: [ServerFrame] = []
     for event in view["events"]?.elements.map({ JSONText($0) }) ?? [] {
       let topic = event.read { $0["topic"]?.string } ?? ""
@@ -95,7 +99,6 @@ struct PollAnswer {
             }
           }))
     }
-    for (topic, position) in positions.sorted(by: { $0.key < $1.key }) { frames.append(.live(topic: topic, position)) }
     return frames
   }
 

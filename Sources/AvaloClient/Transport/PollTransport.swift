@@ -117,20 +117,21 @@ final class PollLink: TransportLink {
     guard let (ready, first) = try PollAnswer.begin(answer) else { return end(TransportEnding(code: 4504)) }
     told(.frame(.ready(ready)))
     var cursor = first
-    // The first one is not held: that everything has come is told by its answer.
-    var hold = 0
+    // An answer brings what was there in pages, maybe of one topic only: until one brings nothing, more may be there, and
+    // no poll is held.
+    var isReplay = true
     while state.withLock({ !$0.isOver }) {
       let data = PollAnswer.request(
         ready.connectionID, cursor: cursor, deviceID: opening.request.deviceID,
         subscriptions: ready.subscriptions.isEmpty ? opening.request.subscriptions ?? [] : ready.subscriptions,
-        holdMilliseconds: hold)
-      hold = ClientLimits.pollHoldMilliseconds
+        holdMilliseconds: isReplay ? 0 : ClientLimits.pollHoldMilliseconds)
       let answer = try PollAnswer(
         await client.call(
           "realtimePingV1", data,
           timeout: .milliseconds(ClientLimits.pollHoldMilliseconds + ClientLimits.connectTimeoutMilliseconds)))
       told(.alive)
-      for frame in answer.frames { told(.frame(frame)) }
+      isReplay = isReplay && !answer.news.isEmpty
+      for frame in isReplay ? answer.news : answer.news + answer.live { told(.frame(frame)) }
       cursor = answer.cursor
       await processed(answer.need)
     }

@@ -28,15 +28,15 @@ import Testing
     #expect(answer.cursor == "user:u=0000000000000001.20")
     let epoch = Epoch(rawValue: 1)
     #expect(answer.need == ["user:u": Position(epoch: epoch, offset: 18)])
-    guard case .event(let delivery)? = answer.frames.first else { throw CancellationError() }
+    guard case .event(let delivery)? = answer.news.first else { throw CancellationError() }
     #expect(delivery.offset == 18)
     #expect(delivery.epoch == epoch)
     #expect(delivery.event.payload.description == #"{"x":[1]}"#)
-    guard case .fact(let fact) = answer.frames[1] else { throw CancellationError() }
+    guard case .fact(let fact) = answer.news[1] else { throw CancellationError() }
     #expect(fact.version == 3)
-    #expect(answer.frames[2] == .gap(ServerFrame.Gap(topic: "user:u", offsets: 19...20, reason: "expired", epoch: nil)))
-    #expect(answer.frames[3] == .unsubscribed(topic: "chat:d", CallError(.permissionDenied, "no")))
-    #expect(answer.frames[4] == .live(topic: "user:u", Position(epoch: epoch, offset: 20)))
+    #expect(answer.news[2] == .gap(ServerFrame.Gap(topic: "user:u", offsets: 19...20, reason: "expired", epoch: nil)))
+    #expect(answer.news[3] == .unsubscribed(topic: "chat:d", CallError(.permissionDenied, "no")))
+    #expect(answer.live == [.live(topic: "user:u", Position(epoch: epoch, offset: 20))])
   }
 
   /// The log was away when the polls began: without a cursor nothing else says which topics.
