@@ -55,10 +55,11 @@ public enum ClientLimits {
   static let streamTopicsMax = 32
   /// How long a poll is held by the server.
   static let pollHoldMilliseconds = 25_000
-  /// The poll that says what was processed: until the server has noticed that the stream before it is closed.
+  /// The poll that says what was processed: until the server has noticed that the stream, or the WebSocket, before it has
+  /// ended.
   static let lastPollHoldMilliseconds = 1_000
-  /// For the same with its connection: `shutdown()` waits for it.
-  static let lastPollTimeoutMilliseconds = 5_000
+  /// For all of saying that, with what it waits for: `shutdown()` waits for it.
+  static let lastWordMilliseconds: Int64 = 5_000
 
   // MARK: Whether the other side is there
 

@@ -53,8 +53,10 @@ import Testing
     try await server.stop()
   }
 
-  @Test func whatWasProcessedOverAStreamOrPollsIsAcknowledgedAtTheEnd() async throws {
-    let server = try await RunningServer.start()
+  @Test func whatWasProcessedOverAStreamOrPollsIsAcknowledgedAtTheEndAndMissedEventsAreAReplay() async throws {
+    let server = try await RunningServer.start(environment: [
+      "AVALO_WORKERS__GATEWAY__SETTINGS__TOPICS__CHAT__SUBSCRIBE": "members"
+    ])
     let backend = RealtimeServer(server.endpoint, apiKey: server.apiKey.text)
     for transport in [StreamTransport(), PollTransport()] as [any RealtimeTransport] {
       let user = "user-\(transport.name)"
@@ -71,8 +73,86 @@ import Testing
         await events.finishCurrent()
         await client.shutdown()
       }
+      try await leavesATopic(server, backend, transport)
     }
+    try await missesEventsOfTwoTopics(server, backend)
     await backend.close()
     try await server.stop()
+  }
+
+  private func live(_ topic: String, _ updates: inout RealtimeUpdates<RealtimeUpdate>.Iterator) async {
+    while let update = await updates.next() { if case .live(topic, _) = update { return } }
+  }
+
+  /// The device goes on in it behind what was processed, whoever is subscribed to it next.
+  private func leavesATopic(
+    _ server: RunningServer, _ backend: RealtimeServer, _ transport: any RealtimeTransport
+  ) async throws {
+    let (user, chat) = ("leaver-\(transport.name)", "chat:\(transport.name)")
+    var options = ClientOptions(server.endpoint, deviceID: "phone", topics: [chat])
+    options.transports = [transport]
+    for id in ["c1", "c2"] {
+      let client = RealtimeClient(options)
+      var updates = client.updates.makeAsyncIterator()
+      if id == "c2" {
+        // Missed by the device: what it is told first comes behind what it had.
+        try await backend.publishRealtimeEvent(
+          EventDraft(.notification, to: .topic(chat), payload: .emptyObject, eventID: id))
+      }
+      try await client.connect(
+        userID: user, token: .fixed(server.token(user, chats: [transport.name])))
+      if id == "c1" {
+        await live(chat, &updates)
+        try await backend.publishRealtimeEvent(
+          EventDraft(.notification, to: .topic(chat), payload: .emptyObject, eventID: id))
+      }
+      while let update = await updates.next() {
+        guard case .event(let event) = update, event.topic == chat else { continue }
+        #expect(event.eventID == id, "over \(transport.name)")
+        break
+      }
+      await updates.finishCurrent()
+      try await client.unsubscribe(from: [chat])
+      await client.shutdown()
+    }
+  }
+
+  /// More than an answer has room for.
+  private func missesEventsOfTwoTopics(_ server: RunningServer, _ backend: RealtimeServer) async throws {
+    var options = ClientOptions(server.endpoint, deviceID: "phone", topics: ["chat:busy"])
+    options.transports = [PollTransport()]
+    let client = RealtimeClient(options)
+    var updates = client.updates.makeAsyncIterator()
+    try await client.connect(userID: "ann", token: .fixed(server.token("ann", chats: ["busy"])))
+    await live("user:ann", &updates)
+    // Where both begin counts when it was read.
+    await updates.finishCurrent()
+    await client.disconnect()
+    let missed = 150
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      for topic in ["user:ann", "chat:busy"] {
+        group.addTask {
+          for _ in 0..<missed {
+            try await backend.publishRealtimeEvent(
+              EventDraft(.notification, to: .topic(topic), payload: .emptyObject))
+          }
+        }
+      }
+      try await group.waitForAll()
+    }
+    try await client.connect()
+    var (replayed, recovered) = (0, [Int]())
+    loop: while let update = await updates.next() {
+      switch update {
+      case .event(let event) where event.isReplay: replayed += 1
+      case .recovered(_, let events): recovered.append(events)
+      // The last that is told.
+      case .live(topic: "user:ann", _): break loop
+      default: break
+      }
+    }
+    #expect(replayed == 2 * missed)
+    #expect(recovered == [missed, missed])
+    await client.shutdown()
   }
 }

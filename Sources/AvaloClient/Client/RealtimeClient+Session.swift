@@ -129,6 +129,7 @@ extension RealtimeClient {
       inbox: "user:" + userID, isDuplex: transport.isDuplex, isPolled: transport.isPolled)
     let positions = acknowledgements.positions(of: names)
     inbox?.began(names, presenting: positions)
+    acknowledgements.began()
     requested = (names, positions)
     return TransportOpening(
       endpoint: options.endpoint,
@@ -152,7 +153,10 @@ extension RealtimeClient {
   func take(_ event: TransportEvent, of generation: Int) {
     guard generation == machine.generation else { return }
     switch event {
-    case .alive: liveness?.heard(clock.now)
+    case .alive:
+      liveness?.heard(clock.now)
+      // A poll was answered, which had said where it began.
+      if machine.phase == .connected, transport.isPolled { acknowledgements.tell(requested.positions) }
     case .frame(let frame):
       liveness?.heard(clock.now)
       if frames.taken() { link?.setReading(isReading) }
@@ -191,6 +195,9 @@ extension RealtimeClient {
 
   private func takeReady(_ ready: ServerFrame.Ready, of generation: Int) {
     connectionID = ready.connectionID
+    lastReady = (ready.connectionID, transport.isPolled)
+    // A stream has said where it begins; a WebSocket that is left to what is sent over it, polls to the first of them.
+    if !transport.isDuplex, !transport.isPolled { acknowledgements.tell(requested.positions) }
     let interval =
       transport.isDuplex
       ? min(options.pingIntervalMilliseconds, max(ready.pingIntervalMilliseconds, 1)) : ready.pingIntervalMilliseconds

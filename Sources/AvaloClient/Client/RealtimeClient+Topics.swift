@@ -23,6 +23,9 @@ extension RealtimeClient {
   public func unsubscribe(from names: [String]) async throws {
     let user = userID
     let gone = topics.remove(names)
+    flushAcknowledgements()
+    // Over a WebSocket that was just now; otherwise the connection that is made without them says nothing of them.
+    if !isDuplex, let word = lastWord(of: gone) { say(word, after: machine.phase == .connected ? link : nil) }
     for topic in gone { forget(topic) }
     try await leave(gone)
     // Somebody else may have been connected meanwhile.

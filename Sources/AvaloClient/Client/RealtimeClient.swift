@@ -38,7 +38,9 @@ public actor RealtimeClient {
   var acknowledgements = Acknowledgements()
   /// What the connection began with.
   var requested: (topics: [String], positions: [String: Position]) = ([], [:])
-  /// Tells the server what was processed, when a connection that could not be told has ended.
+  /// The last connection there was of this user, in the server's words.
+  var lastReady: (connectionID: String, isPolled: Bool)?
+  /// Tells the server what was processed and no connection has said.
   var saying: Task<Void, Never>?
   var readers: [UpdateQueue.ReaderID: WaitingReader] = [:]
   var isReading = true
@@ -156,6 +158,7 @@ public actor RealtimeClient {
     self.userID = userID
     inbox = Inbox(userID: userID, positions: positions)
     acknowledgements = Acknowledgements(positions: positions)
+    lastReady = nil
   }
 
   /// Connects as last time.
@@ -173,18 +176,11 @@ public actor RealtimeClient {
   }
 
   /// Ends the connection; nothing comes back until `connect`. What was processed is acknowledged: over a WebSocket before,
-  /// over a stream or polls behind it, by a request that may fail. What the server does not hear comes again; where that
-  /// matters, ``ClientOptions/cursors`` keep the positions.
+  /// over a stream or polls, or while there is no connection, behind it, by a request that may fail. What the server does not
+  /// hear comes again; where that matters, ``ClientOptions/cursors`` keep the positions.
   public func disconnect() {
     wanted = nil
     endConnection()
-  }
-
-  private func endConnection() {
-    flushAcknowledgements()
-    let (word, last) = (lastWord(), link)
-    run { machine, _ in machine.disconnect() }
-    if let word { say(word, after: last) }
   }
 
   /// Ends the connection, and every sequence of updates, for good. Returns when nothing of it is left. What was processed

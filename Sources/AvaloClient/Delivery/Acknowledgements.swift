@@ -8,6 +8,11 @@ struct Acknowledgements {
   /// Of those, what the server is to know. No acknowledgement is answered, and what was sent may be lost with its
   /// connection: it is said again on each, once its topic has begun.
   private var known: [String: Position]
+  /// How far the server knows that: what a connection began with, or was said otherwise. Not what was sent over one that
+  /// may still be lost.
+  private var told: [String: Position]
+  /// Topics that have begun on the connection: what is sent of others is lost.
+  private var begun: Set<String> = []
   private var pending: [String: Position] = [:]
   private var isUnsaved = false
   /// When to send what is pending.
@@ -16,6 +21,8 @@ struct Acknowledgements {
   init(positions: [String: Position] = [:]) {
     self.positions = positions
     known = positions
+    // Where they were kept they are presented, whatever the server knows.
+    told = positions
   }
 
   mutating func add(_ reached: Inbox.Item.Reached, now: Int64) {
@@ -29,6 +36,7 @@ struct Acknowledgements {
 
   /// The topic has begun on a connection, which may be another one.
   mutating func again(_ topic: String, now: Int64) {
+    begun.insert(topic)
     guard let position = known[topic] else { return }
     pending[topic] = position
     hurry(now)
@@ -56,16 +64,29 @@ struct Acknowledgements {
     topics.reduce(into: [:]) { found, topic in found[topic] = positions[topic] }
   }
 
-  /// What the server is to know of those topics, where that is not what was presented.
-  func unsaid(of topics: some Sequence<String>, since presented: [String: Position]) -> [String: Position] {
-    topics.reduce(into: [:]) { unsaid, topic in
-      if let position = known[topic], position != presented[topic] { unsaid[topic] = position }
+  /// What the server is to know, where it was told less.
+  var untold: [String: Position] {
+    known.filter { topic, position in
+      guard let told = told[topic], told.epoch == position.epoch else { return true }
+      return told.offset < position.offset
     }
+  }
+
+  /// The server knows of these, or is being told for the last time.
+  mutating func tell(_ positions: [String: Position]) { told.merge(positions) { $1 } }
+
+  /// Another connection is made, on which no topic has begun.
+  mutating func began() { begun = [] }
+
+  /// The connection ends behind all that was sent over it.
+  mutating func endedInOrder() {
+    for topic in begun { if let position = known[topic] { told[topic] = position } }
   }
 
   mutating func forget(_ topic: String) {
     positions[topic] = nil
     known[topic] = nil
+    told[topic] = nil
     pending[topic] = nil
   }
 }

@@ -47,10 +47,13 @@ struct PollAnswer {
     }
   }
 
-  /// Positions as the server writes them: handed back, they are processed.
-  static func cursor(_ positions: [String: Position]) -> String {
-    positions.sorted { $0.key < $1.key }
-      .map { "\($0.key)=\($0.value.epoch.description).\($0.value.offset)" }.joined(separator: ",")
+  /// Positions as the server writes them, as many in one as a poll may have: handed back, they are processed.
+  static func cursors(_ positions: [String: Position]) -> [String] {
+    let all = positions.sorted { $0.key < $1.key }
+      .map { "\($0.key)=\($0.value.epoch.description).\($0.value.offset)" }
+    return stride(from: 0, to: all.count, by: ClientLimits.streamTopicsMax).map {
+      all[$0..<min($0 + ClientLimits.streamTopicsMax, all.count)].joined(separator: ",")
+    }
   }
 
   init(_ answer: JSONText) throws(ClientError) {

@@ -57,4 +57,35 @@ import Testing
     let sent = acknowledgements.take(isConnected: true)
     #expect(sent.mapValues(\.offset) == ["a": 4, "kept": 9])
   }
+
+  @Test func knowsWhatTheServerWasNotTold() {
+    let kept = Position(epoch: Epoch(rawValue: 1), offset: 9)
+    var acknowledgements = Acknowledgements(positions: ["kept": kept])
+    #expect(acknowledgements.untold.isEmpty)
+    acknowledgements.add(reached("a", 4), now: 0)
+    acknowledgements.add(reached("b", 2), now: 0)
+    acknowledgements.add(reached("c", 7, acknowledged: false), now: 0)
+    #expect(acknowledgements.untold.mapValues(\.offset) == ["a": 4, "b": 2])
+    acknowledgements.tell(["a": reached("a", 5).position])
+    #expect(acknowledgements.untold.mapValues(\.offset) == ["b": 2])
+    // Another epoch counts anew.
+    acknowledgements.tell(["a": Position(epoch: Epoch(rawValue: 2), offset: 5)])
+    #expect(acknowledgements.untold.mapValues(\.offset) == ["a": 4, "b": 2])
+    acknowledgements.forget("a")
+    #expect(acknowledgements.untold.mapValues(\.offset) == ["b": 2])
+  }
+
+  @Test func whatWasSentOfTopicsThatHaveBegunIsToldWhenTheConnectionEndsInOrder() {
+    var acknowledgements = Acknowledgements()
+    acknowledgements.began()
+    acknowledgements.again("a", now: 0)
+    acknowledgements.add(reached("a", 4), now: 0)
+    acknowledgements.add(reached("b", 2), now: 0)
+    acknowledgements.endedInOrder()
+    #expect(acknowledgements.untold.mapValues(\.offset) == ["b": 2])
+    acknowledgements.add(reached("a", 5), now: 0)
+    acknowledgements.began()
+    acknowledgements.endedInOrder()
+    #expect(acknowledgements.untold.mapValues(\.offset) == ["a": 5, "b": 2])
+  }
 }

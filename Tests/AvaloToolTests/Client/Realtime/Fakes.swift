@@ -81,11 +81,14 @@ func until(_ condition: () async -> Bool) async throws {
 final class FakeTransport: RealtimeTransport {
   let name: String
   let isDuplex: Bool
+  let isPolled: Bool
   let openings = Mailbox<FakeLink>()
 
-  init(_ name: String = "fake", isDuplex: Bool = true) {
+  /// - `isPolled`: as what is not duplex, unless it is said.
+  init(_ name: String = "fake", isDuplex: Bool = true, isPolled: Bool? = nil) {
     self.name = name
     self.isDuplex = isDuplex
+    self.isPolled = isPolled ?? !isDuplex
   }
 
   func open(_ opening: TransportOpening, _ tell: @escaping @Sendable (TransportEvent) -> Void) -> any TransportLink {
