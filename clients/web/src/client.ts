@@ -1,4 +1,4 @@
-import { Calls } from './calls/calls.js';
+import { Calls, connectFirst } from './calls/calls.js';
 import type { Caller } from './calls/http.js';
 import { TypingThrottle } from './calls/typing.js';
 import { Acks } from './delivery/acks.js';
@@ -53,9 +53,9 @@ export class RealtimeWebSocketClient {
     this.#options = options;
     const url = (options.url ?? (globalThis as any).location?.origin ?? '').replace(/\/+$/, '');
     this.#caller = { environment, url, callable: options.callable };
-    const { reconnectInterval = 3000, maxReconnectAttempts = 10, pingInterval = 25_000, callTimeout = 10_000 } = options;
-    const numbers = { reconnectInterval, maxReconnectAttempts, pingInterval, callTimeout };
-    for (const [name, value] of Object.entries(numbers)) {
+    const numbers = { reconnectInterval: 3000, maxReconnectAttempts: 10, pingInterval: 25_000, callTimeout: 10_000 };
+    for (const name of Object.keys(numbers) as (keyof typeof numbers)[]) {
+      const value = (numbers[name] = options[name] ?? numbers[name]);
       if (!(value >= 0)) throw new RealtimeError('INVALID_ARGUMENT', `${name} must be a number from 0 on, not ${value}`);
     }
     this.#runner = new Runner(numbers, this.#caller, {
@@ -67,7 +67,7 @@ export class RealtimeWebSocketClient {
       changed: () => this.#changed(),
       log: (message, facts) => options.debug && console.debug(`[avalo] ${message}`, facts ?? ''),
     });
-    this.#calls = new Calls(this.#caller, this.#tokens, this.#runner, callTimeout, () => this.#userId);
+    this.#calls = new Calls(this.#caller, this.#tokens, this.#runner, numbers.callTimeout, () => this.#userId);
     this.#subscriptions = new Subscriptions(options.subscriptions ?? [], {
       isDuplex: () => this.#runner.isDuplex,
       join: topics => this.#join(topics),
@@ -89,10 +89,7 @@ export class RealtimeWebSocketClient {
    * @throws RealtimeError when that will not be: refused, given up, or disconnected meanwhile
    */
   connect(userId = this.#userId, token = this.#tokens.source): Promise<void> {
-    const { callable } = this.#options;
-    if (!userId || (token === undefined && !callable)) {
-      return Promise.reject(new RealtimeError('FAILED_PRECONDITION', 'connect(userId, authToken) comes first'));
-    }
+    if (!userId || (token === undefined && !this.#options.callable)) return Promise.reject(connectFirst());
     if (userId !== this.#userId) {
       this.#inbox?.acks.flush();
       this.#run(machine => machine.disconnect());
@@ -159,7 +156,7 @@ export class RealtimeWebSocketClient {
     const { reason, attempts } = this.#runner.machine;
     return {
       connectionId: this.#connectionId, userId: this.#userId, deviceId: this.deviceId, state: this.#state, reason,
-      latency: this.getLatency(), reconnectAttempts: attempts, transport: this.#runner.ladder.current,
+      latency: this.getLatency(), reconnectAttempts: attempts, transport: this.#runner.ladder.rung,
     };
   }
 
@@ -295,25 +292,29 @@ export class RealtimeWebSocketClient {
     return request;
   }
 
-  #ready({ connectionId, subscriptions, denied, unread, receipts }: ReadyFrame): void {
-    // A listener may connect somebody else.
-    const inbox = this.#inbox!;
+  #ready(ready: ReadyFrame): void {
+    const { connectionId } = ready;
     this.#connectionId = connectionId;
-    this.#subscriptions.ready(`user:${this.#userId}`, subscriptions);
-    this.#emitter.emit('ready', { connectionId, subscriptions, denied, ...(unread && { unread }) });
-    for (const one of denied) this.#emitter.emit('denied', one);
-    inbox.receipts(receipts);
+    this.#subscriptions.ready(`user:${this.#userId}`, ready.subscriptions);
+    this.#granted('ready', ready, { connectionId });
   }
 
   async #join(topics: string[]): Promise<calls.SubscribeResult> {
     const data = { subscriptions: topics, positions: this.#inbox!.positions.of(topics) };
     this.#inbox!.joining(topics);
-    const answer: ReadyFrame = await this.#calls.overSocket('subscribeToRealtimeEventsV1', data);
-    const { subscriptions, denied, unread } = answer;
-    const result = { subscriptions, denied, ...(unread && { unread }) };
-    this.#emitter.emit('subscribed', result);
+    return this.#granted('subscribed', await this.#calls.overSocket('subscribeToRealtimeEventsV1', data), {});
+  }
+
+  /** Tells what was granted to a new connection, or to one that there is. */
+  #granted<More extends object>(
+    name: 'ready' | 'subscribed', { subscriptions, denied, unread, receipts }: ReadyFrame, more: More,
+  ): calls.SubscribeResult & More {
+    // A listener may connect somebody else.
+    const inbox = this.#inbox!;
+    const result = { ...more, subscriptions, denied, ...(unread && { unread }) };
+    this.#emitter.emit(name, result as RealtimeEventMap[typeof name] & More);
     for (const one of denied) this.#emitter.emit('denied', one);
-    this.#inbox!.receipts(answer.receipts);
+    inbox.receipts(receipts);
     return result;
   }
 

@@ -10,11 +10,11 @@ export type ErrorCode =
 export class RealtimeError extends Error {
   override readonly name = 'RealtimeError';
   /** When trying again makes sense, in milliseconds. */
-  readonly retryAfterMs: number | undefined;
+  declare readonly retryAfterMs: number | undefined;
   /** An event whose fate is unknown: publish it again with this id, and it is kept once. */
-  readonly eventId: string | undefined;
+  declare readonly eventId: string | undefined;
   /** What a held call's connection ended with: a close code of the protocol's table. */
-  readonly closeCode: number | undefined;
+  declare readonly closeCode: number | undefined;
 
   constructor(readonly code: ErrorCode, message: string, details: WireError['details'] = {}) {
     super(message);

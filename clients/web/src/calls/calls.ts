@@ -5,6 +5,8 @@ import type { ServerFrame } from '../types/frames.js';
 import { callOverHTTP, type Caller } from './http.js';
 import { PendingCalls } from './pending.js';
 
+export const connectFirst = () => new RealtimeError('FAILED_PRECONDITION', 'connect(userId, authToken) comes first');
+
 /** Calls of the server's functions: over the socket where there is one, otherwise over HTTP. */
 export class Calls {
   readonly #pending: PendingCalls;
@@ -46,9 +48,7 @@ export class Calls {
         if ((thrown as RealtimeError).code !== 'CANCELLED') throw thrown;
       }
     }
-    if (this.tokens.source === undefined && !this.caller.callable) {
-      throw new RealtimeError('FAILED_PRECONDITION', 'connect(userId, authToken) comes first');
-    }
+    if (this.tokens.source === undefined && !this.caller.callable) throw connectFirst();
     if (!this.caller.environment.isOnline()) throw new RealtimeError('UNAVAILABLE', 'no network');
     const overHTTP = (isForced: boolean) => callOverHTTP(this.caller, name, data, async () => {
       check();

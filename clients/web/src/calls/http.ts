@@ -34,8 +34,7 @@ export async function callOverHTTP(
   const abort = new AbortController();
   const stop = () => abort.abort();
   signal?.addEventListener('abort', stop);
-  let late = false;
-  const timer = environment.setTimeout(() => ((late = true), stop()), ms);
+  const timer = environment.setTimeout(() => abort.abort(unanswered(name, ms)), ms);
   try {
     const bearer = typeof token === 'function' ? await orAborted(token(), abort.signal) : token;
     if (callable) return (await orAborted(callable(name)(data), abort.signal)).data;
@@ -45,11 +44,15 @@ export async function callOverHTTP(
     });
     return await resultOf(response);
   } catch (thrown) {
-    throw late ? new RealtimeError('DEADLINE_EXCEEDED', `${name} was not answered within ${ms} ms`) : RealtimeError.from(thrown);
+    throw RealtimeError.from(abort.signal.reason ?? thrown);
   } finally {
     environment.clearTimeout(timer);
     signal?.removeEventListener('abort', stop);
   }
+}
+
+export function unanswered(name: string, ms: number): RealtimeError {
+  return new RealtimeError('DEADLINE_EXCEEDED', `${name} was not answered within ${ms} ms`);
 }
 
 export function headers(token: string | undefined): Record<string, string> {
@@ -68,7 +71,7 @@ export async function resultOf(response: Response): Promise<any> {
 /** What a function answers, or an error as soon as nobody waits for it any more. */
 function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
-    signal.addEventListener('abort', () => reject(new RealtimeError('CANCELLED', 'given up')));
+    signal.addEventListener('abort', () => reject(signal.reason));
     work.then(resolve, reject);
   });
 }

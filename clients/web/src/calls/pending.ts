@@ -2,7 +2,7 @@ import type { Environment } from '../environment.js';
 import { RealtimeError } from '../errors.js';
 import type { ServerFrame } from '../types/frames.js';
 import { callsMax } from '../limits.js';
-import { encoded } from './http.js';
+import { encoded, unanswered } from './http.js';
 
 interface Pending {
   resolve(result: any): void;
@@ -31,8 +31,7 @@ export class PendingCalls {
     const id = ++this.#lastID;
     const text = encoded({ id, call: name, data });
     return new Promise((resolve, reject) => {
-      const timer = this.environment.setTimeout(
-        () => this.#take(id)?.reject(new RealtimeError('DEADLINE_EXCEEDED', `${name} was not answered within ${ms} ms`)), ms);
+      const timer = this.environment.setTimeout(() => this.#take(id)?.reject(unanswered(name, ms)), ms);
       this.#waiting.set(id, { resolve, reject, timer });
       send(text);
     });

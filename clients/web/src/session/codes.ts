@@ -4,8 +4,8 @@ import type { DisconnectReason } from '../types/client.js';
 export interface Ending {
   code: number;
   /** The canonical status, where the server told one. */
-  status?: string;
-  retryAfterMs?: number;
+  status?: string | undefined;
+  retryAfterMs?: number | undefined;
 }
 
 /**

@@ -52,7 +52,7 @@ export class Runner {
     this.machine = new Machine({ ...options, random: caller.environment.random });
     const { webSocket, fetch, session } = this.#environment;
     this.ladder = new Ladder(recall(session, transportKey), name =>
-      name === 'websocket' ? !!webSocket : name === 'poll' ? !!fetch || !!caller.callable : !!fetch);
+      name === 'websocket' ? webSocket : fetch || (name === 'poll' && caller.callable));
     this.#pingInterval = options.pingInterval;
   }
 
@@ -90,7 +90,7 @@ export class Runner {
     for (const action of actions) this.#do(action);
     const { phase, attempts, reason } = this.machine;
     // In quotes a name is not shortened by the build.
-    if (before !== phase || actions.length) this.hooks.log(phase, { 'attempts': attempts, reason, transport: this.ladder.current });
+    if (before !== phase || actions.length) this.hooks.log(phase, { 'attempts': attempts, reason, transport: this.ladder.rung });
     this.hooks.changed();
   }
 
@@ -121,7 +121,7 @@ export class Runner {
   }
 
   #open(generation: number): void {
-    const name = this.ladder.current;
+    const name = this.ladder.rung;
     this.#retryAfterMs = undefined;
     const { tokens } = this.hooks;
     const token = tokens.last;
@@ -174,7 +174,7 @@ export class Runner {
     this.hooks.log('closed', ending);
     if (this.machine.phase === 'opening' && ending.code < 4000 && !ending.status) this.ladder.failed();
     const retryAfterMs = ending.retryAfterMs ?? this.#retryAfterMs;
-    this.run(machine => machine.closed(generation, retryAfterMs === undefined ? ending : { ...ending, retryAfterMs }));
+    this.run(machine => machine.closed(generation, { ...ending, retryAfterMs }));
   }
 
   /** Looks after the connection, now and until it ends. */

@@ -22,6 +22,11 @@ test('no name that the bundles shorten is one that is offered', () => {
   }
 });
 
+test('what React calls `current` is called so in its bundle, which React reads and writes as well', () => {
+  const bundle = read('dist/react.min.mjs');
+  assert.equal(bundle.match(/\.current\b/g)?.length, read('src/react/index.ts').match(/\.current\b/g)?.length);
+});
+
 test('everything that the package offers is there', () => {
   const { exports, main, types, unpkg } = JSON.parse(read('package.json'));
   const paths = [main, types, unpkg, ...Object.values(exports).flatMap((one: any) => (typeof one === 'string' ? [one] : Object.values(one)))];
