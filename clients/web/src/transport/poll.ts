@@ -12,20 +12,18 @@ export const openPolls: OpenTransport = (opening, outer) => {
   async function run(): Promise<void> {
     const answer = await subscribeCall(opening, sink, abort.signal);
     if (!answer) return;
-    const { connectionId } = answer;
-    let { cursor } = answer;
+    const { connectionId, cursor } = answer;
     // Polls without it would leave out what comes until the log is back.
     if (cursor === undefined) return sink.closed({ code: 0, status: 'UNAVAILABLE', retryAfterMs: logRetry });
-    sink.alive();
     sink.frame({ ready: { ...answer, pingInterval: pollHold + connectTimeout } });
-    // What is there at the beginning is told at once: what comes after it is no replay.
-    for (let holdMs = 0; !sink.isShut; holdMs = pollHold) {
-      const data = { connectionId, cursor, holdMs, deviceId: opening.request.deviceId };
+    // What is there at the beginning comes page by page, not of all topics at once. Nothing is waited for until it is told.
+    const data = { connectionId, cursor, holdMs: 0, deviceId: opening.request.deviceId };
+    while (!sink.isShut) {
       const told: any = await callOverHTTP(
         opening, 'realtimePingV1', data, opening.token, pollHold + connectTimeout, abort.signal);
       sink.alive();
-      hand(told, sink);
-      cursor = told.cursor;
+      if (hand(told, sink, data.holdMs > 0)) data.holdMs = pollHold;
+      data.cursor = told.cursor;
     }
   }
 
@@ -40,23 +38,23 @@ export const openPolls: OpenTransport = (opening, outer) => {
   };
 };
 
-/** Turns a poll's answer into the frames that a stream would have brought. */
-export function hand(told: any, sink: Pick<Sink, 'frame'>): void {
-  const positions = cursorPositions(told.cursor);
-  for (const { topic, offset, epoch = positions[topic]?.epoch, ahead, ...event } of told.events) {
+/**
+ * Turns a poll's answer into the frames that a stream would have brought. Answers whether the replay is over: that is so once
+ * there was nothing to tell.
+ */
+function hand({ events, gaps = [], unsubscribed = [], cursor }: any, sink: Sink, isLive: boolean): boolean {
+  const positions: Record<string, Position> = {};
+  // `user:ann=0000000142d1c0aa.17,…`; a topic that has no position yet stands there without one.
+  for (const [, topic, epoch, offset] of cursor.matchAll(/([^=,]+)=(\w+)\.(\d+)/g)) {
+    positions[topic] = { epoch, offset: Number(offset) };
+  }
+  for (const { topic, offset, epoch = positions[topic]?.epoch, ahead, ...event } of events) {
     sink.frame({ event, topic, offset, epoch, ahead });
   }
   // Behind the events: a gap moves the position, and the events before it are not past yet.
-  for (const gap of told.gaps ?? []) sink.frame({ gap });
-  for (const unsubscribed of told.unsubscribed ?? []) sink.frame({ unsubscribed });
+  for (const gap of gaps) sink.frame({ gap });
+  for (const one of unsubscribed) sink.frame({ unsubscribed: one });
+  if (!isLive && [...events, ...gaps, ...unsubscribed].length) return false;
   for (const [topic, position] of Object.entries(positions)) sink.frame({ live: { topic, ...position } });
-}
-
-/** `user:ann=0000000142d1c0aa.17,…`; a topic that has no position yet stands there without one. */
-export function cursorPositions(cursor: string): Record<string, Position> {
-  const found: Record<string, Position> = {};
-  for (const [, topic, epoch, offset] of (cursor ?? '').matchAll(/([^=,\s]+)=([0-9a-f]+)\.(\d+)/g)) {
-    found[topic!] = { epoch: epoch!, offset: Number(offset) };
-  }
-  return found;
+  return true;
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { type Bench, event } from '../support/fakes.js';
+import { UnreadBook } from '../../src/react/unread.js';
+import { type Bench, event, until } from '../support/fakes.js';
 import { onPolls, polling } from '../support/transports.js';
 
 test('polls that the log does not answer yet begin when it does, with all topics', async () => {
@@ -17,20 +18,82 @@ test('polls that the log does not answer yet begin when it does, with all topics
   assert.deepEqual(bench.posts.map(post => post.data.cursor), [undefined, undefined, cursor]);
 });
 
-test('polls end the replay with their first answer, which is not held: what comes next is live', async () => {
-  const bench = onPolls();
-  bench.answers.subscribeToRealtimeEventsV1 = () => ({ connectionId: 'c', subscriptions: ['user:ann'], denied: [], cursor: 'user:ann=e0.3' });
-  const answer = (offset: number) => {
-    const { event: inner } = event('user:ann', offset) as any;
-    return { events: [{ ...inner, topic: 'user:ann', offset }], cursor: `user:ann=e0.${offset}` };
-  };
-  const answers = [answer(4), answer(5)];
-  bench.answers.realtimePingV1 = () => answers.shift() ?? new Promise(() => {});
+/** An event as an answer has it. */
+const told = (topic: string, offset: number, inner: object = {}) => {
+  const { event: own } = event(topic, offset, {}, inner) as any;
+  return { ...own, topic, offset };
+};
+
+/** A client whose polls are given these answers one after the other, and are held then. */
+function answering(answers: object[], subscribed: object = {}) {
+  const bench = onPolls({ subscriptions: ['chat:c'], reconnectInterval: 10 });
   const heard: unknown[] = [];
-  bench.client.on('event', ({ offset, replay }) => heard.push([offset, replay ?? false]));
-  await polling(bench);
-  assert.deepEqual(heard, [[4, true], [5, false]]);
-  assert.deepEqual(bench.posts.slice(1).map(post => post.data.holdMs), [0, 25_000, 25_000]);
+  const polls: any[] = [];
+  bench.answers.subscribeToRealtimeEventsV1 = ({ subscriptions }) => ({
+    connectionId: 'c', subscriptions, denied: [], cursor: 'user:ann=e0.3,chat:c=e1.7', ...subscribed,
+  });
+  bench.answers.realtimePingV1 = data => {
+    polls.push(data);
+    return answers.shift() ?? new Promise(() => {});
+  };
+  bench.client.on('event', ({ topic, offset, replay }) => heard.push([topic, offset, replay ?? false]));
+  bench.client.on('recovered', ({ topic, events }) => heard.push(['recovered', topic, events]));
+  return { bench, heard, polls, holds: () => polls.map(data => data.holdMs) };
+}
+
+test('polls end the replay with the first answer that has nothing new, and are not held before', async () => {
+  const { bench, heard, polls, holds } = answering([
+    // A page at a time, and of one topic.
+    { events: [told('user:ann', 4)], cursor: 'user:ann=e0.4,chat:c=e1.7' },
+    { events: [told('chat:c', 8)], cursor: 'user:ann=e0.4,chat:c=e1.8' },
+    { events: [], gaps: [{ topic: 'chat:c', from: 9, to: 9, reason: 'expired' }], cursor: 'user:ann=e0.4,chat:c=e1.9' },
+    { events: [], unsubscribed: [{ topic: 'feed:f', code: 'NOT_FOUND' }], cursor: 'user:ann=e0.4,chat:c=e1.9' },
+    { events: [told('chat:c', 10)], cursor: 'user:ann=e0.4,chat:c=e1.10' },
+    { events: [], denied: [{ topic: 'chat:d', code: 'PERMISSION_DENIED' }], cursor: 'user:ann=e0.4,chat:c=e1.10' },
+    { events: [told('user:ann', 5), told('chat:c', 11)], cursor: 'user:ann=e0.5,chat:c=e1.11' },
+  ]);
+  void bench.client.connect('ann', 'token');
+  await until(() => polls.length === 8);
+  assert.deepEqual(heard, [
+    ['user:ann', 4, true], ['chat:c', 8, true], ['chat:c', 10, true], ['user:ann', 5, false], ['chat:c', 11, false],
+  ]);
+  assert.deepEqual(holds(), [0, 0, 0, 0, 0, 0, 25_000, 25_000]);
+  bench.client.disconnect();
+});
+
+test('polls that begin anew end the replay anew, and tell how much was recovered when all of it was', async () => {
+  const page = (...offsets: number[]) =>
+    ({ events: offsets.map(offset => told('chat:c', offset)), cursor: `user:ann=e0.3,chat:c=e1.${offsets[offsets.length - 1]}` });
+  const nothing = (offset: number) => ({ events: [], cursor: `user:ann=e0.3,chat:c=e1.${offset}` });
+  const { bench, heard, polls, holds } = answering([
+    nothing(7), { error: { status: 'ABORTED', message: 'reconnect', details: { code: 4005 } } },
+    page(8, 9), page(10), nothing(10), page(11),
+  ]);
+  void bench.client.connect('ann', 'token');
+  await until(() => polls.length === 2);
+  await bench.clock.pass(100);
+  await until(() => polls.length === 7);
+  assert.deepEqual(heard, [
+    ['chat:c', 8, true], ['chat:c', 9, true], ['chat:c', 10, true],
+    ['recovered', 'user:ann', 0], ['recovered', 'chat:c', 3], ['chat:c', 11, false],
+  ]);
+  assert.deepEqual(holds(), [0, 25_000, 0, 0, 0, 25_000, 25_000]);
+  bench.client.disconnect();
+});
+
+test('what polls replay is unread once, and what comes then as well', async () => {
+  const message = (offset: number) =>
+    told('chat:c', offset, { type: 'chat_message', payload: { chatId: 'c', messageId: `m${offset}` }, sourceUserId: 'bob' });
+  const { bench, polls } = answering([
+    { events: [told('user:ann', 4)], cursor: 'user:ann=e0.4,chat:c=e1.7' },
+    { events: [message(8), message(9)], cursor: 'user:ann=e0.4,chat:c=e1.9' },
+    { events: [], cursor: 'user:ann=e0.4,chat:c=e1.9' },
+    { events: [message(10)], cursor: 'user:ann=e0.4,chat:c=e1.10' },
+  ], { unread: { c: 2 } });
+  const unread = new UnreadBook(bench.client);
+  void bench.client.connect('ann', 'token');
+  await until(() => polls.length === 5);
+  assert.deepEqual(unread.value, { c: 3 });
   bench.client.disconnect();
 });
 
