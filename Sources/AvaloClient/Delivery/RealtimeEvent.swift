@@ -30,9 +30,14 @@ public struct RealtimeEvent: Sendable, Equatable {
   /// A JSON object, byte for byte as it was published. Decode it with `JSONDecoder().decode(T.self, from: Data(payload.bytes))`,
   /// or read it where it lies with ``JSONText/read(_:)``.
   public var payload: JSONText { content.payload }
-  /// The chat it belongs to, as said beside its payload, say when that is encrypted, or in it. Looked up each time.
-  public var chatID: String? { id("chatId") }
-  /// The message that it is, likewise.
+  /// The chat it belongs to, as the server counts it: as said beside its payload, say when that is encrypted, or in it; in a
+  /// chat's topic that chat, and `nil` when another one is named. Looked up each time.
+  public var chatID: String? {
+    let own = topic.hasPrefix("chat:") ? String(topic.dropFirst(5)) : nil
+    guard let named = id("chatId"), named != own else { return own }
+    return own == nil ? named : nil
+  }
+  /// The message that it is, as said beside its payload or in it.
   public var messageID: String? { id("messageId") }
   private func id(_ key: StaticString) -> String? {
     frame.read { $0["event"]?[key]?.string } ?? payload.read { $0[key]?.string }

@@ -3,8 +3,18 @@ import AvaloWire
 
 /// Where polls are held. One an event loop, used on it alone.
 public protocol Polls: AnyObject {
+  /// A poll has come, and will be held as soon as it is known what it is of.
+  func arrive() -> PollArrival
   /// Replies once: when there is something to tell, when it was held long enough, or why not.
-  func hold(_ wish: PollWish, _ identity: Identity, writing: AnswerWriting?, reply: @escaping CallReply)
+  func hold(
+    _ wish: PollWish, _ identity: Identity, _ arrival: PollArrival, writing: AnswerWriting?, reply: @escaping CallReply)
+}
+
+/// Where a poll stands among those of its event loop.
+public struct PollArrival: Comparable {
+  let number: UInt64
+
+  public static func < (one: PollArrival, other: PollArrival) -> Bool { one.number < other.number }
 }
 
 /// `realtimePingV1`: what happened since the last time, at once or as soon as something does.
@@ -21,10 +31,11 @@ enum RealtimePing: Callable {
       reply(.success(PollAnswer([]).json(cursor: "", now: context.wall.milliseconds)))
     case .http(_, _, let writing):
       guard let polls = context.polls else { throw CallError(.unimplemented, "nothing is held here") }
+      let arrival = polls.arrive()
       func hold(_ wish: PollWish) {
         writing?.whenAbandoned = nil
         guard writing?.isOver != true else { return reply(.failure(CallError(.cancelled, "the caller has gone"))) }
-        polls.hold(wish, identity, writing: writing, reply: reply)
+        polls.hold(wish, identity, arrival, writing: writing, reply: reply)
       }
       func refuse(_ error: CallError) {
         writing?.whenAbandoned = nil

@@ -106,10 +106,7 @@ extension JSONWriter {
       $0.raw(record.payload)
       $0.member("timestamp", record.timestampMilliseconds)
       if record.hasOwnTTL { $0.member("ttl", record.ttlSeconds) }
-      if record.hasIDsBeside {
-        if !record.chatID.isEmpty { $0.member("chatId", utf8: record.chatID) }
-        if !record.messageID.isEmpty { $0.member("messageId", utf8: record.messageID) }
-      }
+      $0.idsBeside(record, in: topic)
       if record.priority != .normal { $0.member("priority", record.priority.wireName) }
     }
   }

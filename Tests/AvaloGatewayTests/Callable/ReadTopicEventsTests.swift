@@ -45,9 +45,10 @@ import Testing
     let fixture = try await answering(
       TopicPage(
         head: Position(epoch: epoch, offset: 2), floor: 0, after: 0, through: 2,
-        rows: [row(1, chatID: "c", messageID: "m"), row(2, chatID: "c")]))
+        rows: [row(1, chatID: "c", messageID: "m"), row(1, chatID: "d", messageID: "m"), row(2, chatID: "c")]))
     let answer = try fixture.call(name, #"{"topic":"chat:c"}"#)
     #expect(answer.contains(#""timestamp":1698620000000,"chatId":"c","messageId":"m"},"#))
+    #expect(!answer.contains(#""chatId":"d""#), "whoever may write to one chat says nothing of another")
     #expect(answer.contains(#""timestamp":1698620000000}]"#), "the payload said it, or the topic does")
   }
 

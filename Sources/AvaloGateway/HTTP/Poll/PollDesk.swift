@@ -10,6 +10,7 @@ final class PollDesk: Polls {
   private struct Poll {
     let reply: CallReply
     let writing: AnswerWriting?
+    let arrival: PollArrival
     /// Says by its next poll what it has processed: what this answer carries is not acknowledged with it.
     let hasCursor: Bool
     /// When it was held long enough.
@@ -31,6 +32,7 @@ final class PollDesk: Polls {
   private var polls: [UInt32: Poll] = [:]
   /// Slots of polls that are to be answered at this turn's end, whatever they have.
   private var due: [UInt32] = []
+  private var arrivals: UInt64 = 0
   /// Held long enough, and not begun yet.
   private var overdue: [ConnectionID] = []
   /// Answered, and not needed any more.
@@ -80,7 +82,14 @@ final class PollDesk: Polls {
 
   // MARK: - Polling
 
-  func hold(_ wish: PollWish, _ identity: Identity, writing: AnswerWriting?, reply: @escaping CallReply) {
+  func arrive() -> PollArrival {
+    arrivals += 1
+    return PollArrival(number: arrivals)
+  }
+
+  func hold(
+    _ wish: PollWish, _ identity: Identity, _ arrival: PollArrival, writing: AnswerWriting?, reply: @escaping CallReply
+  ) {
     guard writer.connectionCount < writer.settings.connectionsMax else {
       return reply(
         .failure(CallError(.unavailable, "this instance holds as many polls as it can", retryAfterMilliseconds: 1000)))
@@ -93,11 +102,11 @@ final class PollDesk: Polls {
       lease = admitted
     }
     enterTurn()
-    supersede(wish, identity.user)
+    supersede(wish.request.connectionID, identity.user, arrival)
     let opened = life.open(
       descriptor: -1, addressLease: lease, response: [], request: UpgradeRequest(path: "/poll"))
     guard let connection = opened else { preconditionFailure("a slab with room has a slot") }
-    var poll = Poll(reply: reply, writing: writing, hasCursor: wish.hasCursor)
+    var poll = Poll(reply: reply, writing: writing, arrival: arrival, hasCursor: wish.hasCursor)
     poll.hold = eventLoop.assumeIsolated().scheduleTask(in: .milliseconds(wish.holdMilliseconds)) {
       self.holdIsOver(connection)
     }
@@ -108,11 +117,13 @@ final class PollDesk: Polls {
 
   /// A client asks anew when it has given up on its last poll: that one is answered, so that nothing waits for nobody. Which
   /// is the last one is a matter of when they arrived: what came in between may have held up an earlier one.
-  private func supersede(_ wish: PollWish, _ user: String) {
-    guard let connectionID = wish.request.connectionID else { return }
+  private func supersede(_ connectionID: String?, _ user: String, _ arrival: PollArrival) {
+    guard let connectionID else { return }
     hub.forEachSession(of: user) { other in
-      guard other.connectionID == connectionID else { return }
-      if hub.leases[other.number].map({ $0 <= wish.arrivedMicroseconds }) != false { end(other.connection) }
+      guard other.connectionID == connectionID, let poll = polls[other.connection.slot], poll.arrival < arrival else {
+        return
+      }
+      end(other.connection)
     }
   }
 

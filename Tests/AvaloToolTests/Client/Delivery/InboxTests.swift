@@ -61,16 +61,22 @@ import Testing
     (#""payload":{"chatId":"c","messageId":"m"}"#, ["c", "m"]), (#""payload":{}"#, [nil, nil]),
   ])
   func saysWhichMessageOfWhichChatAnEventIs(fields: String, expected: [String?]) throws {
+    #expect(try ids(fields, in: "user:u") == [expected])
+    // There it is that chat's, or none's.
+    #expect(try ids(fields, in: "chat:c") == [["c", expected[1]]])
+    #expect(try ids(fields, in: "chat:d") == [[expected[0] == nil ? "d" : nil, expected[1]]])
+  }
+
+  private func ids(_ fields: String, in topic: String) throws -> [[String?]] {
     var inbox = resumed()
     let items = try take(
       frame(
-        #"{"event":{"eventId":"e6","type":"chat_message",\#(fields),"timestamp":1},"topic":"user:u","offset":6}"#),
+        #"{"event":{"eventId":"e6","type":"chat_message",\#(fields),"timestamp":1},"topic":"\#(topic)","offset":6}"#),
       &inbox)
-    let ids = items.compactMap(\.update).compactMap { update -> [String?]? in
+    return items.compactMap(\.update).compactMap { update -> [String?]? in
       guard case .event(let event) = update else { return nil }
       return [event.chatID, event.messageID]
     }
-    #expect(ids == [expected])
   }
 
   /// Each publisher chooses ids of their own: another place, or another topic, is another event.
