@@ -55,8 +55,8 @@ export class RealtimeWebSocketClient {
     this.#caller = { environment, url, callable: options.callable };
     const numbers = { reconnectInterval: 3000, maxReconnectAttempts: 10, pingInterval: 25_000, callTimeout: 10_000 };
     for (const name of Object.keys(numbers) as (keyof typeof numbers)[]) {
-      const value = (numbers[name] = options[name] ?? numbers[name]);
-      if (!(value >= 0)) throw new RealtimeError('INVALID_ARGUMENT', `${name} must be a number from 0 on, not ${value}`);
+      numbers[name] = options[name] ?? numbers[name];
+      if (!(numbers[name] >= 0)) throw new RealtimeError('INVALID_ARGUMENT', `${name} must be a number from 0 on, not ${numbers[name]}`);
     }
     this.#runner = new Runner(numbers, this.#caller, {
       tokens: this.#tokens,
@@ -89,10 +89,9 @@ export class RealtimeWebSocketClient {
    * @throws RealtimeError when that will not be: refused, given up, or disconnected meanwhile
    */
   connect(userId = this.#userId, token = this.#tokens.source): Promise<void> {
-    if (!userId || (token === undefined && !this.#options.callable)) return Promise.reject(connectFirst());
+    if (!userId || (token === undefined && !this.#caller.callable)) return Promise.reject(connectFirst());
     if (userId !== this.#userId) {
-      this.#inbox?.acks.flush();
-      this.#run(machine => machine.disconnect());
+      this.disconnect();
       this.#userId = userId;
       this.#tokens.forget();
       this.#inbox = this.#inboxOf(userId);
@@ -149,7 +148,7 @@ export class RealtimeWebSocketClient {
 
   /** Round trip in milliseconds; `null` before the first. */
   getLatency(): number | null {
-    return this.#runner.latency;
+    return this.#runner.roundTrip;
   }
 
   getConnectionInfo(): ConnectionInfo {
@@ -182,9 +181,8 @@ export class RealtimeWebSocketClient {
    * @returns a function that ends it
    */
   watchPresence(userIds: string | string[], listener?: Listener<RealtimeEventMap['presence_update']>): () => void {
-    const users = [userIds].flat();
-    const topics = users.map(user => `presence:${user}`);
-    const off = listener && this.on('presence_update', event => users.includes(event.payload.userId) && listener(event));
+    const topics = [userIds].flat().map(user => `presence:${user}`);
+    const off = listener && this.on('presence_update', event => topics.includes(event.topic!) && listener(event));
     let isOver = false;
     // Those whom somebody watches already are not told again by the server.
     const known = topics.map(topic => this.#subscriptions.has(topic) && this.#inbox!.presence.get(topic));
@@ -322,20 +320,20 @@ export class RealtimeWebSocketClient {
     if (frame.unsubscribed) this.#subscriptions.ended([frame.unsubscribed.topic]);
     // Of a connection that goes on: its topics are those that it began with.
     if (frame.ready) this.#inbox!.receipts(frame.ready.receipts);
-    if (this.#calls.take(frame) || this.#inbox!.take(frame)) return;
-    if (frame.expiring && typeof this.#tokens.source === 'function') void this.#refresh(true);
+    if (this.#calls.inFlight.take(frame) || this.#inbox!.take(frame)) return;
+    if (frame.expiring && this.#tokens.isRefreshable) void this.#refresh(true);
   }
 
   #lost(): void {
     this.#connectionId = null;
     this.#inbox?.acks.flush();
-    this.#calls.lost();
+    this.#calls.inFlight.lost();
   }
 
   #changed(): void {
     const { machine } = this.#runner;
     const state = stateOf(machine);
-    this.#waiting.settle(state, machine.reason);
+    this.#waiting.settle(state, machine);
     if (state === this.#state) return;
     this.#state = state;
     this.#emitter.emit('state', [state, this.getConnectionInfo()]);

@@ -55,7 +55,7 @@ export function surroundings(): Environment {
 /** A page may be forbidden its storage: then even looking at it throws. */
 function storage(name: 'localStorage' | 'sessionStorage'): StorageLike | undefined {
   try {
-    return (globalThis as any)[name] ?? undefined;
+    return (globalThis as any)[name];
   } catch {
     return undefined;
   }
@@ -96,5 +96,5 @@ export function keep(storage: StorageLike | undefined, key: string, value: strin
 /** A name that nobody else has. */
 export function newID(prefix: string, random: () => number): string {
   const part = () => random().toString(36).slice(2);
-  return prefix + (globalThis.crypto?.randomUUID?.().replace(/-/g, '') ?? part() + part());
+  return prefix + (globalThis.crypto?.randomUUID?.() ?? part() + part());
 }

@@ -1,37 +1,27 @@
 import { RealtimeError } from '../errors.js';
 import type { Runner } from '../session/runner.js';
 import type { Tokens } from '../session/tokens.js';
-import type { ServerFrame } from '../types/frames.js';
 import { callOverHTTP, type Caller } from './http.js';
 import { PendingCalls } from './pending.js';
 
-export const connectFirst = () => new RealtimeError('FAILED_PRECONDITION', 'connect(userId, authToken) comes first');
+export const connectFirst = () => new RealtimeError('FAILED_PRECONDITION', 'connect comes first');
 
 /** Calls of the server's functions: over the socket where there is one, otherwise over HTTP. */
 export class Calls {
-  readonly #pending: PendingCalls;
+  /** Those over the socket: to be told what comes in, and when it is gone. */
+  readonly inFlight: PendingCalls;
 
   /** @param timeout milliseconds that one attempt may take */
   constructor(
     private readonly caller: Caller, private readonly tokens: Tokens, private readonly runner: Runner,
     readonly timeout: number, private readonly user: () => string | null,
   ) {
-    this.#pending = new PendingCalls(caller.environment);
-  }
-
-  /** Takes a frame if it answers a call; answers whether it did. */
-  take(frame: ServerFrame): boolean {
-    return this.#pending.take(frame);
-  }
-
-  /** The socket is gone. */
-  lost(): void {
-    this.#pending.lost();
+    this.inFlight = new PendingCalls(caller.environment);
   }
 
   /** Over the socket alone: what is said of the connection itself. CANCELLED when it is lost. */
   overSocket(name: string, data: unknown, ms = this.timeout): Promise<any> {
-    return this.#pending.call(name, data, ms, text => this.runner.sendText(text));
+    return this.inFlight.call(name, data, ms, text => this.runner.sendText(text));
   }
 
   /** As one user, who is the one of this moment unless it is said, and never as another. */
@@ -40,7 +30,7 @@ export class Calls {
       if (user !== this.user()) throw new RealtimeError('CANCELLED', 'another user is connected');
     };
     check();
-    if (this.runner.isDuplex && this.#pending.hasRoom) {
+    if (this.runner.isDuplex && this.inFlight.hasRoom) {
       try {
         return await this.overSocket(name, data, ms);
       } catch (thrown) {
@@ -49,7 +39,6 @@ export class Calls {
       }
     }
     if (this.tokens.source === undefined && !this.caller.callable) throw connectFirst();
-    if (!this.caller.environment.isOnline()) throw new RealtimeError('UNAVAILABLE', 'no network');
     const overHTTP = (isForced: boolean) => callOverHTTP(this.caller, name, data, async () => {
       check();
       const token = await this.tokens.any(isForced);

@@ -38,8 +38,7 @@ export async function callOverHTTP(
   try {
     const bearer = typeof token === 'function' ? await orAborted(token(), abort.signal) : token;
     if (callable) return (await orAborted(callable(name)(data), abort.signal)).data;
-    if (!environment.fetch) throw new RealtimeError('UNIMPLEMENTED', 'no fetch here');
-    const response = await environment.fetch(`${url}/${name}`, {
+    const response = await environment.fetch!(`${url}/${name}`, {
       method: 'POST', keepalive, signal: abort.signal, headers: headers(bearer), body: encoded({ data }),
     });
     return await resultOf(response);
@@ -52,7 +51,7 @@ export async function callOverHTTP(
 }
 
 export function unanswered(name: string, ms: number): RealtimeError {
-  return new RealtimeError('DEADLINE_EXCEEDED', `${name} was not answered within ${ms} ms`);
+  return new RealtimeError('DEADLINE_EXCEEDED', `${name}: no answer in ${ms} ms`);
 }
 
 export function headers(token: string | undefined): Record<string, string> {
@@ -65,7 +64,7 @@ export async function resultOf(response: Response): Promise<any> {
   if (answer?.error?.status) throw RealtimeError.of(answer.error);
   if (response.ok && answer && 'result' in answer) return answer.result;
   // A proxy's, say: its status is no word of what the server would answer.
-  throw new RealtimeError('UNAVAILABLE', `the answer, with status ${response.status}, is not the server's`);
+  throw new RealtimeError('UNAVAILABLE', `no answer of the server: ${response.status}`);
 }
 
 /** What a function answers, or an error as soon as nobody waits for it any more. */

@@ -12,7 +12,7 @@ interface Pending {
 
 /** Calls over a socket that wait for their answers. */
 export class PendingCalls {
-  #waiting = new Map<number, Pending>();
+  #waiting = new Map<ServerFrame['id'], Pending>();
   #lastID = 0;
 
   constructor(private readonly environment: Environment) {}
@@ -39,7 +39,7 @@ export class PendingCalls {
 
   /** Takes a frame if it answers a call; answers whether it did. */
   take({ id, result, error }: ServerFrame): boolean {
-    const call = typeof id === 'number' ? this.#take(id) : undefined;
+    const call = this.#take(id);
     if (error) call?.reject(RealtimeError.of(error));
     else call?.resolve(result);
     return call !== undefined;
@@ -48,11 +48,11 @@ export class PendingCalls {
   /** The socket is gone. */
   lost(): void {
     for (const id of [...this.#waiting.keys()]) {
-      this.#take(id)?.reject(new RealtimeError('CANCELLED', 'lost before the answer'));
+      this.#take(id)?.reject(new RealtimeError('CANCELLED', 'no answer: lost'));
     }
   }
 
-  #take(id: number): Pending | undefined {
+  #take(id: ServerFrame['id']): Pending | undefined {
     const call = this.#waiting.get(id);
     this.#waiting.delete(id);
     this.environment.clearTimeout(call?.timer);

@@ -75,7 +75,7 @@ export class Inbox {
     for (const { version, ...payload } of receipts) {
       const event = {
         eventId: `receipt_${payload.chatId}_${payload.userId}_${version}`, type: 'read_receipt' as const,
-        targetUserId: this.userId, sourceUserId: payload.userId, payload, timestamp: payload.readAt,
+        sourceUserId: payload.userId, payload, timestamp: payload.readAt,
       };
       this.#event({ event, topic: `chat:${payload.chatId}`, version, snapshot: true });
     }

@@ -6,7 +6,7 @@ import type { Gap } from '../types/client.js';
 import type { EventFrame, Position } from '../types/frames.js';
 
 export class Positions {
-  #all: Record<string, Position> = Object.create(null);
+  #all: Record<string, Position> = {};
 
   /** @param text as `toString` made it; anything else counts as nothing */
   constructor(text?: string | null) {

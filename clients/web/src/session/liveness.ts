@@ -9,7 +9,7 @@ export type Wish = 'ping' | 'dead' | number;
 
 export class Liveness {
   /** Round trip in milliseconds; `null` before the first. */
-  latency: number | null = null;
+  roundTrip: number | null = null;
   /** When the ping that is unanswered went out. */
   #asked: number | null = null;
   /** By when something must have come in. */
@@ -36,7 +36,7 @@ export class Liveness {
   }
 
   pong(now: number): void {
-    if (this.#asked !== null) this.latency = now - this.#asked;
+    if (this.#asked !== null) this.roundTrip = now - this.#asked;
     this.#asked = null;
   }
 

@@ -50,6 +50,8 @@ export class Machine {
   /** Failures since a connection was last stable; not counted while there is no network. */
   attempts = 0;
   reason: DisconnectReason | null = 'client';
+  /** What there is to say beyond the reason. */
+  why: string | undefined;
   /** There has been a connection since `connect`, or an attempt at one. */
   wasTried = false;
   #online = true;
@@ -117,6 +119,7 @@ export class Machine {
   closed(generation: number, ending: Ending): Action[] {
     if (generation !== this.generation || (this.phase !== 'opening' && this.phase !== 'connected')) return [];
     const kind = classify(ending);
+    this.why = ending.why;
     if (kind === 'auth') return this.#refused();
     return kind === 'retry' || kind === 'goaway' ? this.#failed(ending.retryAfterMs, kind === 'goaway') : this.#stop(kind);
   }
@@ -160,6 +163,7 @@ export class Machine {
 
   #attempt(): Action[] {
     this.reason = null;
+    this.why = undefined;
     if (!this.#online) {
       this.phase = 'offline';
       return [];

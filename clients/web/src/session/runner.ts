@@ -61,8 +61,8 @@ export class Runner {
     return this.caller.environment;
   }
 
-  get latency(): number | null {
-    return this.#liveness?.latency ?? null;
+  get roundTrip(): number | null {
+    return this.#liveness?.roundTrip ?? null;
   }
 
   /** Whether calls can be sent over the connection; nothing while there is none. */
@@ -135,14 +135,16 @@ export class Runner {
       });
     } catch (thrown) {
       // A WebSocket refuses an address that it does not understand, or a page's policy does.
-      this.hooks.log('cannot open', String(thrown));
-      this.#closed(generation, { code: 0 });
+      this.#closed(generation, { code: 0, why: String(thrown) });
     }
   }
 
   #frame(generation: number, name: TransportName, opening: Opening, frame: ServerFrame): void {
     const { ready } = frame;
-    if (ready && this.machine.phase !== 'connected') {
+    // The inbox is what was asked for first.
+    if (ready?.userId && opening.request.subscriptions[0] !== `user:${ready.userId}`) {
+      this.#closed(generation, { code: 4500, why: `the token is of ${ready.userId}` });
+    } else if (ready && this.machine.phase !== 'connected') {
       this.ladder.ready();
       keep(this.#environment.session, transportKey, name);
       const interval = Math.min(this.#pingInterval, ready.pingInterval ?? Infinity);
@@ -183,10 +185,7 @@ export class Runner {
     while (machine.generation === generation && machine.phase === 'connected') {
       const wish = this.#liveness!.next(this.#environment.now());
       if (typeof wish === 'number') return this.#timer('tick', wish, () => this.#tick(generation));
-      if (wish === 'dead') {
-        this.hooks.log('silent');
-        return this.#closed(generation, { code: 0 });
-      }
+      if (wish === 'dead') return this.#closed(generation, { code: 0, why: 'silent' });
       this.send({ ping: {} });
     }
   }

@@ -27,12 +27,12 @@ export class Waiting {
   }
 
   /** Answers all of them, if the state is one to wait for. */
-  settle(state: ConnectionState, reason: DisconnectReason | null): void {
+  settle(state: ConnectionState, { reason, why }: Pick<Machine, 'reason' | 'why'>): void {
     const isThere = state === ConnectionState.CONNECTED;
     if (!isThere && state !== ConnectionState.DISCONNECTED) return;
     for (const [resolve, reject] of this.#all.splice(0)) {
       if (isThere) resolve();
-      else reject(new RealtimeError(codes[reason!] ?? 'FAILED_PRECONDITION', `disconnected: ${reason}`));
+      else reject(new RealtimeError(codes[reason!] ?? 'FAILED_PRECONDITION', `disconnected: ${why ?? reason}`));
     }
   }
 }

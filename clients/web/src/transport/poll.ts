@@ -46,7 +46,7 @@ function hand({ events, gaps = [], unsubscribed = [], cursor }: any, sink: Sink,
   const positions: Record<string, Position> = {};
   // `user:ann=0000000142d1c0aa.17,…`; a topic that has no position yet stands there without one.
   for (const [, topic, epoch, offset] of cursor.matchAll(/([^=,]+)=(\w+)\.(\d+)/g)) {
-    positions[topic] = { epoch, offset: Number(offset) };
+    positions[topic] = { epoch, offset: +offset };
   }
   for (const { topic, offset, epoch = positions[topic]?.epoch, ahead, ...event } of events) {
     sink.frame({ event, topic, offset, epoch, ahead });

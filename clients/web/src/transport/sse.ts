@@ -51,7 +51,7 @@ export const openStream: OpenTransport = (opening, outer) => {
       ...init, headers: { ...init.headers, Accept: 'text/event-stream' }, signal, cache: 'no-store',
     });
     // A refusal, or a proxy that does not stream.
-    if (!/event-stream/.test(response.headers.get('content-type') ?? '')) {
+    if (!/event-stream/.test(response.headers.get('content-type')!)) {
       await resultOf(response);
       return sink.closed({ code: 0 });
     }
@@ -77,7 +77,7 @@ export const openStream: OpenTransport = (opening, outer) => {
     request.connectionId ??= frame?.ready?.connectionId;
     if (!callable && data.error) failed(RealtimeError.of(data.error), sink);
     else if (ending?.enabled === false) sink.closed({ code: 4504 });
-    else if (typeof ending?.code === 'number') sink.closed({ code: ending.code });
+    else if (ending?.code) sink.closed({ code: ending.code });
     else if (frame) sink.frame(frame);
   }
 

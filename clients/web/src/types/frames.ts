@@ -18,6 +18,8 @@ export type Receipt = ReadReceiptPayload & { version: number };
 /** Members of `ready`, and of the answer of `subscribeToRealtimeEventsV1`. */
 export interface ReadyFrame {
   connectionId: string;
+  /** Whose token it was; a call does not say. */
+  userId?: string;
   subscriptions: string[];
   denied: Denied[];
   unread?: Record<string, number>;
@@ -35,7 +37,8 @@ export interface SubscribeAnswer extends ReadyFrame {
 }
 
 export interface EventFrame {
-  event: Omit<RealtimeEvent, 'topic' | 'offset'>;
+  /** To the inbox it lies in, unless it says whose. */
+  event: Omit<RealtimeEvent, 'topic' | 'offset' | 'targetUserId'> & { targetUserId?: string };
   topic: string;
   offset?: number;
   epoch?: string;

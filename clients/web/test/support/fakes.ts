@@ -206,7 +206,8 @@ export class Bench {
   async accept(more: object = {}): Promise<FakeSocket> {
     await settle();
     this.socket.open();
-    this.socket.say({ ready: { ...ready.ready, ...more } });
+    const { userId } = this.client.getConnectionInfo();
+    this.socket.say({ ready: { ...ready.ready, userId, ...more } });
     await settle();
     return this.socket;
   }

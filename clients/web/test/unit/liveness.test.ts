@@ -8,7 +8,7 @@ describe('a connection that can be asked', () => {
     assert.equal(liveness.next(0), 'ping');
     liveness.heard(40);
     liveness.pong(40);
-    assert.equal(liveness.latency, 40);
+    assert.equal(liveness.roundTrip, 40);
     assert.equal(liveness.next(40), 24_960);
     assert.equal(liveness.next(25_000), 'ping');
   });
@@ -31,7 +31,7 @@ describe('a connection that can be asked', () => {
     liveness.next(0);
     liveness.heard(9_000);
     assert.equal(liveness.next(10_000), 15_000);
-    assert.equal(liveness.latency, null);
+    assert.equal(liveness.roundTrip, null);
   });
 
   test('is asked at once when there is a doubt, and has less time', () => {

@@ -92,6 +92,52 @@ describe('tokens', () => {
   });
 });
 
+describe('a token of somebody else', () => {
+  test('ends the connection before it is one, says whose it is, and is made good by another', async () => {
+    const bench = new Bench();
+    const connected = bench.client.connect('bob', 'of ann');
+    const socket = await bench.accept({ userId: 'ann' });
+    await assert.rejects(connected, { code: 'UNAUTHENTICATED', message: 'disconnected: the token is of ann' });
+    assert.equal(socket.isClosed, true);
+    assert.deepEqual(bench.states, ['connecting', 'disconnected']);
+    assert.equal(bench.client.getConnectionInfo().reason, 'unauthenticated');
+    bench.client.setToken('of bob');
+    await bench.accept();
+    assert.equal(bench.client.getState(), 'connected');
+    // What was said of it is not said of what comes then.
+    bench.socket.end(1006);
+    const again = bench.client.connect();
+    bench.client.disconnect();
+    await assert.rejects(again, { code: 'CANCELLED', message: 'disconnected: client' });
+  });
+
+  test('from a function is asked for anew, once', async () => {
+    const bench = new Bench();
+    const forced: boolean[] = [];
+    const connected = bench.client.connect('bob', ({ forceRefresh }) => {
+      forced.push(forceRefresh);
+      return 'of somebody';
+    });
+    await bench.accept({ userId: 'ann' });
+    await bench.accept({ userId: 'ann' });
+    await assert.rejects(connected, { code: 'UNAUTHENTICATED' });
+    assert.deepEqual(forced, [false, true]);
+  });
+
+  test('acknowledges nothing over a connection that comes back', async () => {
+    const bench = new Bench({ reconnectInterval: 10 });
+    const socket = await bench.connected();
+    socket.say({ live: { topic: 'user:ann', epoch: 'e', offset: 3 } });
+    socket.end(1006);
+    await bench.clock.pass(10);
+    const next = await bench.accept({ userId: 'bob' });
+    next.say({ live: { topic: 'user:ann', epoch: 'e', offset: 3 } });
+    await bench.clock.pass(1_000);
+    assert.deepEqual(next.all('ack'), []);
+    assert.equal(bench.client.getConnectionInfo().reason, 'unauthenticated');
+  });
+});
+
 describe('a token that is set', () => {
   test('while the connection opens with another one is used at once', async () => {
     const bench = new Bench();
