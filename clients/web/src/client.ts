@@ -18,6 +18,9 @@ import type { Platform, UserPresence } from './types/events.js';
 import type { ConnectRequest, ReadyFrame, ServerFrame } from './types/frames.js';
 import type { ClientOptions, TokenSource } from './types/options.js';
 
+const invalid = (name: keyof ClientOptions, options: ClientOptions) =>
+  new RealtimeError('INVALID_ARGUMENT', `${name} cannot be ${options[name]}`);
+
 const deviceKey = 'avalo.deviceId';
 
 /**
@@ -51,12 +54,13 @@ export class RealtimeWebSocketClient {
   constructor(options: ClientOptions = {}) {
     const environment = (this.#environment = { ...surroundings(), ...options.environment });
     this.#options = options;
+    if (!/^https?:/.test(options.url ?? 'http:')) throw invalid('url', options);
     const url = (options.url ?? (globalThis as any).location?.origin ?? '').replace(/\/+$/, '');
     this.#caller = { environment, url, callable: options.callable };
     const numbers = { reconnectInterval: 3000, maxReconnectAttempts: 10, pingInterval: 25_000, callTimeout: 10_000 };
     for (const name of Object.keys(numbers) as (keyof typeof numbers)[]) {
       numbers[name] = options[name] ?? numbers[name];
-      if (!(numbers[name] >= 0)) throw new RealtimeError('INVALID_ARGUMENT', `${name} must be a number from 0 on, not ${numbers[name]}`);
+      if (!(numbers[name] >= 0)) throw invalid(name, options);
     }
     this.#runner = new Runner(numbers, this.#caller, {
       tokens: this.#tokens,
@@ -71,7 +75,7 @@ export class RealtimeWebSocketClient {
     this.#subscriptions = new Subscriptions(options.subscriptions ?? [], {
       isDuplex: () => this.#runner.isDuplex,
       join: topics => this.#join(topics),
-      leave: topics => this.call('unsubscribe', { subscriptions: topics }),
+      leave: topics => this.#calls.overSocket('unsubscribe', { subscriptions: topics }),
       reopen: () => {
         this.#run(machine => machine.reopen());
         return this.#waiting.add();
@@ -164,6 +168,7 @@ export class RealtimeWebSocketClient {
    *
    * @returns what the server granted; nothing where `ready` tells: while there is no connection, and over a stream or polls,
    *   which are made again with the new topics
+   * @throws RealtimeError PERMISSION_DENIED when it granted none of them; `denied` tells that of each, as when it granted some
    */
   subscribe(topics: string | string[]): Promise<calls.SubscribeResult> {
     return this.#subscriptions.add([topics].flat());
@@ -230,7 +235,10 @@ export class RealtimeWebSocketClient {
 
   /** Publishes to a topic whose members may. Tried again, by whatever way, it is kept once. */
   publish(event: calls.EventDraft): Promise<calls.PublishResult> {
-    return this.call('publishRealtimeEvent', { eventId: newID('evt_', this.#environment.random), ...event });
+    const { eventId = newID('evt_', this.#environment.random) } = event;
+    return this.call<calls.PublishResult>('publishRealtimeEvent', { ...event, eventId }).catch(thrown => {
+      throw Object.assign(thrown, { eventId });
+    });
   }
 
   /**
@@ -300,7 +308,13 @@ export class RealtimeWebSocketClient {
   async #join(topics: string[]): Promise<calls.SubscribeResult> {
     const data = { subscriptions: topics, positions: this.#inbox!.positions.of(topics) };
     this.#inbox!.joining(topics);
-    return this.#granted('subscribed', await this.#calls.overSocket('subscribeToRealtimeEventsV1', data), {});
+    const answer = await this.#calls.overSocket('subscribeToRealtimeEventsV1', data).catch(thrown => {
+      const { code } = thrown as RealtimeError;
+      // Where nothing is granted, it is the call that is refused.
+      if (code === 'PERMISSION_DENIED') for (const topic of topics) this.#emitter.emit('denied', { topic, code });
+      throw thrown;
+    });
+    return this.#granted('subscribed', answer, {});
   }
 
   /** Tells what was granted to a new connection, or to one that there is. */

@@ -28,16 +28,20 @@ export class RealtimeError extends Error {
     return /^(UNAVAILABLE|DEADLINE_EXCEEDED|RESOURCE_EXHAUSTED|ABORTED|INTERNAL|UNKNOWN)$/.test(this.code);
   }
 
+  /** By its name: each bundle has a class of its own. */
+  static [Symbol.hasInstance](thrown: unknown): boolean {
+    return (thrown as Error)?.name === 'RealtimeError';
+  }
+
   static of(error: WireError): RealtimeError {
     return new RealtimeError(error.status as ErrorCode, error.message ?? error.status, error.details);
   }
 
   /** Anything thrown, as an error of ours; what the Firebase SDK throws keeps its code. */
   static from(thrown: unknown, code: ErrorCode = 'UNAVAILABLE'): RealtimeError {
-    // By its name: each bundle has a class of its own.
-    if ((thrown as Error)?.name === 'RealtimeError') return thrown as RealtimeError;
+    if (thrown instanceof RealtimeError) return thrown;
     const { code: other, message, details } = (thrown ?? {}) as { code?: string; message?: string; details?: {} };
-    const known = /^functions\/(.+)$/.exec(other ?? '')?.[1]?.toUpperCase().replace(/-/g, '_');
+    const known = String(other).split('functions/')[1]?.toUpperCase().replace(/-/g, '_');
     return new RealtimeError((known ?? code) as ErrorCode, message ?? String(thrown), details);
   }
 }

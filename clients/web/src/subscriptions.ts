@@ -15,6 +15,12 @@ export interface SubscriptionHooks {
 
 const nothing: SubscribeResult = { subscriptions: [], denied: [] };
 
+/** A connection that was lost is no failure: the next one begins with what is wanted by then. */
+function unlessLost(thrown: unknown): SubscribeResult {
+  if ((thrown as RealtimeError).code === 'CANCELLED') return nothing;
+  throw thrown;
+}
+
 export class Subscriptions {
   /** Watched topics are counted, by who watches; those that are wanted without are there for ever. */
   #wanted = new Map<string, number>();
@@ -115,16 +121,14 @@ export class Subscriptions {
       return result;
     } catch (thrown) {
       this.ended(topics);
-      // The connection was lost: the next one begins with these topics.
-      if ((thrown as RealtimeError).code === 'CANCELLED') return nothing;
-      throw thrown;
+      return unlessLost(thrown);
     }
   }
 
   async #leave(topics: string[]): Promise<void> {
     this.ended(topics);
     const isDuplex = topics.length ? this.hooks.isDuplex() : undefined;
-    if (isDuplex) await this.hooks.leave(topics);
+    if (isDuplex) await this.hooks.leave(topics).catch(unlessLost);
     // One that is not carried ends nothing.
     else if (isDuplex === false && topics.some(topic => this.#requested.includes(topic))) await this.hooks.reopen();
   }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import type { RealtimeError } from '../../src/index.js';
 import { Bench, settle } from '../support/fakes.js';
 
 describe('calls', () => {
@@ -96,6 +97,22 @@ describe('calls', () => {
     socket.end(1006);
     await call;
     assert.equal(bench.posts[0]!.data.eventId, id);
+  });
+
+  test('publish that fails says by which name to try again', async () => {
+    const bench = new Bench();
+    const socket = await bench.connected();
+    const draft = { type: 'chat_message' as const, topic: 'chat:c', payload: {} };
+    const failed = (eventId?: string): Promise<RealtimeError> =>
+      bench.client.publish({ ...draft, eventId }).then(() => assert.fail('kept'), error => error);
+    const both = Promise.all([failed(), failed('mine')]);
+    await settle();
+    const sent = socket.all('call').map(call => call.data.eventId);
+    await bench.clock.pass(11_000);
+    const errors = await both;
+    assert(errors.every(error => error.isTransient));
+    assert.deepEqual(errors.map(error => error.eventId), sent);
+    assert.equal(sent[1], 'mine');
   });
 
   test('of typing go out at most every three seconds, and once for the end', async () => {

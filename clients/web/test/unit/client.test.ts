@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { RealtimeWebSocketClient } from '../../src/index.js';
 import { Bench, event, settle } from '../support/fakes.js';
 
 describe('connect', () => {
@@ -74,9 +75,16 @@ describe('connect', () => {
 
 test('a number that is none is refused before anything waits for it', () => {
   for (const name of ['reconnectInterval', 'maxReconnectAttempts', 'pingInterval', 'callTimeout']) {
-    assert.throws(() => new Bench({ [name]: NaN }), { code: 'INVALID_ARGUMENT', message: new RegExp(`^${name} .* not NaN`) });
+    assert.throws(() => new Bench({ [name]: NaN }), { code: 'INVALID_ARGUMENT', message: new RegExp(`^${name} .* NaN`) });
     assert.throws(() => new Bench({ [name]: -1 }), { code: 'INVALID_ARGUMENT' });
   }
+});
+
+test('an address that is none is refused at once', () => {
+  for (const url of ['rubbish', 'ftp://x', '/here', 'localhost:8080', '']) {
+    assert.throws(() => new RealtimeWebSocketClient({ url }), { code: 'INVALID_ARGUMENT', message: `url cannot be ${url}` });
+  }
+  for (const url of ['https://rt.test', 'http://localhost:8080/', undefined]) new RealtimeWebSocketClient({ url, deviceId: 'd' });
 });
 
 describe('listeners of ready', () => {

@@ -62,6 +62,48 @@ describe('topics', () => {
   });
 });
 
+describe('a topic that is left', () => {
+  test('is no failure when the connection ends in the same turn, and is told over none', async () => {
+    const bench = new Bench({ subscriptions: ['chat:c'] });
+    await bench.connected();
+    const left = bench.client.unsubscribe('chat:c');
+    bench.client.disconnect();
+    await left;
+    await bench.client.unsubscribe('chat:c');
+    assert.deepEqual(bench.posts, []);
+    void bench.client.connect();
+    const next = await bench.accept();
+    assert.deepEqual(next.sent[0].connect.subscriptions, ['user:ann']);
+  });
+
+  test('and cannot be says so', async () => {
+    const bench = new Bench({ subscriptions: ['chat:c'] });
+    const socket = await bench.connected();
+    const left = bench.client.unsubscribe('chat:c');
+    await settle();
+    socket.say({ id: socket.all('call')[0].id, error: { status: 'UNAVAILABLE', message: 'no' } });
+    await assert.rejects(left, { code: 'UNAVAILABLE' });
+  });
+});
+
+test('a topic that is denied is told as such, alone or in company', async () => {
+  const bench = new Bench();
+  const socket = await bench.connected();
+  const denied: string[] = [];
+  bench.client.on('denied', ({ topic, code }) => denied.push(`${topic} ${code}`));
+  const asked = async (topics: string[], answer: object) => {
+    const result = bench.client.subscribe(topics);
+    await settle();
+    socket.say({ id: socket.all('call').slice(-1)[0].id, ...answer });
+    return result;
+  };
+  const one = { topic: 'chat:no', code: 'PERMISSION_DENIED' };
+  await asked(['chat:no', 'chat:c'], { result: { subscriptions: ['chat:c'], denied: [one] } });
+  await assert.rejects(asked(['chat:no'], { error: { status: 'PERMISSION_DENIED', message: 'no' } }), { code: 'PERMISSION_DENIED' });
+  await assert.rejects(asked(['chat:d'], { error: { status: 'UNAVAILABLE', message: 'later' } }), { code: 'UNAVAILABLE' });
+  assert.deepEqual(denied, ['chat:no PERMISSION_DENIED', 'chat:no PERMISSION_DENIED']);
+});
+
 describe('a topic that is wanted again', () => {
   test('after it was denied is asked for again, with the token that was set before', async () => {
     const bench = new Bench();
