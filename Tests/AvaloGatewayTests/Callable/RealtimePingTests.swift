@@ -219,13 +219,13 @@ import Testing
     #expect(try empty.received().contains(#""events":[]"#), "there is nothing")
   }
 
-  @Test func isAnsweredWhenTheLogDoesNotSay() async throws {
+  @Test func isRefusedWhenTheLogDoesNotSay() async throws {
     let poll = try await PollFixture()
     try poll.ping(#"{"cursor":"user:ann=\#(epoch).2","holdMs":0}"#)
     poll.http.channel.embeddedEventLoop.advanceTime(by: .seconds(9))
     #expect(try poll.received() == "")
     poll.http.channel.embeddedEventLoop.advanceTime(by: .seconds(2))
-    #expect(try poll.received().contains(#""cursor":"user:ann=\#(epoch).2""#))
+    #expect(Answers(try poll.received())[0].error?.hasPrefix("UNAVAILABLE: what there is") == true)
   }
 
   /// As deep as a publish may nest: in the answer's list it is deeper than any text from outside.
@@ -385,6 +385,16 @@ import Testing
     try poll.begin(at: position(4))
     poll.http.service.streams?.polls.mailbox.post(.drain(.atOnce))
     #expect(try poll.received().contains(#""events":[],"cursor":"user:ann=\#(epoch).4""#))
+  }
+
+  /// Before it is known what there is: an answer with nothing would say that there is nothing.
+  @Test(arguments: [false, true]) func saysThatItIsNotKnownWhatThereIs(isAttached: Bool) async throws {
+    let poll = try await PollFixture()
+    try poll.ping(#"{"cursor":"user:ann=\#(epoch).4"}"#)
+    if isAttached { try poll.begin(at: nil, cursor: position(4)) }
+    poll.http.service.streams?.polls.mailbox.post(.drain(.atOnce))
+    let answer = Answers(try poll.received())[0]
+    #expect(answer.status == 503 && answer.body.contains(#""retryAfterMs":1000"#), "\(answer.body)")
   }
 
   /// A session that is ending is gone with the next turn: where it stands is asked before.

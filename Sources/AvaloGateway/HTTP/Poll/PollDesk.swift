@@ -13,6 +13,8 @@ final class PollDesk: Polls {
     let arrival: PollArrival
     /// Says by its next poll what it has processed: what this answer carries is not acknowledged with it.
     let hasCursor: Bool
+    /// A later poll of its connection stands: nobody reads the answer.
+    var isSuperseded = false
     /// When it was held long enough.
     var hold: Scheduled<Void>?
     /// What it was told: JSON texts, each with a comma behind.
@@ -60,7 +62,7 @@ final class PollDesk: Polls {
     own.value = self
     life.carrier = self
     life.application = hub
-    hub.whenSuperseded = { own.value?.end($0) }
+    hub.whenSuperseded = { own.value?.superseded($0) }
     hub.whenRefused = { own.value?.polls[$0.slot]?.error = $1 }
     ticks = eventLoop.scheduleRepeatedTask(initialDelay: .seconds(1), delay: .seconds(1)) { _ in
       own.value?.enterTurn()
@@ -123,8 +125,14 @@ final class PollDesk: Polls {
       guard other.connectionID == connectionID, let poll = polls[other.connection.slot], poll.arrival < arrival else {
         return
       }
-      end(other.connection)
+      superseded(other.connection)
     }
+  }
+
+  private func superseded(_ connection: ConnectionID) {
+    guard connection == writer.id(connection.slot) else { return }
+    polls[connection.slot]?.isSuperseded = true
+    end(connection)
   }
 
   /// However short the hold: a poll is not answered before it is known what there is.
@@ -181,6 +189,11 @@ final class PollDesk: Polls {
       return poll.reply(.failure(poll.error ?? .draining))
     }
     let told = PollAnswer(poll.texts)
+    guard told.isNews || poll.isSuperseded || hub.hasBegun(session) else {
+      // An answer with nothing says that there is nothing.
+      leave(connection)
+      return poll.reply(.failure(.notKnownYet))
+    }
     // This first: a session that is ending already ends when the next turn begins.
     let cursor = session.subscriptionCount > HubLimits.streamTopicsMax ? nil : hub.cursor(of: session)
     if !poll.hasCursor, told.hasEvents, let writing = poll.writing {
@@ -245,6 +258,12 @@ final class PollDesk: Polls {
     guard let poll = polls[slot] else { return false }
     return poll.error != nil || writer.slots[Int(slot)].flags.contains(.closing) || PollAnswer(poll.texts).isNews
   }
+}
+
+extension CallError {
+  /// The log did not answer in time, or the instance stops.
+  fileprivate static let notKnownYet = CallError(
+    .unavailable, "what there is for this poll is not known at the moment: poll again", retryAfterMilliseconds: 1000)
 }
 
 extension PollDesk: Carrier {
