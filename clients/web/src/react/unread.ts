@@ -1,14 +1,17 @@
 import type { RealtimeWebSocketClient } from '../client.js';
 import { unreadMessagesMax } from '../limits.js';
+import { chatOf, messageOf } from './messages.js';
 
-const nothing: Readonly<Record<string, number>> = {};
+export type Unread = Readonly<Record<string, number | undefined>>;
+
+export const nothingUnread: Unread = {};
 
 /**
  * How many messages are unread, by chat: what the server counts at each connection and for chats that are subscribed to later,
  * and what has come since. The server's count includes what it is about to replay.
  */
 export class UnreadBook {
-  #value = nothing;
+  #value = nothingUnread;
   /** Whose they are. */
   #user: string | null;
   /** The latest messages that came since, by chat: whether each counts, which the user's own do not. */
@@ -19,9 +22,9 @@ export class UnreadBook {
   constructor(private readonly client: RealtimeWebSocketClient) {
     this.#user = this.#userNow;
     // A chat may be called `constructor`.
-    const count = (chatId: string) => Object.hasOwn(this.value, chatId) ? this.value[chatId]! : 0;
+    const count = (chatId: string) => (Object.hasOwn(this.#value, chatId) && this.#value[chatId]) || 0;
     const set = (chatId: string, to: number) => {
-      if (count(chatId) !== to) this.#set({ ...this.value, [chatId]: to });
+      if (count(chatId) !== to) this.#set({ ...this.#value, [chatId]: to });
     };
     let isCounted = false;
     client.onStateChange(() => this.#begin());
@@ -35,16 +38,17 @@ export class UnreadBook {
     client.on('subscribed', ({ subscriptions, unread = {} }) => {
       const added = Object.entries(unread).filter(([chatId]) => subscriptions.includes(`chat:${chatId}`));
       for (const [chatId] of added) this.#since.delete(chatId);
-      this.#set({ ...this.value, ...Object.fromEntries(added) });
+      this.#set({ ...this.#value, ...Object.fromEntries(added) });
     });
-    client.on('chat_message', ({ payload: { chatId, messageId }, sourceUserId, replay, eventId }) => {
-      if (!chatId || replay) return;
+    client.on('chat_message', event => {
+      const chatId = chatOf(event);
+      if (!chatId || event.replay) return;
       let since = this.#since.get(chatId);
       if (!since) this.#since.set(chatId, (since = new Map()));
       // Once, wherever it lies.
-      const id = messageId ?? eventId;
+      const id = messageOf(event);
       if (since.has(id)) return;
-      const counts = sourceUserId !== this.#userNow;
+      const counts = event.sourceUserId !== this.#userNow;
       since.set(id, counts);
       if (since.size > unreadMessagesMax) since.delete(since.keys().next().value!);
       if (counts) set(chatId, count(chatId) + 1);
@@ -60,9 +64,9 @@ export class UnreadBook {
     });
   }
 
-  /** The same object until something changes; nothing of a user who is not the client's any more. */
-  get value(): Readonly<Record<string, number>> {
-    return this.#user === this.#userNow ? this.#value : nothing;
+  /** What is the user's own. The same object until something changes. */
+  of(viewer: string | null): Unread {
+    return viewer !== null && viewer === this.#user ? this.#value : nothingUnread;
   }
 
   onChange(listener: () => void): () => void {
@@ -79,10 +83,10 @@ export class UnreadBook {
     if (this.#user === this.#userNow) return;
     this.#user = this.#userNow;
     this.#since.clear();
-    this.#set(nothing);
+    this.#set(nothingUnread);
   }
 
-  #set(value: Readonly<Record<string, number>>): void {
+  #set(value: Unread): void {
     this.#value = value;
     for (const listener of [...this.#listeners]) listener();
   }

@@ -72,6 +72,9 @@ export interface RealtimeEvent<P = Payload, T extends string = RealtimeEventType
   targetUserId: string;
   sourceUserId?: string;
   payload: P;
+  /** Of a message whose payload does not say it, as an encrypted one: where it belongs, beside the payload. */
+  chatId?: string;
+  messageId?: string;
   /** Milliseconds since 1970. */
   timestamp: number;
   /** Seconds. */

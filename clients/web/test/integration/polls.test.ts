@@ -52,10 +52,10 @@ for (const transport of ['poll', 'sse']) {
     await server.eventually('both topics are recovered', () => recovered.length === 2);
     assert.deepEqual(recovered.sort(), [[`chat:${chat}`, 150], [`user:${user}`, 150]]);
     assert.deepEqual(got, { replay: 300, live: 0 });
-    assert.deepEqual(unread.value, { [chat]: 302 });
+    assert.deepEqual(unread.of(user), { [chat]: 302 });
     await both('then', 1);
     await server.eventually('what comes then', () => got.live === 2);
     assert.deepEqual(got, { replay: 300, live: 2 });
-    assert.deepEqual(unread.value, { [chat]: 304 });
+    assert.deepEqual(unread.of(user), { [chat]: 304 });
   });
 }

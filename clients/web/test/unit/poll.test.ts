@@ -93,7 +93,7 @@ test('what polls replay is unread once, and what comes then as well', async () =
   const unread = new UnreadBook(bench.client);
   void bench.client.connect('ann', 'token');
   await until(() => polls.length === 5);
-  assert.deepEqual(unread.value, { c: 3 });
+  assert.deepEqual(unread.of('ann'), { c: 3 });
   bench.client.disconnect();
 });
 
