@@ -2,24 +2,14 @@
 import { callOverHTTP } from '../calls/http.js';
 import { newID, surroundings } from '../environment.js';
 import { RealtimeError } from '../errors.js';
-import type { BroadcastResult, EventDraft, PublishResult } from '../types/calls.js';
+import type { BroadcastDraft, BroadcastResult, EventContent, EventDraft, PublishResult } from '../types/calls.js';
 import type { UserPresence } from '../types/events.js';
+import { assertOptions, assertURL, type ServerOptions } from './options.js';
 
 export { RealtimeError } from '../errors.js';
 export { RealtimeEventType } from '../types/events.js';
-export type { BroadcastResult, EventDraft, PublishResult } from '../types/calls.js';
-
-export interface ServerOptions {
-  /** Where the server is. Default: the environment's `AVALO_URL`. */
-  url?: string;
-  /** `avk_…`. Default: the environment's `AVALO_API_KEY`. */
-  apiKey?: string;
-  /** Milliseconds one attempt may take. Default 10 000. */
-  timeout?: number;
-  /** Attempts after the first, while the server is away. Default 4: about ten seconds. */
-  retries?: number;
-  fetch?: typeof globalThis.fetch;
-}
+export type { BroadcastDraft, BroadcastResult, EventContent, EventDraft, PublishResult } from '../types/calls.js';
+export type { FetchLike, ServerOptions } from './options.js';
 
 export interface MembersResult {
   success: true;
@@ -47,22 +37,29 @@ const retryLongest = 5_000;
 export class RealtimeServer {
   readonly #options: ServerOptions;
 
+  /** @throws RealtimeError INVALID_ARGUMENT */
   constructor(options: ServerOptions = {}) {
+    assertOptions(options);
     this.#options = options;
   }
 
-  /** Publishes an event. When it is answered, it is kept. */
+  /**
+   * Publishes an event. When it is answered, it is kept.
+   *
+   * @throws RealtimeError which has the `eventId` where it is not known whether it was kept: again with that, it is kept once
+   */
   publish(event: EventDraft): Promise<PublishResult> {
-    // With an id of its own it is kept once, however often it is tried.
-    return this.call('publishRealtimeEvent', { eventId: newID('evt_', Math.random), ...event });
+    return this.#once(event, one => this.call('publishRealtimeEvent', one));
   }
 
   /**
    * Publishes an event to many users, at most 100 000. Up to 1 000 have it all or none when it is answered; more are served in
    * the background, each once, and then the answer has a `broadcastId`.
+   *
+   * @throws RealtimeError with the `eventId`, as `publish` does
    */
-  broadcast(userIds: string[], { targetUserId: _, ...event }: EventDraft): Promise<BroadcastResult> {
-    return this.call('broadcastToUsers', { userIds, event: { eventId: newID('evt_', Math.random), ...event } });
+  broadcast(userIds: string[], { targetUserId: _, ...event }: BroadcastDraft): Promise<BroadcastResult> {
+    return this.#once(event, one => this.call('broadcastToUsers', { userIds, event: one }));
   }
 
   setChatMembers(chatId: string, userIds: string[]): Promise<MembersResult> {
@@ -111,7 +108,7 @@ export class RealtimeServer {
     return this.call('revokeTokens', which);
   }
 
-  eraseUser(userId: string): Promise<{ success: true; events: number; devices: number; memberships: number }> {
+  eraseUser(userId: string): Promise<{ success: true; userId: string; events: number; devices: number; memberships: number }> {
     return this.call('eraseUser', { userId });
   }
 
@@ -124,7 +121,8 @@ export class RealtimeServer {
     const variables = (globalThis as any).process?.env ?? {};
     const { url = variables.AVALO_URL, apiKey = variables.AVALO_API_KEY, timeout = 10_000, retries = 4, fetch } = this.#options;
     if (!url || !apiKey) throw new RealtimeError('FAILED_PRECONDITION', 'url and apiKey are missing: AVALO_URL, AVALO_API_KEY');
-    const environment = { ...surroundings(), ...(fetch && { fetch }) };
+    assertURL(url);
+    const environment = { ...surroundings(), ...(fetch && { fetch: fetch as any }) };
     const caller = { environment, url: url.replace(/\/+$/, ''), callable: undefined };
     for (let failures = 0; ; ) {
       try {
@@ -138,11 +136,26 @@ export class RealtimeServer {
       }
     }
   }
+
+  /** With an id, its own or one that is made here, it is kept once, however often it is tried. */
+  async #once<Result>(event: EventContent, send: (event: EventContent) => Promise<Result>): Promise<Result> {
+    const eventId = event.eventId ?? newID('evt_', Math.random);
+    try {
+      return await send({ ...event, eventId });
+    } catch (thrown) {
+      const error = RealtimeError.from(thrown);
+      throw error.isTransient ? Object.assign(error, { eventId }) : error;
+    }
+  }
 }
 
 let shared = new RealtimeServer();
 
-/** Says where the server is, for the functions below; without it the environment says. */
+/**
+ * Says where the server is, for the functions below; without it the environment says.
+ *
+ * @throws RealtimeError INVALID_ARGUMENT
+ */
 export function configure(options: ServerOptions): RealtimeServer {
   return (shared = new RealtimeServer(options));
 }
@@ -151,6 +164,6 @@ export function publishRealtimeEvent(event: EventDraft): Promise<PublishResult> 
   return shared.publish(event);
 }
 
-export function broadcastToUsers(userIds: string[], event: EventDraft): Promise<BroadcastResult> {
+export function broadcastToUsers(userIds: string[], event: BroadcastDraft): Promise<BroadcastResult> {
   return shared.broadcast(userIds, event);
 }

@@ -33,7 +33,7 @@ export interface SubscribeResult {
   subscriptions: string[];
   denied: Denied[];
   /** Unread messages by chat; absent when the server cannot say at the moment. */
-  unread?: Record<string, number>;
+  unread?: Record<string, number | undefined>;
 }
 
 export interface ReadResult {
@@ -46,12 +46,10 @@ export interface ReadResult {
   readAtMs: number;
 }
 
-/** An event as it is published. Exactly one of `targetUserId` and `topic`. */
-export interface EventDraft {
+/** What is said of an event that is published, but for where. */
+export interface EventContent {
   type: RealtimeEventType | Uppercase<RealtimeEventType>;
   payload: Payload;
-  targetUserId?: string;
-  topic?: string;
   /** Made when absent. The same id again is kept once. */
   eventId?: string;
   sourceUserId?: string;
@@ -65,6 +63,12 @@ export interface EventDraft {
   /** Milliseconds since 1970: hold the event until then. */
   deliverAt?: number;
 }
+
+/** An event as it is published: to a user's inbox, or to a topic. */
+export type EventDraft = EventContent & ({ targetUserId: string; topic?: undefined } | { topic: string; targetUserId?: undefined });
+
+/** An event as it is broadcast, to users who are named beside it. */
+export type BroadcastDraft = EventContent & { targetUserId?: undefined; topic?: undefined };
 
 export interface PublishResult {
   success: true;

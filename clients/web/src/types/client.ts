@@ -42,7 +42,7 @@ export interface ReadyInfo {
   subscriptions: string[];
   denied: Denied[];
   /** Unread messages by chat; absent when the server cannot say at the moment. */
-  unread?: Record<string, number>;
+  unread?: Record<string, number | undefined>;
 }
 
 export interface Denied {

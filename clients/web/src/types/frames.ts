@@ -22,7 +22,7 @@ export interface ReadyFrame {
   userId?: string;
   subscriptions: string[];
   denied: Denied[];
-  unread?: Record<string, number>;
+  unread?: Record<string, number | undefined>;
   receipts?: Receipt[];
   /** Milliseconds. */
   pingInterval?: number;

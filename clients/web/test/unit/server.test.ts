@@ -25,7 +25,8 @@ test('publishRealtimeEvent publishes with the key, and answers what was kept', a
 test('broadcastToUsers sends one call, and an event that names no user', async () => {
   const { posts, options } = make({ success: true, recipients: 2 });
   configure(options);
-  assert.equal((await broadcastToUsers(['a', 'b'], event)).recipients, 2);
+  // Of JavaScript, which has no types to say so.
+  assert.equal((await broadcastToUsers(['a', 'b'], event as any)).recipients, 2);
   assert.deepEqual(posts[0]!.data.userIds, ['a', 'b']);
   assert.equal('targetUserId' in posts[0]!.data.event, false);
 });
@@ -61,4 +62,45 @@ test('lists are walked to their end', async () => {
 
 test('without an address or a key it says so', async () => {
   await assert.rejects(new RealtimeServer({ url: 'http://rt.test' }).publish(event), { code: 'FAILED_PRECONDITION' });
+});
+
+test('of an event whose fate is unknown the error says the id, and again with it it is the same', async () => {
+  const { posts, options } = make(new TypeError('reset'), new TypeError('reset'), { success: true }, new TypeError('reset'), { success: true });
+  const server = new RealtimeServer({ ...options, retries: 0 });
+  const idOf = (sent: Promise<unknown>): Promise<string> => sent.then(() => assert.fail('answered'), error => error.eventId);
+  const first = await idOf(server.publish(event));
+  assert.match(first, /^evt_/);
+  assert.equal(first, posts[0]!.data.eventId);
+  assert.equal(await idOf(server.publish({ ...event, eventId: first })), first);
+  await server.publish({ ...event, eventId: first });
+  const { targetUserId: _, ...news } = event;
+  const eventId = await idOf(server.broadcast(['ann'], news));
+  await server.broadcast(['ann'], { ...news, eventId });
+  assert.deepEqual(posts.map(({ data }) => data.eventId ?? data.event.eventId), [first, first, first, eventId, eventId]);
+});
+
+test('an id that is undefined is made, and what is refused needs none', async () => {
+  const { posts, options } = make({ error: { status: 'INVALID_ARGUMENT', message: 'no' } });
+  await assert.rejects(new RealtimeServer(options).publish({ ...event, eventId: undefined }), { code: 'INVALID_ARGUMENT', eventId: undefined });
+  assert.match(posts[0]!.data.eventId, /^evt_/);
+});
+
+test('options that are none are refused at once', async () => {
+  const bad: any[] = [
+    { retries: 'x' }, { retries: -1 }, { retries: 1.5 }, { retries: NaN }, { timeout: 0 }, { timeout: Infinity }, { url: 'rubbish' },
+    { url: 'ftp://rt.test' }, { url: '' }, { url: 'http://rt.test/?a' }, { apiKey: 1 }, { fetch: 'fetch' },
+  ];
+  for (const options of bad) {
+    assert.throws(() => new RealtimeServer(options), { name: 'RealtimeError', code: 'INVALID_ARGUMENT' });
+    assert.throws(() => configure(options), { code: 'INVALID_ARGUMENT' });
+  }
+  for (const url of ['http://rt.test', 'https://rt.test:8443/', 'https://rt.test/path/']) new RealtimeServer({ url, retries: 0, timeout: 1 });
+  const { AVALO_URL } = process.env;
+  process.env.AVALO_URL = 'rubbish';
+  try {
+    await assert.rejects(new RealtimeServer({ apiKey: 'avk_1' }).publish(event), { code: 'INVALID_ARGUMENT' });
+  } finally {
+    if (AVALO_URL === undefined) delete process.env.AVALO_URL;
+    else process.env.AVALO_URL = AVALO_URL;
+  }
 });
