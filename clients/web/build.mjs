@@ -34,8 +34,14 @@ export function build() {
   run('tsc', '-p', '.');
   const common = ['--minify', '--sourcemap', '--target=es2022', '--external:react', `--mangle-props=^(${internal.join('|')})$`];
   for (const [name, source] of Object.entries(entries)) {
-    esbuild(source, '--format=esm', `--outfile=dist/${name}.min.mjs`, ...common);
+    // A framework with a server is told that hooks are not for it.
+    const banner = name === 'react' ? [`--banner:js='use client';`] : [];
+    esbuild(source, '--format=esm', `--outfile=dist/${name}.min.mjs`, ...common, ...banner);
+    esbuild(source, '--format=cjs', `--outfile=dist/cjs/${name}.js`, ...common, ...banner);
   }
+  // For `require`: what is below is CommonJS, its types as well.
+  writeFileSync(join(root, 'dist/cjs/package.json'), '{"type":"commonjs"}\n');
+  run('tsc', '-p', '.', '--outDir', 'dist/cjs/types');
   esbuild('src/index.ts', '--format=iife', '--global-name=Avalo', '--outfile=dist/avalo.iife.min.js', ...common);
 }
 

@@ -30,6 +30,9 @@ declare module 'node:fs' {
   export function existsSync(path: string): boolean;
   export function mkdtempSync(prefix: string): string;
   export function rmSync(path: string, options?: object): void;
+  export function mkdirSync(path: string, options?: object): void;
+  export function cpSync(from: string, to: string, options?: object): void;
+  export function symlinkSync(target: string, path: string): void;
 }
 declare module 'node:zlib' {
   export function gzipSync(data: Uint8Array, options?: { level?: number }): Uint8Array;
@@ -40,6 +43,7 @@ declare module 'node:os' {
 declare module 'node:path' {
   export function join(...parts: string[]): string;
   export function extname(path: string): string;
+  export function dirname(path: string): string;
 }
 declare module 'node:child_process' {
   export function spawn(command: string, args: string[], options?: any): any;
@@ -59,4 +63,5 @@ declare module 'node:net' {
   export function createServer(handler: (socket: any) => void): any;
 }
 declare const process: any;
+declare const require: any;
 declare const Buffer: any;

@@ -28,9 +28,11 @@ test('what React calls `current` is called so in its bundle, which React reads a
 });
 
 test('everything that the package offers is there', () => {
-  const { exports, main, types, unpkg } = JSON.parse(read('package.json'));
-  const paths = [main, types, unpkg, ...Object.values(exports).flatMap((one: any) => (typeof one === 'string' ? [one] : Object.values(one)))];
-  for (const path of paths) assert(existsSync(path as string), String(path));
+  const { exports, main, module, types, typesVersions, unpkg } = JSON.parse(read('package.json'));
+  const leaves = (one: any): string[] => (typeof one === 'string' ? [one] : Object.values(one).flatMap(leaves));
+  const paths = [main, module, types, unpkg, ...leaves(exports), ...leaves(typesVersions)];
+  assert(paths.length > 20);
+  for (const path of paths) assert(existsSync(path), path);
 });
 
 test('the package grants what the repository does, which states no licence', () => {
@@ -40,9 +42,11 @@ test('the package grants what the repository does, which states no licence', () 
 
 test('no bundle needs another package at run time, and each has its source map', () => {
   assert.equal(JSON.parse(read('package.json')).dependencies, undefined);
-  for (const name of readdirSync('dist').filter(name => /js$/.test(name))) {
+  const bundles = ['', 'cjs/'].flatMap(folder => readdirSync(`dist/${folder}`).filter(name => /\.m?js$/.test(name)).map(name => folder + name));
+  assert(bundles.length > 8);
+  for (const name of bundles) {
     const text = read(`dist/${name}`);
-    const imports = [...text.matchAll(/\b(?:from|import)\s*"([^"]+)"/g)].map(match => match[1]);
+    const imports = [...text.matchAll(/\b(?:from|import|require)\s*\(?"([^"]+)"/g)].map(match => match[1]);
     assert.deepEqual(imports.filter(one => one !== 'react'), [], name);
     assert(existsSync(`dist/${name}.map`), name);
   }
