@@ -45,23 +45,25 @@ export function build() {
   esbuild('src/index.ts', '--format=iife', '--global-name=Avalo', '--outfile=dist/avalo.iife.min.js', ...common);
 }
 
-/** Makes one function of the README's examples, so that they are checked and run like everything else. */
+/** Takes the README's examples out of it, so that they are checked and run like everything else: as one function, and a page. */
 function extractExamples() {
-  const blocks = [...readFileSync(join(root, 'README.md'), 'utf8').matchAll(/^```ts\n(.*?)^```$/gms)].map(match => match[1]);
-  const body = blocks.join('\n').replace(/^import .*\n/gm, '');
+  const readme = readFileSync(join(root, 'README.md'), 'utf8');
+  const blocksIn = language => [...readme.matchAll(new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\`$`, 'gms'))].map(match => match[1]).join('\n');
   mkdirSync(join(root, '.build/readme'), { recursive: true });
   writeFileSync(join(root, '.build/readme/examples.ts'), `
-import { ConnectionState, RealtimeError, RealtimeEventType, RealtimeWebSocketClient } from '../../src/index.js';
+import { ConnectionState, type EventDraft, RealtimeError, RealtimeEventType, RealtimeWebSocketClient } from '../../src/index.js';
 import { Outbox } from '../../src/outbox/index.js';
 import { broadcastToUsers, publishRealtimeEvent } from '../../src/server/index.js';
 
 export async function examples(
   url: string, userId: string, getToken: (force: boolean) => string, show: (...all: unknown[]) => void,
 ) {
-${body}
+${blocksIn('ts').replace(/^import .*\n/gm, '')}
 return { client, outbox, denied, unwatch, eventId };
 }
 `);
+  writeFileSync(join(root, '.build/readme/page.tsx'), blocksIn('tsx')
+    .replace(/'@avalo\/realtime\/(\w+)'/g, "'../../src/$1/index.js'").replace(/'@avalo\/realtime'/g, "'../../src/index.js'"));
 }
 
 /** Answers the folder of the compiled tests. */
@@ -73,7 +75,7 @@ export function buildTests(kind) {
   run('tsc', '-p', 'test');
   const sources = readdirSync(join(root, 'test', kind)).filter(name => name.endsWith('.test.ts'));
   esbuild(...sources.map(name => `test/${kind}/${name}`), '--platform=node', '--target=node18', '--format=cjs',
-    '--sourcemap=inline',
+    '--sourcemap=inline', '--jsx=automatic',
     '--external:react', '--external:react-dom', '--external:react-test-renderer', '--out-extension:.js=.cjs', `--outdir=${out}`);
   return out;
 }
