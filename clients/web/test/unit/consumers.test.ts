@@ -48,12 +48,30 @@ test('Node requires and imports each entry', () => {
   for (const cwd of [old, now]) execFileSync('node', ['main.js'], { cwd, stdio: ['ignore', 'ignore', 'inherit'] });
 });
 
+test('a bundler finds what each entry needs, also where this folder is linked instead of installed', () => {
+  const text = names.map(([path, name]) => `import { ${name} } from '${path}'; console.log(${name});`).join('\n');
+  const installed = application('bundled', 'module', 'main.js', text);
+  const linked = application('linked', 'module', 'main.js', text);
+  mkdirSync(join(linked, 'node_modules/@avalo'), { recursive: true });
+  symlinkSync(process.cwd(), join(linked, 'node_modules/@avalo/realtime'));
+  for (const cwd of [installed, linked]) {
+    execFileSync('esbuild', ['main.js', '--bundle', '--outfile=out.js', '--log-level=error', '--define:process.env.NODE_ENV="production"'], {
+      cwd, stdio: ['ignore', 'ignore', 'inherit'],
+    });
+  }
+});
+
 test('the hooks say that they are not for a server', () => {
   for (const path of ['dist/react.min.mjs', 'dist/cjs/react.js']) assert.match(readFileSync(path, 'utf8'), /^'use client';\n/);
 });
 
 const text = names.map(([path, name]) => `import { ${name} } from '${path}';`).join('\n')
-  + `\nexport const all = [${names.map(([, name]) => name).join(', ')}];\n`;
+  + `
+import { createElement } from 'react';
+const client = new RealtimeWebSocketClient();
+// Of one client in all entries.
+export const all = [new Outbox(client), createElement(RealtimeProvider, { client, userId: null }), publishRealtimeEvent];
+`;
 const page = ['es2022', 'dom', 'dom.iterable'];
 const modules: Record<string, [type: string, options: object]> = {
   'CommonJS of today': ['commonjs', { module: 'node16', moduleResolution: 'node16', lib: page }],

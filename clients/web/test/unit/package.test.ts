@@ -28,11 +28,17 @@ test('what React calls `current` is called so in its bundle, which React reads a
 });
 
 test('everything that the package offers is there', () => {
-  const { exports, main, module, types, typesVersions, unpkg } = JSON.parse(read('package.json'));
+  const { exports, main, module, types, unpkg } = JSON.parse(read('package.json'));
   const leaves = (one: any): string[] => (typeof one === 'string' ? [one] : Object.values(one).flatMap(leaves));
-  const paths = [main, module, types, unpkg, ...leaves(exports), ...leaves(typesVersions)];
+  const paths = [main, module, types, unpkg, ...leaves(exports)];
   assert(paths.length > 20);
   for (const path of paths) assert(existsSync(path), path);
+  // For those who do not read `exports` each entry has a folder, which says the same.
+  for (const entry of Object.keys(exports).filter(name => /^\.\/\w+$/.test(name))) {
+    const { main, module, types } = JSON.parse(read(`${entry}/package.json`));
+    const { import: esm, require: cjs } = exports[entry];
+    assert.deepEqual([main, module, types], [cjs.default, esm.default, cjs.types].map(path => `.${path}`));
+  }
 });
 
 test('the package grants what the repository does, which states no licence', () => {
