@@ -40,6 +40,11 @@ final class GatewayPlayer: Sendable {
     eventLoop.execute { [wire] in wire.value.link?.send(message, correlation: correlation) }
   }
 
+  /// In one write: the worker reads them in one turn, unless it is very busy.
+  func send(together messages: [any WireMessage & Sendable]) {
+    eventLoop.execute { [wire] in for message in messages { wire.value.link?.send(message) } }
+  }
+
   /// Names these sessions, as a snapshot.
   func snapshot(_ sessions: [Sessions.Entry]) {
     send(Sessions(entries: sessions))

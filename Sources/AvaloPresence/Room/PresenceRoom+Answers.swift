@@ -60,7 +60,7 @@ extension PresenceRoom {
     let sight = ViewerSight(query)
     let entries = query.users.map { id -> PresenceAnswer.Entry in
       if let user = board.user(id) {
-        if let stored = found[id], stored.isWhole { board.loaded(user, stored, at: now) }
+        if let stored = found[id], stored.isWhole { loaded(user, stored) }
         return sight.entry(
           id, board.state(of: user, at: now), chats: board.details[user]?.chats ?? [], typingIn: typing.chats(of: id))
       }
@@ -83,10 +83,15 @@ extension PresenceRoom {
     apply(request, user)
   }
 
-  func updateLoaded(_ users: [UInt32]) {
-    for user in users {
-      for request in updates.takeLoading(user) { apply(request, user) }
+  /// What the file knows of a user has come, for whoever asked it first; what was said meanwhile follows, in its order.
+  func loaded(_ user: UInt32, _ stored: StoredUser) {
+    board.loaded(user, stored, at: now)
+    if let chats = endedPartnerships.removeValue(forKey: user) {
+      board.endPartnerships(of: user, in: chats)
+      flush()
     }
+    // These came before a removal, and then do not name its chat (``end(_:)``), or after it.
+    for request in updates.takeLoading(user) { apply(request, user) }
   }
 
   func refuseUpdates(_ users: [UInt32]) {
@@ -109,7 +114,8 @@ extension PresenceRoom {
     flush()
   }
 
-  /// Users are in a chat no longer. Of those whom only the file knows it is noted until the file has said what it knows.
+  /// Users are in a chat no longer. Of those whom only the file knows it is noted until the file has said what it knows. The
+  /// file is to have it soon: nobody waits for that, and who told it says it again for some seconds only.
   func end(_ ended: PartnershipsEnded) {
     for id in Set(ended.users) {
       let user = board.obtain(id)
@@ -117,15 +123,11 @@ extension PresenceRoom {
         board.endPartnerships(of: user, in: [ended.chat])
       } else {
         endedPartnerships[user, default: []].insert(ended.chat)
+        updates.endPartnership(user, in: ended.chat)
         board.want(user)
       }
     }
-  }
-
-  func endPartnerships(of users: [UInt32]) {
-    for user in users {
-      if let chats = endedPartnerships.removeValue(forKey: user) { board.endPartnerships(of: user, in: chats) }
-    }
+    flush()
   }
 
   /// In force at once, and told to who watches; answered when the file has forgotten the user.

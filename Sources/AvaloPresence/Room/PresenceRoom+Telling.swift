@@ -57,15 +57,16 @@ extension PresenceRoom {
       room.isLoading = false
       switch result {
       case .success(let found):
-        for ((index, _), stored) in zip(wanted, found) { room.board.loaded(index, stored, at: room.now) }
-        room.endPartnerships(of: wanted.map(\.index))
-        room.updateLoaded(wanted.map(\.index))
+        // A question to the file may have been quicker, and the user gone since.
+        for ((index, id), stored) in zip(wanted, found) where room.board.user(id) == index {
+          room.loaded(index, stored)
+        }
       case .failure:
         room.refuseUpdates(wanted.map(\.index))
         // Whoever watches is told when the file can be read again.
         let bound = NIOLoopBound(room, eventLoop: room.context.eventLoop)
         room.context.eventLoop.scheduleTask(in: .seconds(1)) {
-          for (index, _) in wanted {
+          for (index, id) in wanted where bound.value.board.user(id) == index {
             bound.value.board.notLoaded(index)
             if bound.value.endedPartnerships[index] != nil { bound.value.board.want(index) }
           }

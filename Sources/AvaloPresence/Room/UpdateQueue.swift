@@ -31,6 +31,12 @@ struct UpdateQueue {
   /// In the order they came.
   mutating func takeLoading(_ user: UInt32) -> [Request] { loading.removeValue(forKey: user) ?? [] }
 
+  /// The user is in the chat no longer; what they said before it does not say that they are.
+  mutating func endPartnership(_ user: UInt32, in chat: String) {
+    guard let count = loading[user]?.count else { return }
+    for place in 0..<count { loading[user]?[place].update.chats.removeAll { $0 == chat } }
+  }
+
   mutating func waitForWriting(_ request: Request, _ user: UInt32, _ answer: PresenceSet) {
     waiting.append(Answer(user: user, link: request.link, correlation: request.correlation, answer: answer))
   }
