@@ -119,8 +119,11 @@ public enum GatewayLimits {
   public static let callsPerSecondDefault = 100
   /// A publish that the log has not answered by then is answered UNAVAILABLE: longer than a scheduler's restart.
   public static let publishTimeout: Duration = .seconds(10)
-  /// Removals of members that the presence worker has yet to hear of while it is away: a restart of it takes a second.
-  static let untoldPartnershipsMax = 10_000
+  /// Removed members of whom the presence worker is told again on a new link, some 100 bytes each: fifty full calls. Beyond
+  /// it the first are forgotten: each who updates what is for chat partners says their chats anew.
+  static let freshRemovalsMax = 50_000
+  /// How long after it was told of one its file may not have it: a tenth of a second, and a write on a slow disk.
+  static let freshRemovalAge: Duration = .seconds(5)
   /// Users asked for that count as one client frame more: the price of a call is what it names.
   public static let presenceUsersPerFrame = 100
   /// Presence queries that wait for their answer, over all connections.

@@ -2,6 +2,7 @@ import AvaloClient
 import AvaloCore
 import AvaloTesting
 import Foundation
+import Synchronization
 import Testing
 
 /// What is for chat partners alone, shown to those who watch and share a chat by `setChatMembers` only: real workers, more than
@@ -88,6 +89,49 @@ import Testing
     try await wait("a namesake sees what everybody sees", others, "busy")
     for watcher in others + zoes + bobs { #expect(!watcher.shown(of: "ann").contains("away at the doctor")) }
     for watcher in zoes + others { #expect(watcher.shown(of: "ann").allSatisfy { !$0.contains(" ") }) }
+    try await server.stop()
+  }
+
+  /// Whatever a member says while they are removed, and whenever presence dies.
+  @Test func whoUpdatesWhileTheyAreRemovedShowsNothing() async throws {
+    let server = try await RunningServer.start()
+    let users = (0..<30).map { "u\($0)" }
+    let names = users.map { "\"\($0)\"" }.joined(separator: ",")
+    try await backend(server, "setChatMembers", #"{"chatId":"c1","userIds":["ann",\#(names)]}"#)
+    let update = try JSONText(validating: #"{"activity":"singing"}"#)
+    func shown() async throws -> [String] {
+      let asked = try JSONText(validating: #"{"userIds":[\#(names)]}"#)
+      let answers = Mutex<JSONText?>(nil)
+      try await waitUntil("presence answers") {
+        let answer = try? await server.user("ann").call("getPresenceV1", asked)
+        answers.withLock { $0 = answer }
+        return answer != nil
+      }
+      let answer = try #require(answers.withLock { $0 })
+      return answer.read { json in
+        var shown: [String] = []
+        json["presence"]?.forEachMember { user, state in
+          if state["activity"]?.string != nil { shown.append(user.string ?? "") }
+        }
+        return shown
+      }
+    }
+    for user in users.prefix(2) { _ = try await server.user(user).call("updatePresenceV1", update) }
+    #expect(try await shown() == Array(users.prefix(2)))
+    for (number, user) in users.enumerated() {
+      async let updated = server.user(user).call("updatePresenceV1", update)
+      if number % 2 == 0 { await Task.yield() }
+      try await backend(server, "removeChatMembers", #"{"chatId":"c1","userIds":["\#(user)"]}"#)
+      _ = try await updated
+    }
+    #expect(try await shown().isEmpty)
+    // Just after a removal: the file may not have it.
+    try await backend(server, "addChatMembers", #"{"chatId":"c1","userIds":["u0"]}"#)
+    _ = try await server.user("u0").call("updatePresenceV1", update)
+    #expect(try await shown() == ["u0"])
+    try await backend(server, "removeChatMembers", #"{"chatId":"c1","userIds":["u0"]}"#)
+    try await kill("presence", server)
+    #expect(try await shown().isEmpty)
     try await server.stop()
   }
 

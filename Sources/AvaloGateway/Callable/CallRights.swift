@@ -23,22 +23,11 @@ extension CallRequest {
   }
 
   /// The chats that a user is known to be in: those their token names, and those their session was let into.
-  func chats(of identity: Identity) -> [String] {
-    var chats = identity.chats.compactMap { chat in
-      // A claim names a chat by its id, or as the topic it is.
-      Topic.chat(chat).map { _ in chat } ?? Topic(chat).flatMap { $0.kind == "chat" ? String($0.id) : nil }
-    }
-    if case .session(let session) = carrier {
-      for topic in session.topics where topic.kind == "chat" && !chats.contains(String(topic.id)) {
-        chats.append(String(topic.id))
-      }
-    }
-    return chats
-  }
+  func chats(of identity: Identity) -> [String] { carrier.chats(of: identity) }
 
   /// The same, and those that the log has the user as a member of.
   func findChats(of identity: Identity, _ context: CallContext, _ completion: @escaping ([String]) -> Void) {
-    context.findChats(of: identity.user, known: chats(of: identity), completion)
+    context.findChats(of: identity.user, known: { [carrier] in carrier.chats(of: identity) }, completion)
   }
 
   /// `data` when it is an object; nothing when it is `null`.
@@ -47,13 +36,33 @@ extension CallRequest {
   }
 }
 
+extension CallRequest.Carrier {
+  /// The chats that a user is known to be in at the moment (``CallRequest/chats(of:)``).
+  func chats(of identity: Identity) -> [String] {
+    var chats = identity.chats.compactMap { chat in
+      // A claim names a chat by its id, or as the topic it is.
+      Topic.chat(chat).map { _ in chat } ?? Topic(chat).flatMap { $0.kind == "chat" ? String($0.id) : nil }
+    }
+    if case .session(let session) = self {
+      for topic in session.topics where topic.kind == "chat" && !chats.contains(String(topic.id)) {
+        chats.append(String(topic.id))
+      }
+    }
+    return chats
+  }
+}
+
 extension CallContext {
   /// The chats that are known already, and those that the log has a user as a member of. Without an answer of the log it is
   /// what is known: then less is shown, never more.
-  func findChats(of user: String, known: [String], _ completion: @escaping ([String]) -> Void) {
-    guard access.current.rules.hasMembers, known.count < Limits.presenceChatsMax else { return completion(known) }
-    services.ask(MembershipsQuery(user: user, limit: UInt32(Limits.presenceChatsMax))) { result in
-      guard let found = try? result.get() else { return completion(known) }
+  /// - `known`: asked for again when the log has answered, since a removal may have come before its answer.
+  func findChats(of user: String, known: @escaping () -> [String], _ completion: @escaping ([String]) -> Void) {
+    let before = known()
+    guard access.current.rules.hasMembers, before.count < Limits.presenceChatsMax else { return completion(before) }
+    services.ask(MembershipsQuery(user: user, limit: UInt32(Limits.presenceChatsMax))) { [access] result in
+      let known = known()
+      // An answer that was read late may be from before a removal that this gateway was not waited for with.
+      guard access.current.revocations.isCurrent, let found = try? result.get() else { return completion(known) }
       completion(known + found.chats.filter { !known.contains($0) })
     }
   }

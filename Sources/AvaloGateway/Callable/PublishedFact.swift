@@ -25,7 +25,7 @@ enum PublishedFact {
       }
     } else {
       let update = try UpdatePresence.update(of: user, draft.payload, besides: "userId", context)
-      UpdatePresence.put([], into: update, context) {
+      UpdatePresence.put({ [] }, into: update, context) {
         context.services.presence($0) { result in
           reply(result.map { _ in answer("presence:" + user, eventID) })
         }

@@ -13,20 +13,23 @@ enum UpdatePresence: Callable {
     try context.require(\.presence, for: identity)
     var update = try update(of: identity.user, try request.object("at least one of \(fields)"), context)
     if case .session(let session) = request.carrier { update.session = session.number }
-    put(request.chats(of: identity), into: update, context) { send($0, context, reply) }
+    put({ [carrier = request.carrier] in carrier.chats(of: identity) }, into: update, context) {
+      send($0, context, reply)
+    }
   }
 
   /// Says who the user's partners are: all of them with what may be for them alone, which is asked of the log; with the rest,
   /// which is said far more often, those that are known.
   static func put(
-    _ known: [String], into update: SetPresence, _ context: CallContext, _ completion: @escaping (SetPresence) -> Void
+    _ known: @escaping () -> [String], into update: SetPresence, _ context: CallContext,
+    _ completion: @escaping (SetPresence) -> Void
   ) {
     func complete(_ chats: [String]) {
       var update = update
       update.chats = Array(chats.prefix(Limits.presenceChatsMax))
       completion(update)
     }
-    guard update.changesParts else { return complete(known) }
+    guard update.changesParts else { return complete(known()) }
     context.findChats(of: update.user, known: known, complete)
   }
 

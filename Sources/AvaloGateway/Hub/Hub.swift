@@ -55,6 +55,8 @@ final class Hub: LoopApplication {
   var ahead: [UInt32: [UInt64]] = [:]
   /// Users whose presence sessions watch, in which chats those who watch are, and who is shown as typing: of no log.
   var presence = PresenceBook()
+  /// The link to the presence worker was lost, and no new one made yet.
+  var presenceIsAway = false
   var watcherChats = WatcherChats()
   let membershipPace: MembershipPace
   var typing = TypingTable()
@@ -180,7 +182,10 @@ final class Hub: LoopApplication {
       case .schedulerDown: schedulerWentDown()
       case .access(let access): apply(access)
       case .presence(let frames): frames.withUnsafeReadableBytes { receivedPresence($0) }
-      case .presenceUp: sendSnapshot()
+      case .presenceUp:
+        presenceIsAway = false
+        sendSnapshot()
+      case .presenceDown: presenceIsAway = true
       case .drained(let connection): drained(connection)
       case .service(let id, let result): services.answered(id, result)
       case .probe(let heard): heard.set()

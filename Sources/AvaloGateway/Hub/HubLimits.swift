@@ -41,8 +41,8 @@ enum HubLimits {
   /// How long an answer stands for a session that is shown less than chat partners are: whoever became a member since is
   /// shown it after so long.
   static let membershipSeconds: UInt32 = 15
-  /// Of those, asked about again in a second by a loop: a thousand within ``membershipSeconds``, and as many as the whole
-  /// gateway may ask about who are in as many chats as count (``membershipLookupsPerSecond``).
+  /// Of those, asked about again in a second by a loop: a thousand within ``membershipSeconds``. Of those who are in as many
+  /// chats as count the whole gateway asks about half as many: they have half of ``membershipLookupsPerSecond``.
   static let membershipRefreshesPerSecond = 64
   /// Sessions of a loop, and what they watch, looked at in a second for whether they need to be asked about again: ten
   /// thousand who watch fifty users each, on a gateway's loops, nearly within ``membershipSeconds``, at a millisecond or two.
@@ -55,7 +55,8 @@ enum HubLimits {
   /// Chats remembered for one watched user who was removed from them a moment ago: so many at once are rare, and of
   /// others the presence worker says it a moment later.
   static let endedChatsMax = 16
-  /// For how long: by far longer than a change is on its way from the presence worker.
+  /// For how long, from the removal or from the link that was made since: by far longer than a change is on its way from the
+  /// presence worker.
   static let endedChatSeconds: UInt32 = 15
   /// Entries that a table of passing things keeps room for when it is empty.
   static let tableCapacityKept = 1024

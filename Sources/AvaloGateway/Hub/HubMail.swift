@@ -14,6 +14,7 @@ enum HubMail: Sendable {
   case access(AccessChanged)
   /// A new link to the presence worker: it wants to know every session.
   case presenceUp
+  case presenceDown
   /// Whole frames from the presence worker, of which some may concern this loop.
   case presence(ByteBuffer)
   /// A connection that parked owes nothing any more.

@@ -10,7 +10,7 @@ import NIOCore
 /// hubs watch to them, unread.
 ///
 /// Confined to the gateway's NIO loop. A new link begins with a snapshot of every hub's sessions; while there is no
-/// link nothing is kept, since the next snapshot says it all.
+/// link nothing of sessions is kept, since the next snapshot says it all.
 final class PresenceLink: LinkDelegate {
   private let eventLoop: any EventLoop
   /// By loop number, less one. Set before the link is started.
@@ -23,8 +23,7 @@ final class PresenceLink: LinkDelegate {
   /// Hubs whose part of the snapshot is still to come.
   private var snapshotsOwed = 0
   private var pending: PendingRequests<any WireMessage>
-  /// What was said of members while there was no link.
-  private var untold: [PartnershipsEnded] = []
+  private var removals = FreshRemovals()
   private var sweep: RepeatedTask?
 
   init(eventLoop: any EventLoop, clock: MonotonicClock, metrics: GatewayMetrics, log: Logger) {
@@ -42,6 +41,7 @@ final class PresenceLink: LinkDelegate {
     sweep = eventLoop.scheduleRepeatedTask(initialDelay: .milliseconds(250), delay: .milliseconds(250)) {
       [weak self] _ in
       guard let self else { return }
+      if link != nil { removals.forgetWritten(at: self.clock.now) }
       for entry in pending.expired(nowNanoseconds: self.clock.now.nanoseconds) {
         entry.complete(.failure(.presenceAway))
       }
@@ -77,11 +77,11 @@ final class PresenceLink: LinkDelegate {
     return .success(())
   }
 
-  /// Said now, or with the next link. Of too many nothing is kept: each who updates their presence says their chats anew.
-  func tell(_ ended: PartnershipsEnded) {
+  /// Said now, if there is a link, and with each new one until the worker's file has it.
+  func tellForGood(_ ended: PartnershipsEnded) {
     eventLoop.preconditionInEventLoop()
-    if let link { return link.send(ended) }
-    if untold.count < GatewayLimits.untoldPartnershipsMax { untold.append(ended) }
+    removals.append(ended, at: clock.now)
+    link?.send(ended)
   }
 
   func breakLink(reason: String) {
@@ -108,8 +108,8 @@ final class PresenceLink: LinkDelegate {
     self.link = link
     log.notice("link to presence up")
     metrics.linksUp.with("presence").set(1)
-    for ended in untold { link.send(ended) }
-    untold = []
+    // This first: whoever asks or watches is told what is true after it.
+    for ended in removals.takeForLink(at: clock.now) { link.send(ended) }
     snapshotsOwed = hubs.count
     for hub in hubs { hub.post(.presenceUp) }
   }
@@ -120,6 +120,8 @@ final class PresenceLink: LinkDelegate {
     log.warning("link to presence lost", metadata: ["reason": "\(reason)"])
     metrics.linksUp.with("presence").set(0)
     metrics.linksLost.with("presence").add(1)
+    removals.forgetWritten(at: clock.now)
+    for hub in hubs { hub.post(.presenceDown) }
     for entry in pending.removeAll() { entry.complete(.failure(.presenceAway)) }
   }
 

@@ -29,8 +29,10 @@ final class SchedulerLink: LinkDelegate {
   private var follower = AccessFollower(loops: 1)
   private var credit = GatewayLimits.publishesInFlightDefault
   private var sweep: RepeatedTask?
-  /// Told of users who are members of a topic no longer. Set before the link is started.
-  var membersRemoved: (Topic, [String]) -> Void = { _, _ in }
+  private var removals = UnappliedRemovals()
+  /// Told of users who are members of a topic no longer: when it is heard, and again when it is in force in every loop, and
+  /// nothing that one of them made of an older answer is still to come. Set before the link is started.
+  var membersRemoved: (Topic, [String], _ isInForce: Bool) -> Void = { _, _, _ in }
 
   init(
     eventLoop: any EventLoop, clock: MonotonicClock, revocations: Revocations, metrics: GatewayMetrics, log: Logger
@@ -202,7 +204,8 @@ final class SchedulerLink: LinkDelegate {
       for hub in hubs { hub.post(.schedulerUp(link: number)) }
     case .apply(let access):
       revocations.apply(access.changes)
-      for case .removed(let topic, let users) in access.changes { membersRemoved(topic, users) }
+      removals.received(access, link: number, loops: hubs.count)
+      for case .removed(let topic, let users) in access.changes { membersRemoved(topic, users, false) }
       for hub in hubs { hub.post(.access(access)) }
     }
   }
@@ -210,6 +213,8 @@ final class SchedulerLink: LinkDelegate {
   /// A loop has a step in force that came on link `number`.
   func accessApplied(_ position: UInt64, loop: UInt8, number: UInt32) {
     eventLoop.preconditionInEventLoop()
+    // This first, and of a lost link, too: who asked for the removal may take it for done when all have confirmed it.
+    for removal in removals.applied(position, link: number) { membersRemoved(removal.topic, removal.users, true) }
     guard number == self.number, let link, let everywhere = follower.applied(position, by: Int(loop) - 1) else {
       return
     }

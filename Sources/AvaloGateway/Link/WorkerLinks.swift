@@ -27,8 +27,11 @@ final class WorkerLinks: Services {
 
   /// Connects to both; the hubs hear of it.
   func start(_ context: WorkerContext, _ hubs: [Mailbox<HubMail>]) {
-    scheduler.membersRemoved = { [presence] topic, users in
-      if let chat = topic.chatID { presence.tell(PartnershipsEnded(chat: chat, users: users)) }
+    scheduler.membersRemoved = { [presence] topic, users, isInForce in
+      guard let chat = topic.chatID else { return }
+      let ended = PartnershipsEnded(chat: chat, users: users)
+      // The first word may be undone by an update that a loop is about to send; the second is behind all of those.
+      if isInForce { presence.tellForGood(ended) } else { _ = presence.tell(ended) }
     }
     let hello = Hello(role: "gateway", instance: context.instance, incarnation: context.incarnation)
     scheduler.start(

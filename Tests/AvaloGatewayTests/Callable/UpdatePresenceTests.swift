@@ -1,4 +1,5 @@
 import AvaloCore
+import AvaloSystem
 import AvaloWire
 import Testing
 
@@ -126,6 +127,25 @@ import Testing
     #expect(
       off.refusal(name, #"{"status":"busy"}"#, as: ann)
         == "FAILED_PRECONDITION: realtime_presence is off for this user")
+  }
+
+  @Test func namesNoChatThatWasTakenAwayWhileTheLogWasAsked() async throws {
+    let fixture = try await CallFixture()
+    let session = FakeSession()
+    session.topics = [Topic("chat:c2")!, Topic("chat:c3")!]
+    fixture.services.answer = { _ in
+      session.topics.removeFirst()
+      return .success(Memberships(chats: ["c7"]))
+    }
+    try fixture.call(name, #"{"activity":"chess"}"#, as: ann, carrier: .session(session))
+    #expect((fixture.services.presenceRequests.last as? SetPresence)?.chats == ["c1", "c3", "c7"])
+    // A gateway that stood still is not waited for: what it reads then may be from before a removal.
+    fixture.services.answer = { _ in
+      fixture.context.access.current.revocations.stayCurrent(until: MonotonicInstant(nanoseconds: 0))
+      return .success(Memberships(chats: ["c7"]))
+    }
+    try fixture.call(name, #"{"activity":"go"}"#, as: ann)
+    #expect((fixture.services.presenceRequests.last as? SetPresence)?.chats == ["c1"])
   }
 
   /// The same over both carriers: with what may be for partners alone the log is asked, with the rest it is not.

@@ -194,7 +194,8 @@ final class TestPort: HubPort, @unchecked Sendable {
   private(set) var requests: [(request: ServiceRequest, id: UInt32)] = []
   private(set) var broken: [String] = []
   private(set) var brokenPresence: [String] = []
-  private(set) var applied: [(position: UInt64, link: UInt32)] = []
+  /// With how many requests were made before and not taken.
+  private(set) var applied: [(position: UInt64, link: UInt32, requests: Int)] = []
 
   func toScheduler(_ bytes: [UInt8], link: UInt32) {
     TestPort.split(bytes) { frames.append(($0.kind, $0.correlation, $1)) }
@@ -211,7 +212,7 @@ final class TestPort: HubPort, @unchecked Sendable {
     return mine
   }
   func breakSchedulerLink(reason: String) { broken.append(reason) }
-  func accessApplied(_ position: UInt64, loop: UInt8, link: UInt32) { applied.append((position, link)) }
+  func accessApplied(_ position: UInt64, loop: UInt8, link: UInt32) { applied.append((position, link, requests.count)) }
   func breakPresenceLink(reason: String) { brokenPresence.append(reason) }
 
   /// As ``take(_:)``, of what was sent to the presence worker.

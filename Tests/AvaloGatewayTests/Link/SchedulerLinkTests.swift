@@ -4,7 +4,6 @@ import AvaloMetrics
 import AvaloReactor
 import AvaloSystem
 import AvaloWire
-import Glibc
 import Logging
 import NIOCore
 import NIOPosix
@@ -58,6 +57,36 @@ import Testing
       try await rig.applied(4, loop: 2)
       #expect(await rig.scheduler.next()?.kind == .accessConfirmed)
       #expect(await rig.scheduler.confirmed == [4])
+    }
+  }
+
+  /// Told at once, and again when no loop has anything on its way from before, which is before it is confirmed, and on a lost
+  /// link, too.
+  @Test func tellsOfRemovedMembersAgainWhenEveryLoopHasItInForce() async throws {
+    try await LinkRig.with { rig in
+      try await rig.goLive(at: 3)
+      try await rig.scheduler.send {
+        $0.frame(AccessChanged(position: 4, changes: [.removed(Topic("chat:c")!, users: ["ann", "bob"])]))
+      }
+      for loop in 1...2 { #expect(await rig.mail(loop) == ["access 4"]) }
+      let heard = "chat:c ann,bob heard"
+      let inForce = "chat:c ann,bob in force"
+      #expect(try await rig.removed() == [heard])
+      try await rig.applied(4, loop: 1)
+      #expect(try await rig.removed() == [heard])
+      #expect(await rig.scheduler.confirmed == [])
+      try await rig.applied(4, loop: 2)
+      #expect(try await rig.removed() == [heard, inForce])
+      #expect(await rig.scheduler.next()?.kind == .accessConfirmed)
+
+      try await rig.scheduler.send {
+        $0.frame(AccessChanged(position: 5, changes: [.removed(Topic("chat:c")!, users: ["eve"])]))
+      }
+      for loop in 1...2 { #expect(await rig.mail(loop) == ["access 5"]) }
+      try await rig.scheduler.cut()
+      for loop in 1...2 { #expect(await rig.mail(loop) == ["down"]) }
+      for loop in UInt8(1)...2 { try await rig.applied(5, loop: loop) }
+      #expect(try await rig.removed().suffix(2) == ["chat:c eve heard", "chat:c eve in force"])
     }
   }
 
@@ -136,12 +165,16 @@ import Testing
   }
 }
 
+/// Confined to the link's loop.
+private final class Removals { var all: [String] = [] }
+
 /// A link under test between a scheduler and two hubs that are played. `@unchecked`: what changes is touched on the loop.
 private final class LinkRig: @unchecked Sendable {
-  let scheduler: PlayedScheduler
+  let scheduler: PlayedWorker
   let revocations: Revocations
   private let loop: any EventLoop
   private let link: NIOLoopBound<SchedulerLink>
+  private let removals: NIOLoopBound<Removals>
   private let mailboxes: [Mailbox<HubMail>]
   private let wakers: [Waker]
   private let woken: [AsyncStream<Void>]
@@ -172,11 +205,16 @@ private final class LinkRig: @unchecked Sendable {
       mailboxes.append(Mailbox(wakers[wakers.count - 1]))
       woken.append(stream)
     }
-    scheduler = try await PlayedScheduler(path: folder.path + "/link", on: loop, log)
+    scheduler = try await PlayedWorker(path: folder.path + "/link", on: loop, log)
     let hubs = mailboxes
+    let removals = try await loop.submit { NIOLoopBound(Removals(), eventLoop: loop) }.get()
     link = try await loop.submit {
       let link = SchedulerLink(
         eventLoop: loop, clock: .system, revocations: revocations, metrics: GatewayMetrics(MetricsRegistry()), log: log)
+      let told = removals.value
+      link.membersRemoved = { topic, users, isInForce in
+        told.all.append("\(topic) \(users.joined(separator: ",")) \(isInForce ? "in force" : "heard")")
+      }
       let hello = Hello(role: "gateway", instance: "gateway.0", incarnation: 1)
       link.start(
         hubs,
@@ -185,6 +223,7 @@ private final class LinkRig: @unchecked Sendable {
       return NIOLoopBound(link, eventLoop: loop)
     }.get()
     self.loop = loop
+    self.removals = removals
     self.revocations = revocations
     self.mailboxes = mailboxes
     self.wakers = wakers
@@ -225,6 +264,9 @@ private final class LinkRig: @unchecked Sendable {
     try await self.loop.submit { self.link.value.accessApplied(position, loop: loop, number: number) }.get()
   }
 
+  /// What was told of removed members.
+  func removed() async throws -> [String] { try await loop.submit { self.removals.value.all }.get() }
+
   /// The next mail of a hub, `count` pieces of it.
   func mail(_ hub: Int, _ count: Int = 1) async -> [String] {
     var all: [String] = []
@@ -246,87 +288,5 @@ private final class LinkRig: @unchecked Sendable {
       guard all.count < count else { return all }
       await signals.next()
     }
-  }
-}
-
-/// The scheduler's end: what came and was not heard yet, and whatever the test says. `@unchecked`: what changes is touched
-/// on the loop.
-private final class PlayedScheduler: LinkDelegate, @unchecked Sendable {
-  private let loop: any EventLoop
-  private var server: LinkServer?
-  private var link: Link?
-  private let post: (links: AsyncStream<Void>.Continuation, frames: AsyncStream<Received>.Continuation)
-  private var links: AsyncStream<Void>.Iterator
-  private var frames: AsyncStream<Received>.Iterator
-  private var confirmations: [UInt64] = []
-
-  typealias Received = (kind: FrameKind, correlation: UInt32)
-
-  init(path: String, on loop: any EventLoop, _ log: Logger) async throws {
-    self.loop = loop
-    let (links, newLink) = AsyncStream.makeStream(of: Void.self)
-    let (frames, newFrame) = AsyncStream.makeStream(of: Received.self)
-    self.links = links.makeAsyncIterator()
-    self.frames = frames.makeAsyncIterator()
-    post = (newLink, newFrame)
-    let descriptor = try UnixListener.bound(to: path)
-    try await loop.flatSubmit {
-      let server = LinkServer(
-        listening: descriptor, on: loop, welcome: { _ in .success(Welcome(generation: 1, credit: 100)) },
-        delegate: self, log: log)
-      self.server = server
-      return server.start()
-    }.get()
-  }
-
-  func stop() async throws { try await loop.submit { self.server?.stop() }.get() }
-
-  /// Waits for the next link.
-  func opened() async throws { await links.next() }
-  /// The next frame.
-  func next() async -> Received? { await frames.next() }
-  var confirmed: [UInt64] {
-    get async { (try? await loop.submit { self.confirmations }.get()) ?? [] }
-  }
-
-  func send(_ build: (inout WireWriter) -> Void) async throws {
-    var writer = WireWriter()
-    build(&writer)
-    let bytes = writer.bytes
-    try await loop.submit { self.link?.send(bytes) }.get()
-  }
-
-  func cut() async throws { try await loop.submit { self.link?.close(reason: "the test says so") }.get() }
-
-  func linkOpened(_ link: Link, welcome: Welcome?) {
-    self.link = link
-    post.links.yield()
-  }
-  func linkDrained(_ link: Link) {}
-  func linkClosed(_ link: Link, reason: String) {}
-  func link(_ link: Link, received frames: ByteBuffer) {
-    link.walk(frames) { head, body in
-      if head.kind == .accessConfirmed { self.confirmations.append(try AccessConfirmed(body: body).position) }
-      self.post.frames.yield((head.kind, head.correlation))
-    }
-  }
-}
-
-private enum UnixListener {
-  static func bound(to path: String) throws -> Int32 {
-    let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
-    var address = sockaddr_un()
-    address.sun_family = sa_family_t(AF_UNIX)
-    precondition(path.utf8.count < MemoryLayout.size(ofValue: address.sun_path), "socket path \(path)")
-    withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
-    let result = withUnsafePointer(to: &address) {
-      $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-        bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
-      }
-    }
-    guard descriptor >= 0, result == 0, listen(descriptor, 8) == 0 else {
-      throw CallError(.internal, "cannot bind \(path)")
-    }
-    return descriptor
   }
 }

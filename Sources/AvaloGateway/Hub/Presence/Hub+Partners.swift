@@ -110,7 +110,9 @@ extension Hub {
     }
   }
 
+  /// Not without the presence worker, which may have more to say.
   private func giveBackChats() {
+    guard !presenceIsAway else { return }
     for index in presence.withholding {
       guard let topic = presence.topic(at: index), !topic.isLeaving else {
         presence.withholding.remove(index)

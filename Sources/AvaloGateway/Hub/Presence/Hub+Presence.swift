@@ -70,6 +70,7 @@ extension Hub {
   /// A new link: it knows nothing of what was watched.
   func watchPresenceAnew() {
     presence.forgetLeaving()
+    for topic in presence.watched { topic.withholdAnew(nowSeconds: writer.nowSeconds) }
     presenceUnwatches.removeAll()
     presenceWatches = presence.watched.map {
       WatchPresence.Entry(handle: $0.handle, version: $0.version, user: $0.user)

@@ -60,6 +60,12 @@ final class PresenceTopic {
     return known.chats.remove(chat) != nil
   }
 
+  /// The presence worker begins with what its file has, and hears anew what it lost: what counts as said since the removal
+  /// begins here.
+  func withholdAnew(nowSeconds: UInt32) {
+    for place in ended.indices { ended[place].second = nowSeconds }
+  }
+
   var index: UInt32 { handle & PresenceTopic.indexMax }
   static let indexMax: UInt32 = 0xFF_FFFF
 }

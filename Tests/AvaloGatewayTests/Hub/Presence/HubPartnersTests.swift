@@ -104,9 +104,7 @@ import Testing
   @Test func hidesFromWhoWasSubscribedAsAMember() throws {
     let loop = try TestLoop()
     let bob = try loop.live("bob", at: head)
-    loop.say(bob, #"{"id":1,"call":"subscribeToRealtimeEventsV1","data":{"subscriptions":["chat:c1"]}}"#)
-    let cursors = try #require(try loop.port.take(Cursors.self).last)
-    loop.scheduler { $0.frame(Attached(answers: [.granted(head, since: 1)]), correlation: cursors.correlation) }
+    try loop.joinAsMember(bob, "c1", at: head)
     let handles = try loop.watch(bob, ["ann"])
     loop.tell(handles, 1, .online, activity: "singing", chats: ["c1"])
     #expect(loop.news(bob) == ["ann online singing (snapshot)"])
@@ -190,6 +188,29 @@ import Testing
       }
       loop.advance(HubLimits.endedChatSeconds + 1)
       #expect(loop.news(bob).isEmpty && loop.hub.presence.withholding.isEmpty)
+    }
+  }
+
+  /// A new one begins with what its file has, and is told anew: until it has had the time to say what comes of that, nothing is
+  /// given back.
+  @Test func givesNothingBackThatThePresenceWorkerHasYetToSay() throws {
+    for hearsOfIt in [true, false] {
+      let loop = try TestLoop()
+      let (bob, handles) = try begin(loop)
+      _ = loop.answerMemberships(["bob": ["c1"]])
+      _ = loop.news(bob)
+      loop.removed("c1", ["ann"])
+      loop.tell(handles, 2, .online, activity: "dancing", chats: ["c1"])
+      loop.mail(.presenceDown)
+      loop.advance(HubLimits.endedChatSeconds + 1)
+      loop.mail(.presenceUp)
+      loop.turn()
+      loop.tell(handles, 3, .online, activity: "dancing", chats: ["c1"])
+      loop.advance(HubLimits.endedChatSeconds - 1)
+      #expect(loop.news(bob) == ["ann online (snapshot)"])
+      if hearsOfIt { loop.tell(handles, 4, .online, activity: "dancing") }
+      loop.advance(1)
+      #expect(loop.news(bob) == (hearsOfIt ? [] : ["ann online dancing (snapshot)"]))
     }
   }
 

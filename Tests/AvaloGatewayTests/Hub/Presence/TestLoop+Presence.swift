@@ -1,6 +1,7 @@
 import AvaloCore
 import AvaloReactor
 import AvaloWire
+import Testing
 
 @testable import AvaloGateway
 
@@ -54,6 +55,13 @@ extension TestLoop {
       }
       turn()
     }
+  }
+
+  /// Subscribes to a chat that the log has the user as a member of.
+  func joinAsMember(_ connection: ConnectionID, _ chat: String, at head: Position) throws {
+    say(connection, #"{"id":1,"call":"subscribeToRealtimeEventsV1","data":{"subscriptions":["chat:\#(chat)"]}}"#)
+    let cursors = try #require(try port.take(Cursors.self).last)
+    scheduler { $0.frame(Attached(answers: [.granted(head, since: 1)]), correlation: cursors.correlation) }
   }
 
   /// A step of the access log: users are members no longer.
