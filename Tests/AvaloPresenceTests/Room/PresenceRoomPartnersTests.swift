@@ -58,6 +58,7 @@ import Testing
     // And the file has it.
     gateway.send(together: [look(users)])
     _ = try await gateway.next(PresenceAnswer.self)
+    try await gateway.unlink()
     try await second.process.stop()
     let (third, after) = try await start(in: folder)
     #expect(try await shown(after, users).isEmpty)
