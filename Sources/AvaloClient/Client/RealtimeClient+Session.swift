@@ -194,6 +194,9 @@ extension RealtimeClient {
   }
 
   private func takeReady(_ ready: ServerFrame.Ready, of generation: Int) {
+    guard isOurs(ready) else {
+      return closed(generation, TransportEnding(code: 4500, text: "the token is of another user"))
+    }
     connectionID = ready.connectionID
     lastReady = (ready.connectionID, transport.isPolled)
     // A stream has said where it begins; a WebSocket that is left to what is sent over it, polls to the first of them.
@@ -214,8 +217,16 @@ extension RealtimeClient {
     alignTopics()
   }
 
+  /// What begins polls names no user: theirs is the inbox, which nobody else may have.
+  private func isOurs(_ ready: ServerFrame.Ready) -> Bool {
+    guard ready.userID.isEmpty, let userID else { return ready.userID == userID }
+    return !ready.denied.contains { $0.topic == "user:" + userID && $0.code == "PERMISSION_DENIED" }
+  }
+
   private func closed(_ generation: Int, _ ending: TransportEnding) {
     var ending = ending
+    // Nothing asked for is allowed, and the inbox is always asked for: the token is another user's.
+    if machine.phase == .opening, ending.kind == .stop(.permissionDenied) { ending.code = 4500 }
     ending.retryAfterMilliseconds = ending.retryAfterMilliseconds ?? retryAfterMilliseconds
     lastEnding = ending
     run { machine, now in machine.closed(generation, ending, now: now) }

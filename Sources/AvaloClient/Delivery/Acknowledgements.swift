@@ -88,5 +88,6 @@ struct Acknowledgements {
     known[topic] = nil
     told[topic] = nil
     pending[topic] = nil
+    begun.remove(topic)
   }
 }

@@ -321,6 +321,27 @@ import Testing
 
   // MARK: Tokens
 
+  /// Say of whoever was signed in before: nothing is taken, told or acknowledged as them.
+  @Test(arguments: ["ready", "denied", "refused"]) func aTokenOfAnotherUserIsRefused(sign: String) async throws {
+    let client = try make()
+    let connecting = Task { try await client.connect(userID: "u", token: .provider { _ in "v's" }) }
+    for _ in 0..<2 {
+      let link = try await transport.openings.next()
+      switch sign {
+      case "ready": try link.ready("v", topics: ["chat:c"])
+      case "denied":
+        try link.say(
+          #"{"ready":{"connectionId":"c1","userId":"","deviceId":"d","subscriptions":["chat:c"],"#
+            + #""denied":[{"topic":"user:u","code":"PERMISSION_DENIED"}],"pingInterval":25000,"serverTime":1}}"#)
+      default: link.end(4501)
+      }
+    }
+    await #expect(throws: ClientError.disconnected(.unauthenticated)) { try await connecting.value }
+    await client.setToken(.fixed("u's"))
+    try await transport.openings.next().ready()
+    try await client.connect()
+  }
+
   @Test func asksForATokenBeforeEveryAttemptAndOnceByForceAfterARefusal() async throws {
     let asked = Mutex<[Bool]>([])
     let client = try make()

@@ -103,7 +103,8 @@ import Testing
 
   @Test(arguments: [
     (#"{"error":{"status":"UNAUTHENTICATED","message":"no"}}"#, DisconnectReason.unauthenticated),
-    (#"{"error":{"status":"PERMISSION_DENIED","message":"no"}}"#, .permissionDenied),
+    // Not even the inbox: the token is another user's.
+    (#"{"error":{"status":"PERMISSION_DENIED","message":"no"}}"#, .unauthenticated),
     (#"{"result":{"code":4505,"reason":"disconnected"}}"#, .disconnected),
     (#"{"result":{"enabled":false}}"#, .featureDisabled),
   ]) func stopsWhenItIsToldTo(line: String, reason: DisconnectReason) async throws {
