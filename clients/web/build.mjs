@@ -22,11 +22,11 @@ const entries = {
 
 /** Names of the machinery within, spelled out here and short in the bundles: nothing of the wire or of what is offered. */
 const internal = [
-  'acks', 'alive', 'attempts', 'available', 'began', 'caller', 'changed', 'closed', 'drop', 'emit', 'emitter', 'ended', 'flush', 'force',
-  'forget', 'frame', 'generation', 'hasRoom', 'heard', 'hooks', 'inFlight', 'isDuplex', 'isPast', 'isRefreshable', 'isShut', 'joining',
-  'ladder', 'last', 'leave', 'log', 'lost', 'machine', 'newToken', 'nextProbe', 'overSocket', 'phase', 'pings', 'probe', 'processed',
-  'reopen', 'roundTrip', 'rung', 'runner', 'sendText', 'settle', 'skip', 'source', 'take', 'tokenFailed', 'tokenReady', 'tokens',
-  'upgrade', 'wasTried', 'why',
+  'acks', 'alive', 'attemptMs', 'attempts', 'available', 'began', 'caller', 'changed', 'closed', 'complain', 'drop', 'emit', 'emitter',
+  'ended', 'flush', 'force', 'forget', 'frame', 'generation', 'hasRoom', 'heard', 'hooks', 'inFlight', 'isDuplex', 'isPast',
+  'isRefreshable', 'isShut', 'joining', 'ladder', 'last', 'leave', 'log', 'lost', 'machine', 'missed', 'newToken', 'nextProbe',
+  'overSocket', 'phase', 'pings', 'probe', 'processed', 'reopen', 'roundTrip', 'rung', 'runner', 'sendText', 'settle', 'skip', 'source',
+  'take', 'timer', 'tokenFailed', 'tokenReady', 'tokens', 'upgrade', 'wasTried', 'why',
 ];
 
 export function build() {

@@ -237,7 +237,8 @@ export class RealtimeWebSocketClient {
   publish(event: calls.EventDraft): Promise<calls.PublishResult> {
     const { eventId = newID('evt_', this.#environment.random) } = event;
     return this.call<calls.PublishResult>('publishRealtimeEvent', { ...event, eventId }).catch(thrown => {
-      throw Object.assign(thrown, { eventId });
+      if (thrown.isTransient || thrown.code === 'CANCELLED') thrown.eventId = eventId;
+      throw thrown;
     });
   }
 

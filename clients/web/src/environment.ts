@@ -20,7 +20,7 @@ export interface Environment {
   /** Milliseconds since some moment, by a clock that nobody sets. */
   now(): number;
   setTimeout(run: () => void, ms: number): unknown;
-  clearTimeout(timer: any): void;
+  clearTimeout(handle: any): void;
   /** 0 ≤ x < 1 */
   random(): number;
   webSocket: (new (url: string, protocols: string[]) => WebSocketLike) | undefined;

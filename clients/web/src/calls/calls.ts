@@ -11,21 +11,21 @@ export class Calls {
   /** Those over the socket: to be told what comes in, and when it is gone. */
   readonly inFlight: PendingCalls;
 
-  /** @param timeout milliseconds that one attempt may take */
+  /** @param attemptMs milliseconds that one attempt may take */
   constructor(
     private readonly caller: Caller, private readonly tokens: Tokens, private readonly runner: Runner,
-    readonly timeout: number, private readonly user: () => string | null,
+    private readonly attemptMs: number, private readonly user: () => string | null,
   ) {
     this.inFlight = new PendingCalls(caller.environment);
   }
 
   /** Over the socket alone: what is said of the connection itself. CANCELLED when it is lost. */
-  overSocket(name: string, data: unknown, ms = this.timeout): Promise<any> {
+  overSocket(name: string, data: unknown, ms = this.attemptMs): Promise<any> {
     return this.inFlight.call(name, data, ms, text => this.runner.sendText(text));
   }
 
   /** As one user, who is the one of this moment unless it is said, and never as another. */
-  async call(name: string, data: unknown, ms = this.timeout, user = this.user()): Promise<any> {
+  async call(name: string, data: unknown, ms = this.attemptMs, user = this.user()): Promise<any> {
     const check = () => {
       if (user !== this.user()) throw new RealtimeError('CANCELLED', 'another user is connected');
     };

@@ -64,7 +64,7 @@ export async function resultOf(response: Response): Promise<any> {
   if (answer?.error?.status) throw RealtimeError.of(answer.error);
   if (response.ok && answer && 'result' in answer) return answer.result;
   // A proxy's, say: its status is no word of what the server would answer.
-  throw new RealtimeError('UNAVAILABLE', `no answer of the server: ${response.status}`);
+  throw new RealtimeError('UNAVAILABLE', `no answer: ${response.status}`);
 }
 
 /** What a function answers, or an error as soon as nobody waits for it any more. */

@@ -4,7 +4,7 @@ import type { Listener } from '../types/client.js';
 export class Emitter<Events extends object> {
   #listeners = new Map<PropertyKey, Set<Listener<any>>>();
 
-  constructor(private readonly failed: (thrown: unknown) => void) {}
+  constructor(private readonly complain: (thrown: unknown) => void) {}
 
   /** Answers a function that takes the listener away again. */
   on<Name extends keyof Events>(name: Name, listener: Listener<Events[Name]>): () => void {
@@ -27,7 +27,7 @@ export class Emitter<Events extends object> {
       } catch (thrown) {
         // To be told of it would have it throw again.
         if (name === 'error') console.error('[avalo]', thrown);
-        else this.failed(thrown);
+        else this.complain(thrown);
       }
     }
     return listeners.length;

@@ -7,7 +7,7 @@ export interface Ending {
   status?: string | undefined;
   retryAfterMs?: number | undefined;
   /** What there is to say beyond that. */
-  why?: string;
+  why?: string | undefined;
 }
 
 /**
@@ -25,7 +25,7 @@ const statuses: Record<string, number> = { UNAUTHENTICATED: 4500, PERMISSION_DEN
 
 /** 4000 to 4499: come back; 4500 to 4999: do not, something must change first. */
 export function classify(ending: Ending): Kind {
-  const code = ending.code || statuses[ending.status!] || 0;
+  const code = ending.code || statuses[ending.status!]!;
   // An expired or revoked token is mended by another one.
   if (code === 4004 || code === 4500 || code === 4507) return 'auth';
   if (code >= 4500 && code < 5000) return reasons[code - 4501] ?? 'disconnected';

@@ -34,7 +34,7 @@ export class Ladder {
   }
 
   /** An attempt ended before it was ready, and not because the server said so. */
-  failed(): void {
+  missed(): void {
     // A proxy that stops WebSockets does so each time; a stream that fails is hardly the proxy's doing.
     if (++this.#failures < (this.rung === 'websocket' ? failuresPerRung : 1)) return;
     this.#failures = 0;

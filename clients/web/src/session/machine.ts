@@ -77,11 +77,11 @@ export class Machine {
     return this.#stop('client', 'idle');
   }
 
-  /** There is another token, from outside. */
+  /** There is another token, from outside: a reason to begin again only where the last one was refused. */
   newToken(refreshable: boolean): Action[] {
     this.#refreshable = refreshable;
     this.#refreshed = this.#force = false;
-    if (this.phase === 'stopped') {
+    if (this.reason === 'unauthenticated') {
       this.attempts = 0;
       return this.#attempt();
     }
@@ -120,7 +120,8 @@ export class Machine {
     if (generation !== this.generation || (this.phase !== 'opening' && this.phase !== 'connected')) return [];
     const kind = classify(ending);
     this.why = ending.why;
-    if (kind === 'auth') return this.#refused();
+    // The inbox is always asked for: who is granted nothing, not even that, has come with a token of somebody else.
+    if (kind === 'auth' || (kind === 'permission_denied' && this.phase === 'opening')) return this.#refused();
     return kind === 'retry' || kind === 'goaway' ? this.#failed(ending.retryAfterMs, kind === 'goaway') : this.#stop(kind);
   }
 
@@ -154,7 +155,7 @@ export class Machine {
   /** The page is looked at again, or came back from a sleep. */
   wake(): Action[] {
     if (this.phase === 'connected') return [{ do: 'probe' }];
-    if (this.phase === 'stopped' && this.reason === 'max_attempts') {
+    if (this.reason === 'max_attempts') {
       this.attempts = 0;
       return this.#attempt();
     }

@@ -41,8 +41,8 @@ export class Runner {
   #transport: Transport | undefined;
   #liveness: Liveness | undefined;
   #timers = new Map<string, unknown>();
-  /** What the server said of coming back. */
-  #retryAfterMs: number | undefined;
+  /** What the server said of the connection's end, and of coming back. */
+  #said: Partial<Ending> = {};
   #stopProbe: (() => void) | undefined;
 
   constructor(
@@ -98,7 +98,7 @@ export class Runner {
     switch (action.do) {
       case 'timer':
         return this.#timer(action.name, action.ms, () => this.run(machine => {
-          if (action.name === 'deadline' && machine.phase === 'opening') this.ladder.failed();
+          if (action.name === 'deadline' && machine.phase === 'opening') this.ladder.missed();
           return machine.timer(action.name, action.generation);
         }));
       case 'token': return void this.#token(action.generation, action.force);
@@ -122,7 +122,7 @@ export class Runner {
 
   #open(generation: number): void {
     const name = this.ladder.rung;
-    this.#retryAfterMs = undefined;
+    this.#said = {};
     const { tokens } = this.hooks;
     const token = tokens.last;
     // What it asks for later it asks for with the token of then.
@@ -162,10 +162,10 @@ export class Runner {
       this.#tick(generation);
       this.#planUpgrade(generation, opening);
     } else if (frame.pong) this.#liveness?.pong(this.#environment.now());
-    else if (frame.goaway) this.#retryAfterMs = frame.goaway.retryAfterMs ?? 0;
+    else if (frame.goaway) this.#said = { retryAfterMs: frame.goaway.retryAfterMs ?? 0 };
     else {
-      if (frame.error && frame.id === undefined) {
-        this.#retryAfterMs = frame.error.details?.retryAfterMs;
+      if (frame.error && !frame.id) {
+        this.#said = { retryAfterMs: frame.error.details?.retryAfterMs, why: frame.error.message };
         this.hooks.log('the server says', frame.error);
       }
       this.hooks.frame(frame);
@@ -174,9 +174,8 @@ export class Runner {
 
   #closed(generation: number, ending: Ending): void {
     this.hooks.log('closed', ending);
-    if (this.machine.phase === 'opening' && ending.code < 4000 && !ending.status) this.ladder.failed();
-    const retryAfterMs = ending.retryAfterMs ?? this.#retryAfterMs;
-    this.run(machine => machine.closed(generation, { ...ending, retryAfterMs }));
+    if (this.machine.phase === 'opening' && ending.code < 4000 && !ending.status) this.ladder.missed();
+    this.run(machine => machine.closed(generation, { ...ending, ...this.#said }));
   }
 
   /** Looks after the connection, now and until it ends. */

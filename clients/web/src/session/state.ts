@@ -5,7 +5,7 @@ import type { Machine } from './machine.js';
 /** What waiting for a connection ends with. */
 const codes: Partial<Record<DisconnectReason, ErrorCode>> = {
   client: 'CANCELLED', max_attempts: 'UNAVAILABLE', unauthenticated: 'UNAUTHENTICATED',
-  permission_denied: 'PERMISSION_DENIED', limit: 'RESOURCE_EXHAUSTED',
+  limit: 'RESOURCE_EXHAUSTED',
 };
 
 /** A machine's phase as applications see it. */

@@ -13,7 +13,8 @@ export type ConnectionState = typeof ConnectionState[keyof typeof ConnectionStat
 
 /**
  * Why a client is DISCONNECTED. `max_attempts` is left by the network coming back, by the page becoming visible and by
- * `connect()`; `unauthenticated` by a new token; the others by `connect()` alone.
+ * `connect()`; `unauthenticated` by a new token, as the last one was refused, or is somebody else's; the others by `connect()`
+ * alone: no token that is set meanwhile brings back a client that was sent away.
  */
 export type DisconnectReason =
   | 'client' | 'max_attempts' | 'unauthenticated' | 'permission_denied' | 'bad_frame' | 'limit' | 'feature_disabled'

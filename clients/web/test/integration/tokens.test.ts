@@ -72,6 +72,22 @@ for (const end of ['answered', 'lost'] as const) {
 }
 
 for (const transport of ['websocket', 'sse', 'poll']) {
+  test(`over ${transport} a token of somebody else is asked for anew where only the inbox is asked for, and refused then`, async () => {
+    const [ann, bob] = [server.newUser(), server.newUser()];
+    const session = { getItem: () => transport, setItem() {} };
+    const { client } = make(`device-${ann}`, '', { subscriptions: [], environment: { session } });
+    const forced: boolean[] = [];
+    const signedIn = ({ forceRefresh }: { forceRefresh: boolean }) => {
+      forced.push(forceRefresh);
+      return server.token(ann);
+    };
+    await assert.rejects(client.connect(bob, signedIn), { code: 'UNAUTHENTICATED', message: new RegExp(`user:${bob}`) });
+    assert.deepEqual(forced, [false, true]);
+    // A source that has caught up by then is all it takes.
+    await client.connect(bob, ({ forceRefresh }) => server.token(forceRefresh ? bob : ann));
+    assert.equal(client.getConnectionInfo().transport, transport);
+  });
+
   test(`over ${transport} a token of somebody else is no connection, and another is`, async () => {
     const [ann, bob] = [server.newUser(), server.newUser()];
     const session = { getItem: () => transport, setItem() {} };

@@ -115,6 +115,20 @@ describe('calls', () => {
     assert.equal(sent[1], 'mine');
   });
 
+  test('publish says no name to try again by where it was refused, and does where nobody knows', async () => {
+    const bench = new Bench();
+    const socket = await bench.connected();
+    const call = bench.client.publish({ type: 'chat_message', topic: 'chat:c', payload: {} });
+    await settle();
+    socket.say({ id: socket.all('call')[0].id, error: { status: 'PERMISSION_DENIED', message: 'no' } });
+    await assert.rejects(call, (error: RealtimeError) => error.code === 'PERMISSION_DENIED' && error.eventId === undefined);
+    // When somebody else connects, nobody hears what became of it.
+    const lost = bench.client.publish({ type: 'chat_message', topic: 'chat:c', payload: {}, eventId: 'lost' });
+    await settle();
+    void bench.client.connect('bob', 'of bob');
+    await assert.rejects(lost, { code: 'CANCELLED', eventId: 'lost' });
+  });
+
   test('of typing go out at most every three seconds, and once for the end', async () => {
     const bench = new Bench();
     const socket = await bench.connected();

@@ -10,16 +10,16 @@ test('WebSockets come first, and again after everything else has failed', () => 
   const seen = [];
   for (let i = 0; i < 6; i++) {
     seen.push(ladder.rung);
-    ladder.failed();
+    ladder.missed();
   }
   assert.deepEqual(seen, ['websocket', 'websocket', 'sse', 'poll', 'websocket', 'websocket']);
 });
 
 test('a success in between forgets the failure', () => {
   const ladder = new Ladder(null, all);
-  ladder.failed();
+  ladder.missed();
   ladder.ready();
-  ladder.failed();
+  ladder.missed();
   assert.equal(ladder.rung, 'websocket');
 });
 
@@ -32,7 +32,7 @@ test('what is not there is passed over', () => {
   assert.equal(new Ladder(null, name => name !== 'websocket').rung, 'sse');
   assert.equal(new Ladder('sse', name => name === 'poll').rung, 'poll');
   const ladder = new Ladder(null, name => name !== 'sse');
-  const seen = Array.from({ length: 4 }, () => (ladder.failed(), ladder.rung));
+  const seen = Array.from({ length: 4 }, () => (ladder.missed(), ladder.rung));
   assert.deepEqual(seen, ['websocket', 'poll', 'websocket', 'websocket']);
   assert.equal(new Ladder(null, name => name === 'sse').nextProbe(), null);
 });
@@ -40,7 +40,7 @@ test('what is not there is passed over', () => {
 test('where nothing is there, it is a WebSocket that is missing', () => {
   const ladder = new Ladder(null, () => false);
   assert.equal(ladder.rung, 'websocket');
-  for (let i = 0; i < 5; i++) ladder.failed();
+  for (let i = 0; i < 5; i++) ladder.missed();
   assert.equal(ladder.rung, 'websocket');
 });
 

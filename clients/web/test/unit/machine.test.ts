@@ -192,6 +192,19 @@ describe('a refused token', () => {
     });
   }
 
+  for (const ending of [{ code: 4501 }, { code: 0, status: 'PERMISSION_DENIED' }]) {
+    const how = ending.code || ending.status;
+    test(`before there is a connection is one that may not have the inbox, too (${how})`, () => {
+      const machine = at('opening');
+      const actions = machine.closed(machine.generation, { ...ending });
+      assert.deepEqual(actions.find(action => action.do === 'token'), { do: 'token', generation: machine.generation, force: true });
+      machine.tokenReady(machine.generation);
+      machine.closed(machine.generation, { ...ending, why: 'none is allowed' });
+      assert.equal(machine.reason, 'unauthenticated');
+      assert.equal(machine.why, 'none is allowed');
+    });
+  }
+
   test('that is a text ends it at once', () => {
     const machine = at('connected', false);
     machine.closed(machine.generation, { code: 4500 });
@@ -240,12 +253,12 @@ describe('what the server will not have again', () => {
     [4505, 'disconnected'], [4506, 'superseded'], [4999, 'disconnected'],
   ];
   for (const [code, reason] of reasons) {
-    test(`${code} ends it as ${reason}, and only connect() begins again`, () => {
+    test(`${code} ends it as ${reason}, and only connect() begins again, not another token`, () => {
       const machine = at('connected');
       machine.closed(machine.generation, { code });
       assert.equal(machine.phase, 'stopped');
       assert.equal(machine.reason, reason);
-      assert.deepEqual([...machine.wake(), ...machine.online()], []);
+      assert.deepEqual([...machine.wake(), ...machine.online(), ...machine.newToken(true)], []);
       machine.connect(true, true);
       assert.equal(machine.phase, 'token');
     });

@@ -124,6 +124,31 @@ describe('a token of somebody else', () => {
     assert.deepEqual(forced, [false, true]);
   });
 
+  test('that is granted nothing, as only the inbox is asked for, is asked for anew as well', async () => {
+    const bench = new Bench();
+    const forced: boolean[] = [];
+    const connected = bench.client.connect('bob', ({ forceRefresh }) => {
+      forced.push(forceRefresh);
+      return 'of ann';
+    });
+    for (let i = 0; i < 2; i++) {
+      await settle();
+      bench.socket.open();
+      assert.deepEqual(bench.socket.sent[0].connect.subscriptions, ['user:bob']);
+      bench.socket.say({ error: { status: 'PERMISSION_DENIED', message: 'none is allowed: user:bob' } });
+      bench.socket.end(4501);
+    }
+    await assert.rejects(connected, { code: 'UNAUTHENTICATED', message: 'disconnected: none is allowed: user:bob' });
+    assert.deepEqual(forced, [false, true]);
+    assert.equal(bench.client.getConnectionInfo().reason, 'unauthenticated');
+    // What the server said of one connection is not said of the next.
+    const again = bench.client.connect();
+    await settle();
+    bench.socket.open();
+    bench.socket.end(4505);
+    await assert.rejects(again, { message: 'disconnected: disconnected' });
+  });
+
   test('acknowledges nothing over a connection that comes back', async () => {
     const bench = new Bench({ reconnectInterval: 10 });
     const socket = await bench.connected();

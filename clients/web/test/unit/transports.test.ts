@@ -58,7 +58,7 @@ describe('what is not the server\'s answer', () => {
   test('is not what the server refuses', async () => {
     const bench = new Bench({}, { ...at('sse'), webSocket: undefined });
     bench.answers.subscribeToRealtimeEventsV1 = () => ({ error: { status: 'PERMISSION_DENIED', message: 'no' } });
-    await assert.rejects(bench.client.connect('ann', 'token'), { code: 'PERMISSION_DENIED' });
+    await assert.rejects(bench.client.connect('ann', 'token'), { code: 'UNAUTHENTICATED', message: 'disconnected: no' });
   });
 });
 
