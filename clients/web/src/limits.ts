@@ -23,6 +23,8 @@ export const ackDelay = 50;
 export const streamAckDelay = 20_000;
 /** How long a poll is held that acknowledges when a stream ends: until the server, too, knows of the end. */
 export const ackHold = 1_000;
+/** The first delay before a hook asks again for a topic that could not be had just now: a scheduler restarts in that time. */
+export const topicRetry = 4_000;
 /** When polls are begun again for which the log did not answer. */
 export const logRetry = 1_000;
 /** The longest that a timer of a browser can be set to. */

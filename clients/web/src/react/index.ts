@@ -93,7 +93,9 @@ export function useConnectionInfo(): ConnectionInfo & { error: RealtimeError | n
  * Keeps topics subscribed to while it is mounted, wherever else that is as well: a topic ends with the last one who uses it. One
  * that the application itself subscribes to is not for this, as it would end, too.
  *
- * @returns those that are not allowed or could not be had
+ * Over a stream or polls, which carry 32 topics, and polls no presence, those beyond are neither there nor denied.
+ *
+ * @returns those that are not allowed, and those that could not be had just now, such as with `UNAVAILABLE`, and are asked for again
  */
 export function useTopic(topics: string | readonly string[]): readonly Denied[] {
   const client = useRealtimeClient();

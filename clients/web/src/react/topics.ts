@@ -1,7 +1,8 @@
 import type { RealtimeWebSocketClient } from '../client.js';
-import type { RealtimeError } from '../errors.js';
+import { type ErrorCode, RealtimeError } from '../errors.js';
 import type { Denied } from '../types/client.js';
 import { Lease } from './lease.js';
+import { Retries } from './retries.js';
 
 export const noneDenied: readonly Denied[] = [];
 
@@ -12,6 +13,7 @@ export class TopicBook {
   /** To whom. */
   #user: string | null = null;
   #listeners = new Set<() => void>();
+  #retries = new Retries(topic => this.#ask(topic));
 
   /** Listens for as long as the client lives. */
   constructor(private readonly client: RealtimeWebSocketClient) {
@@ -35,10 +37,14 @@ export class TopicBook {
       this.client.unsubscribe(topic).catch(() => {});
     });
     this.#leases.set(topic, lease);
+    this.#ask(topic);
+    return lease.take();
+  }
+
+  #ask(topic: string): void {
     this.client.subscribe(topic).then(
       ({ denied }) => denied.forEach(one => this.#set(one.topic, one)),
-      (error: RealtimeError) => this.#set(topic, { topic, code: error.code }));
-    return lease.take();
+      ({ code, retryAfterMs }: RealtimeError) => this.#set(topic, { topic, code }, retryAfterMs));
   }
 
   denied(topic: string, viewer: string): Denied | undefined {
@@ -50,12 +56,14 @@ export class TopicBook {
     return () => this.#listeners.delete(listener);
   }
 
-  #set(topic: string, denied: Denied | undefined): void {
+  #set(topic: string, denied: Denied | undefined, retryAfterMs?: number): void {
     const { userId } = this.client.getConnectionInfo();
     if (userId !== this.#user) this.#denied.clear();
     this.#user = userId;
     // Topics of others are none of ours.
     const is = denied && this.#leases.has(topic) ? denied : undefined;
+    if (is && new RealtimeError(is.code as ErrorCode, '').isTransient) this.#retries.add(topic, retryAfterMs);
+    else this.#retries.end(topic);
     if (this.#denied.get(topic)?.code === is?.code) return;
     if (is) this.#denied.set(topic, is);
     else this.#denied.delete(topic);

@@ -83,6 +83,54 @@ test('what is not allowed is answered, until it is', async () => {
   assert.deepEqual(shown('p'), [[], [{ topic: 'chat:d', code: 'PERMISSION_DENIED' }]]);
 });
 
+test('what could not be had just now is asked for again, later each time, for as long as it is needed', async t => {
+  const { bench, show, shown } = await mount('chat:c');
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const pass = (ms: number) => act(async () => {
+    t.mock.timers.tick(ms);
+    await settle();
+  });
+  await act(async () => void (await bench.accept({ denied: [{ topic: 'chat:c', code: 'UNAVAILABLE' }] })));
+  assert.deepEqual(shown('p'), [[{ topic: 'chat:c', code: 'UNAVAILABLE' }]]);
+  assert.deepEqual(calls(bench), []);
+  await pass(4_000);
+  assert.deepEqual(calls(bench), [['subscribeToRealtimeEventsV1', ['chat:c']]]);
+  await answer(bench, { error: { status: 'UNAVAILABLE', message: 'no', details: { retryAfterMs: 60_000 } } });
+  await pass(59_000);
+  assert.equal(calls(bench).length, 1);
+  await pass(1_000 + 4_000);
+  assert.equal(calls(bench).length, 2);
+  await answer(bench, { error: { status: 'DEADLINE_EXCEEDED', message: 'no' } });
+  await pass(16_000);
+  assert.equal(calls(bench).length, 3);
+  await answer(bench, { result: { subscriptions: ['chat:c'], denied: [] } });
+  assert.deepEqual(shown('p'), [[]]);
+  await pass(60_000);
+  assert.equal(calls(bench).length, 3);
+  // What nobody needs any more is not asked for.
+  await act(async () => {
+    bench.socket.say({ unsubscribed: { topic: 'chat:c', code: 'UNAVAILABLE' } });
+    await settle();
+  });
+  const isGone = show([]);
+  for (let i = 0; i < 3; i++) {
+    await settle();
+    t.mock.timers.tick(5);
+  }
+  await isGone;
+  await pass(60_000);
+  assert.deepEqual(calls(bench).slice(3), [['unsubscribe', ['chat:c']]]);
+});
+
+test('what is not allowed is not asked for again', async t => {
+  const { bench } = await mount('chat:c');
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  await act(async () => void (await bench.accept({ denied: [{ topic: 'chat:c', code: 'PERMISSION_DENIED' }] })));
+  t.mock.timers.tick(3_600_000);
+  await settle();
+  assert.deepEqual(calls(bench), []);
+});
+
 test('a connection that the provider does not get shows why, until the next attempt', async () => {
   const { bench, show, shown } = await mount();
   assert.deepEqual(shown('b'), [['connecting', null, null]]);
