@@ -4,7 +4,8 @@ import AvaloWire
 /// Steps of the access log that take memberships away, until every loop has applied them. What a loop sends because of an
 /// answer that came before a step, it sends before it says that the step is applied: afterwards nothing of it is on its way.
 ///
-/// A pure value. A link's end ends nothing here: loops apply what came on it all the same.
+/// A pure value. A link's end ends nothing here: loops apply what came on it all the same. It is bounded by the scheduler,
+/// which cuts who does not confirm a step within a second; a loop that stands still ends with its process.
 struct UnappliedRemovals {
   struct Removal: Equatable {
     var topic: Topic

@@ -18,6 +18,14 @@ import Testing
     return (bob, handles)
   }
 
+  /// Likewise, and bob was shown it, as a member.
+  private func beginAsPartners(_ loop: TestLoop) throws -> (bob: ConnectionID, handles: [UInt32]) {
+    let begun = try begin(loop)
+    _ = loop.answerMemberships(["bob": ["c1"]])
+    #expect(loop.news(begun.bob) == ["ann online singing (snapshot)"])
+    return begun
+  }
+
   @Test func showsMembersWhatIsForChatPartners() throws {
     let loop = try TestLoop()
     let (bob, handles) = try begin(loop)
@@ -64,9 +72,7 @@ import Testing
   /// What was shown is hidden at once, before anybody is told that the member is gone.
   @Test func hidesBeforeARemovalIsConfirmed() throws {
     let loop = try TestLoop()
-    let (bob, handles) = try begin(loop)
-    _ = loop.answerMemberships(["bob": ["c1"]])
-    _ = loop.news(bob)
+    let (bob, handles) = try beginAsPartners(loop)
     loop.removed("c2", ["bob"])
     #expect(loop.news(bob).isEmpty)
     loop.removed("c1", ["bob", "zoe"], position: 2)
@@ -161,9 +167,7 @@ import Testing
   /// Let in again, and what she said then named the chat while it was held against her.
   @Test func showsWhatAMemberSaidWhoCameBackAtOnce() throws {
     let loop = try TestLoop()
-    let (bob, handles) = try begin(loop)
-    _ = loop.answerMemberships(["bob": ["c1"]])
-    _ = loop.news(bob)
+    let (bob, handles) = try beginAsPartners(loop)
     loop.removed("c1", ["ann"])
     loop.tell(handles, 2, .online, activity: "dancing", chats: ["c1"])
     #expect(loop.news(bob) == ["ann online (snapshot)"])
@@ -196,9 +200,7 @@ import Testing
   @Test func givesNothingBackThatThePresenceWorkerHasYetToSay() throws {
     for hearsOfIt in [true, false] {
       let loop = try TestLoop()
-      let (bob, handles) = try begin(loop)
-      _ = loop.answerMemberships(["bob": ["c1"]])
-      _ = loop.news(bob)
+      let (bob, handles) = try beginAsPartners(loop)
       loop.removed("c1", ["ann"])
       loop.tell(handles, 2, .online, activity: "dancing", chats: ["c1"])
       loop.mail(.presenceDown)
@@ -287,9 +289,7 @@ import Testing
   /// Nobody says who was removed meanwhile: what comes is shown without it, until the log has said it anew.
   @Test func showsNothingNewForPartnersWhileTheLogIsAway() throws {
     let loop = try TestLoop()
-    let (bob, handles) = try begin(loop)
-    _ = loop.answerMemberships(["bob": ["c1"]])
-    _ = loop.news(bob)
+    let (bob, handles) = try beginAsPartners(loop)
     loop.linkDown()
     #expect(loop.news(bob).isEmpty, "what was shown is not taken back")
     loop.tell(handles, 2, .busy, activity: "dancing", chats: ["c1"])
@@ -320,9 +320,7 @@ import Testing
   /// The process stood still, and its link may be one that was cut: nothing is shown before that is known.
   @Test func waitsWhileItIsNotKnownWhatWasTakenAway() throws {
     let loop = try TestLoop()
-    let (bob, handles) = try begin(loop)
-    _ = loop.answerMemberships(["bob": ["c1"]])
-    _ = loop.news(bob)
+    let (bob, handles) = try beginAsPartners(loop)
     let revocations = loop.hub.policy.access.revocations
     revocations.stayCurrent(until: MonotonicInstant(nanoseconds: 0))
     loop.tell(handles, 2, .busy, activity: "dancing", chats: ["c1"])
